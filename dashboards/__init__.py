@@ -1,0 +1,1 @@
+"""Everything a person sees. It reads published versions through warehouse and imports nothing of pipelines."""

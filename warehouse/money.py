@@ -1,0 +1,45 @@
+"""Money: Decimal from the literal to the page, stored as DECIMAL(38,12), rounded half-even once."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+from warehouse.errors import MoneyError
+
+SCALE = 12
+QUANTUM = Decimal(1).scaleb(-SCALE)
+PICO_PER_USD = 10**SCALE
+# 38 digits is what DECIMAL(38,12) holds; Python's default context would round at 28.
+CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_LIMIT = Decimal(10) ** (38 - SCALE)
+
+
+def usd(literal: str | int | Decimal) -> Decimal:
+    """A decimal literal as an amount with 12 decimal places, half-even; never takes a float.
+
+    Raises MoneyError for what is no finite number or does not fit DECIMAL(38,12); the message names no value.
+    """
+    try:
+        amount = Decimal(literal)
+    except (InvalidOperation, ValueError, TypeError) as error:
+        raise MoneyError("an amount is no decimal number; quarantine the record and look at its source") from error
+    if not amount.is_finite() or abs(amount) >= _LIMIT:
+        raise MoneyError("an amount is not finite or has more than 26 digits before the point; quarantine the record")
+    return amount.quantize(QUANTUM, context=CONTEXT)
+
+
+def pico(amount: Decimal) -> int:
+    """An amount in whole pico-dollars (10^-12 USD), the integer that DECIMAL(38,12) stores."""
+    return int(amount.scaleb(SCALE, CONTEXT).to_integral_value(ROUND_HALF_EVEN, CONTEXT))
+
+
+def from_pico(pico_usd: int) -> Decimal:
+    """Whole pico-dollars as an amount in USD; the reverse of `pico`."""
+    return Decimal(pico_usd).scaleb(-SCALE, CONTEXT)
+
+
+def shown(amount: Decimal | None) -> str:
+    """An amount for the eye: dollars and cents, more places below ten cents, an em dash where nothing is known."""
+    if amount is None:
+        return "—"
+    places = 2 if abs(amount) >= Decimal("0.1") or amount == 0 else 4
+    rounded = amount.quantize(Decimal(1).scaleb(-places), context=CONTEXT)
+    return f"-${abs(rounded):,}" if rounded < 0 else f"${rounded:,}"
