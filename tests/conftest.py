@@ -1,0 +1,129 @@
+"""What every test stands on: a home of its own, a made-up master key, and a guard around the machine.
+
+The guard is one audit hook: no connection leaves loopback, no name is looked up, and nobody's real home or key is
+opened. What it refuses fails the test even where a library swallows the error.
+"""
+
+import base64
+import ipaddress
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.home import PROJECT, Home
+
+# Before any library is imported: some read these only once.
+os.environ.update(
+    DAGSTER_DISABLE_TELEMETRY="yes",
+    DO_NOT_TRACK="1",
+    GX_ANALYTICS_ENABLED="false",
+    RUNTIME__DLTHUB_TELEMETRY="false",
+    STREAMLIT_BROWSER_GATHER_USAGE_STATS="false",
+)
+
+MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_SHARED = PROJECT.parent / "shared"
+_REAL = tuple(str(path) for path in (PROJECT / "data", PROJECT / "sandbox", Path.home() / ".config" / "apiledger"))
+_FILE_EVENTS = frozenset({"open", "sqlite3.connect", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
+_CONNECT_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+
+
+def _is_loopback(host: object) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if not isinstance(name, str) or name in {"", "localhost"}:
+        return True
+    try:
+        address = ipaddress.ip_address(name.split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+class Guard:
+    """The audit hook and what it has refused since the test began."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Refuse what reaches beyond the test; OSError, as a machine without network or rights would say."""
+        if event in _CONNECT_EVENTS:
+            address = arguments[1]
+            if isinstance(address, tuple) and address and not _is_loopback(address[0]):
+                self._refuse(f"{event} to {address[0]}")
+        elif event == "socket.getaddrinfo":
+            if not _is_loopback(arguments[0]):
+                self._refuse(f"{event} of {arguments[0]}")
+        elif event in _FILE_EVENTS and isinstance(arguments[0], (str, bytes, os.PathLike)):
+            path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - a Path for every open is slow
+            if any(path == real or path.startswith(real + os.sep) for real in _REAL):
+                self._refuse(f"{event} of {path}")
+
+    def _refuse(self, what: str) -> None:
+        self.refused.append(what)
+        raise OSError(f"refused in tests: {what}; give the test a home and a server of its own")
+
+
+_GUARD = Guard()
+sys.addaudithook(_GUARD)
+
+
+@pytest.fixture(autouse=True)
+def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    """The guard; afterwards, nothing may have been refused. Homes and key file point into the test's own folder."""
+    monkeypatch.setenv("APILEDGER_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("APILEDGER_SANDBOX_HOME", str(tmp_path / "sandbox"))
+    monkeypatch.setenv("APILEDGER_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.delenv("APILEDGER_MASTER_KEY", raising=False)
+    _GUARD.refused.clear()
+    yield _GUARD
+    assert not _GUARD.refused, "the test reached beyond itself"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A fresh home of real rows; the same one that APILEDGER_HOME names."""
+    return Home(tmp_path / "own").make()
+
+
+@pytest.fixture
+def master_key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A made-up master key, base64 of 32 bytes, in the environment."""
+    monkeypatch.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
+    return MASTER_KEY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real logs and references beside the checkout; a test without it is skipped."""
+    if not _SHARED.is_dir():
+        pytest.skip("no ../shared beside the checkout: its real logs are not part of the project")
+    return _SHARED
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str | None:
+    """The path of the machine's Chromium for Playwright's `executable_path`; None means Playwright's own."""
+    return next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+@pytest.fixture(scope="session")
+def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A sandbox home with one published version, made by the real line from a few hundred made-up calls."""
+    from pipelines.passage import run_pass
+    from pipelines.sandbox import gateway
+
+    sandbox = Home(tmp_path_factory.mktemp("published") / "sandbox").make(("gateway_jsonl",), sandbox=True)
+    now = datetime(2026, 6, 30, 12, tzinfo=UTC)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
+        gateway.write_logs(sandbox, now=now, requests=300)
+        run_pass(sandbox, now, lambda *_: None)
+    return sandbox
