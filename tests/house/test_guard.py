@@ -17,8 +17,8 @@ from warehouse.home import PROJECT, Home
         lambda: socket.create_connection(("192.0.2.1", 443), timeout=1),
         lambda: socket.create_connection(("telemetry.example", 443), timeout=1),
         lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 53)),
-        lambda: (PROJECT / "data" / "control.sqlite").open(),
-        lambda: (Path.home() / ".config" / "apiledger" / "key").open(),
+        (PROJECT / "data" / "control.sqlite").open,
+        (Path.home() / ".config" / "apiledger" / "key").open,
     ],
     ids=["an address", "a name", "a datagram", "the real home", "the real key"],
 )

@@ -56,7 +56,7 @@ def opened(tree: ast.AST) -> set[str]:
 def offences(file: str, source: str) -> list[str]:
     """What in the file goes against the house."""
     tree = ast.parse(source)
-    package = file.split("/")[0]
+    package = file.split("/", maxsplit=1)[0]
     found = []
     for name, statement in imported(tree):
         root = name.split(".")[0]
@@ -80,7 +80,10 @@ def import_order(sources: dict[str, str]) -> list[str]:
     modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): s for file, s in sources.items()}
     needs = {
         module: {
-            known for name, _ in imported(ast.parse(source)) for known in (name, name.rpartition(".")[0]) if known in modules
+            known
+            for name, _ in imported(ast.parse(source))
+            for known in (name, name.rpartition(".")[0])
+            if known in modules
         }
         - {module}
         for module, source in modules.items()
@@ -89,7 +92,7 @@ def import_order(sources: dict[str, str]) -> list[str]:
 
 
 def test_every_import_goes_one_way(product_files: list[Path]) -> None:
-    """warehouse <- retention <- pipelines | dashboards, heavy libraries behind one door each, one database opener."""
+    """From warehouse <- retention <- pipelines | dashboards, heavy libraries behind one door each, one database opener."""
     sources = {str(f): (PROJECT / f).read_text() for f in product_files if f.suffix == ".py"}
     assert sources
     assert {file: found for file, source in sources.items() if (found := offences(file, source))} == {}

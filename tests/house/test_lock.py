@@ -12,14 +12,7 @@ from warehouse.home import PROJECT
 _PIN = re.compile(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 # Put together here so that this file does not find itself.
 _REGISTRY = re.compile(
-    "|".join(
-        (
-            r"https?://[^\s\"'<>)]*(?:/simple\b|pythonhosted|artifactory|devpi|/nexus|/pypi/)",
-            r"--(?:extra-)?index-url(?:[= ]+)\S",
-            r"--find-links(?:[= ]+)\S",
-            r"\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\s*=",
-        )
-    )
+    r"https?://[^\s\"'<>)]*(?:/simple\b|pythonhosted|artifactory|devpi|/nexus|/pypi/)|--(?:extra-)?index-url(?:[= ]+)\S|--find-links(?:[= ]+)\S|\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\s*="
 )
 _MACHINE = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|work|mnt|media)/[\w.]+")
 
@@ -80,7 +73,7 @@ def test_no_file_names_a_registry_or_a_machine(tracked_files: list[Path]) -> Non
 
 
 def test_uv_lock_is_ignored() -> None:
-    """uv writes the index's address into uv.lock, so git never takes one."""
+    """Uv writes the index's address into uv.lock, so git never takes one."""
     ignored = subprocess.run(["git", "check-ignore", "--no-index", "-q", "uv.lock"], cwd=PROJECT, check=False)
     if ignored.returncode not in {0, 1}:
         pytest.skip("no git checkout: nothing is ignored")
@@ -112,7 +105,12 @@ def test_a_registry_or_a_machine_is_found(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://duckdb.org/docs/root/x", "~/.config/apiledger/key", "uv pip compile --no-emit-index-url", "/v1/work/items"],
+    [
+        "https://duckdb.org/docs/root/x",
+        "~/.config/apiledger/key",
+        "uv pip compile --no-emit-index-url",
+        "/v1/work/items",
+    ],
 )
 def test_an_ordinary_address_is_left_alone(text: str) -> None:
     """Documentation, the user's own home and a URL's path are no strangers."""

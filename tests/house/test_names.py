@@ -17,7 +17,9 @@ def undocumented(source: str) -> Iterator[str]:
 
     def walk(body: list[ast.stmt], inside: str) -> Iterator[str]:
         for node in body:
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith(
+                "_"
+            ):
                 if not ast.get_docstring(node):
                     yield inside + node.name
                 if isinstance(node, ast.ClassDef):
