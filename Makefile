@@ -7,6 +7,7 @@ PYTHON = python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 # Debian's package and Google's; where none is on PATH, the browser that Playwright brings.
 BROWSERS = chromium chromium-browser google-chrome google-chrome-stable
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
 # Where every core has a worker, each with a sandbox of its own, memory is what runs out: four at most.
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --timeout 300
 
@@ -56,7 +57,7 @@ soak: install chromium
 
 # Installs when the lock, the project's settings or the folder is another than last time, and is silent, without
 # network, when none is. --no-deps: the lock is complete, and pip in hash mode takes an extra's requirement
-# (dlt[duckdb]) for one without a hash.
+# (dlt[duckdb]) for one without a hash. Of pip's hundreds of lines a few are shown; its errors all are.
 install:
 	@want="$(CURDIR) $$(cat requirements.lock pyproject.toml | cksum)"; \
 	if [ "$$(cat .venv/installed 2>/dev/null)" = "$$want" ] && $(BIN)/python -c '' 2>/dev/null; then exit 0; fi; \
@@ -68,8 +69,16 @@ install:
 	fi; \
 	rm -f .venv/installed; \
 	echo "apiledger: installing $$(grep -c == requirements.lock) locked packages into .venv (once; a minute or two)"; \
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .; \
+	{ $(PIP) --no-deps --require-hashes -r requirements.lock && echo Done; } | { \
+	  fetched=0; \
+	  while read -r word rest; do case $$word in \
+	    Collecting|Processing) fetched=$$((fetched + 1)); \
+	      if [ $$((fetched % 20)) = 0 ]; then echo "  fetched $$fetched"; fi ;; \
+	    Installing) echo "  unpacking" ;; \
+	    Done) exit 0 ;; \
+	  esac; done; exit 1; \
+	}; \
+	$(PIP) --quiet --no-deps --no-build-isolation -e .; \
 	echo "$$want" > .venv/installed; \
 	echo "apiledger: installed"
 

@@ -92,7 +92,7 @@ def import_order(sources: dict[str, str]) -> list[str]:
 
 
 def test_every_import_goes_one_way(product_files: list[Path]) -> None:
-    """From warehouse <- retention <- pipelines | dashboards, heavy libraries behind one door each, one database opener."""
+    """One way between packages, one door for each heavy library, one opener of databases."""
     sources = {str(f): (PROJECT / f).read_text() for f in product_files if f.suffix == ".py"}
     assert sources
     assert {file: found for file, source in sources.items() if (found := offences(file, source))} == {}

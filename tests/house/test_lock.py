@@ -10,9 +10,12 @@ import pytest
 from warehouse.home import PROJECT
 
 _PIN = re.compile(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
-# Put together here so that this file does not find itself.
 _REGISTRY = re.compile(
-    r"https?://[^\s\"'<>)]*(?:/simple\b|pythonhosted|artifactory|devpi|/nexus|/pypi/)|--(?:extra-)?index-url(?:[= ]+)\S|--find-links(?:[= ]+)\S|\b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\s*="
+    r"""https?://[^\s"'<>)]*(?:/simple\b|pythonhosted|artifactory|devpi|/nexus|/pypi/)
+    | --(?:extra-)?index-url[=\ ]+\S
+    | --find-links[=\ ]+\S
+    | \b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\s*=""",
+    re.VERBOSE,
 )
 _MACHINE = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|work|mnt|media)/[\w.]+")
 
@@ -86,6 +89,7 @@ def test_a_pin_without_hash_is_found() -> None:
     assert pins(lock) == {"dlt": 2, "naked": 0}
 
 
+# Put together here so that this file does not find itself.
 @pytest.mark.parametrize(
     "text",
     [
