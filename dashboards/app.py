@@ -1,0 +1,61 @@
+"""The dashboard as an ASGI app on loopback: `python -m dashboards.app`, or uvicorn with `dashboards.app:app`.
+
+Every option is set here and wins over any `.streamlit` folder, so that it serves the same from any working directory.
+Routes for signing in belong here too; pages do not.
+"""
+
+import os
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from streamlit.starlette import App
+from streamlit.web import bootstrap
+
+from dashboards import states, theme
+
+HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+PORT = int(os.environ.get("APILEDGER_DASHBOARD_PORT", "8501"))
+OPTIONS: dict[str, object] = {
+    "server.address": "127.0.0.1",
+    "server.port": PORT,
+    "server.headless": True,
+    "server.allowedHosts": HOSTS,
+    "server.enableCORS": True,
+    "server.enableXsrfProtection": True,
+    "server.xsrfCookieSameSite": "strict",
+    "server.maxUploadSize": 1,
+    "server.maxMessageSize": 50,
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": False,
+    "browser.gatherUsageStats": False,
+    "browser.serverAddress": "127.0.0.1",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "minimal",
+    # Streamlit's own export writes cells as they are, formulas too; the pages have their own.
+    "client.disableDataExport": True,
+    "runner.magicEnabled": False,
+    "logger.enableRich": False,
+    **theme.options(),
+}
+
+bootstrap.load_config_options(OPTIONS)
+
+
+def _told(error: Exception) -> bool:
+    """Streamlit's hook for what a page did not catch: the person sees an incident's number and nothing else."""
+    states.wrong(error)
+    return True
+
+
+app = App(
+    Path(__file__).parent / "pages" / "navigation.py",
+    # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
+    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS])],
+    on_script_error=_told,
+)
+
+
+if __name__ == "__main__":
+    app.run(config=OPTIONS)

@@ -1,0 +1,176 @@
+"""Charts of spend and latency over time; every axis of time is UTC and says so.
+
+A bar's height is a float because a pixel is one; every figure in a tooltip is text made from the Decimal.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import altair as alt
+
+from dashboards import formats, theme
+from dashboards.overview_figures import LatencyRow
+from warehouse.money import shown
+
+# Vega's own menu would offer to open the data in an editor on another host.
+_NO_MENU = {"embedOptions": {"actions": False}}
+_MOST_LABELS = 10
+_LATENCY_LABEL = "datum.value >= 1000 ? datum.value / 1000 + ' s' : datum.value + ' ms'"
+LATENCY_LINES = [("p50", "#2a9d8f"), ("p95", "#d9a441"), ("p99", "#d97757")]
+_LATENCY_TICKS_MS = [mantissa * 10**power for power in range(1, 7) for mantissa in (1, 3)]
+
+
+def spend(rows: Sequence[tuple[date | datetime, str | None, Decimal]], dimension: str, *, hourly: bool) -> alt.Chart:
+    """Stacked bars of spend per UTC day or hour; `rows` come dearest series first.
+
+    A tooltip gives the exact cost of the series, of the whole bar, and the share of one in the other.
+    """
+    named = [(at, formats.NOT_NAMED if name is None else name, cost) for at, name, cost in rows]
+    order = list(dict.fromkeys(name for _, name, _ in named))
+    whole: dict[date | datetime, Decimal] = {}
+    for at, _, cost in named:
+        whole[at] = whole.get(at, Decimal(0)) + cost
+    values = [
+        {
+            "at": _moment(at),
+            "when": f"{at:%a %b} {at.day}, {at:%Y %H:%M} UTC" if hourly else f"{at:%a %b} {at.day}, {at:%Y} (UTC)",
+            "name": name,
+            "place": order.index(name),
+            "height": float(cost),
+            "cost": shown(cost),
+            "share": formats.share(cost, whole[at]),
+            "total": shown(whole[at]),
+        }
+        for at, name, cost in named
+    ]
+    bars: alt.Chart = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_bar(cornerRadiusTopLeft=1.5, cornerRadiusTopRight=1.5)
+        .encode(
+            x=_time_axis(list(whole), hourly=hourly),
+            y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(values)),
+            color=alt.Color(
+                "name:N",
+                sort=order,
+                scale=alt.Scale(domain=order, range=theme.colours(dimension, order)),
+                legend=None,
+            ),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip("when:N", title="Hour" if hourly else "Day"),
+                alt.Tooltip("name:N", title=dimension.capitalize()),
+                alt.Tooltip("cost:N", title="Cost"),
+                alt.Tooltip("share:N", title="Share"),
+                alt.Tooltip("total:N", title="All together"),
+            ],
+        )
+    )
+    return bars.properties(height=290, usermeta=_NO_MENU)
+
+
+def legend(names: Iterable[str | None], dimension: str) -> str:
+    """The series and their colours as HTML, which wraps where a chart's own legend is cut off."""
+    order = list(dict.fromkeys(formats.NOT_NAMED if name is None else name for name in names))
+    return theme.legend(list(zip(order, theme.colours(dimension, order), strict=True)))
+
+
+def ranking(rows: Iterable[tuple[str | None, Decimal]], dimension: str) -> alt.Chart:
+    """One bar a name for the whole range, dearest on top."""
+    named = [(formats.NOT_NAMED if name is None else name, cost) for name, cost in rows]
+    order = [name for name, _ in named]
+    values = [{"name": name, "height": float(cost), "cost": shown(cost)} for name, cost in named]
+    bars: alt.Chart = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_bar(cornerRadiusEnd=2, height={"band": 0.62})
+        .encode(
+            x=alt.X("height:Q", title=None, axis=_dollars(values)),
+            y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, ticks=False, domain=False)),
+            color=alt.Color(
+                "name:N", scale=alt.Scale(domain=order, range=theme.colours(dimension, order)), legend=None
+            ),
+            tooltip=[alt.Tooltip("name:N", title=dimension.capitalize()), alt.Tooltip("cost:N", title="Cost")],
+        )
+    )
+    return bars.properties(height=max(120, 34 * len(values)), usermeta=_NO_MENU)
+
+
+def latency(days: Sequence[LatencyRow]) -> alt.Chart:
+    """Lines of the median, the 95th and the 99th percentile per UTC day, in milliseconds on a logarithmic axis."""
+    values = [
+        {
+            "at": _moment(row.day),
+            "when": f"{row.day:%a %b} {row.day.day} (UTC)",
+            "name": name,
+            "latency_ms": latency_ms,
+            "latency": formats.duration(latency_ms),
+        }
+        for row in days
+        if row.day is not None
+        for name, latency_ms in zip(("p50", "p95", "p99"), row[1:], strict=True)
+        if latency_ms
+    ]
+    drawn: alt.Chart = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_line(strokeWidth=2, point={"size": 18})
+        .encode(
+            x=_time_axis([row.day for row in days if row.day]),
+            y=alt.Y(
+                "latency_ms:Q",
+                title=None,
+                scale=alt.Scale(type="log", nice=True),
+                axis=alt.Axis(values=_LATENCY_TICKS_MS, labelExpr=_LATENCY_LABEL, domain=False, ticks=False),
+            ),
+            color=alt.Color(
+                "name:N",
+                scale=alt.Scale(
+                    domain=[name for name, _ in LATENCY_LINES], range=[colour for _, colour in LATENCY_LINES]
+                ),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("when:N", title="Day"),
+                alt.Tooltip("name:N", title="Percentile"),
+                alt.Tooltip("latency:N", title="Latency"),
+            ],
+        )
+    )
+    return drawn.properties(height=215, usermeta=_NO_MENU)
+
+
+def _time_axis(moments: Sequence[date | datetime], *, hourly: bool = False) -> alt.X:
+    """The axis of time in UTC, with at most ten labels, each under the middle of its bar, the last one always there."""
+    first, last = min(moments), max(moments)
+    step = timedelta(hours=1) if hourly else timedelta(days=1)
+    every = max(1, -(-int((last - first) / step + 1) // _MOST_LABELS))
+    labels, at = [], last
+    while at >= first:
+        labels.append(_moment(at, middle=True))
+        at -= every * step
+    long = hourly and last - first >= timedelta(days=1)
+    return alt.X(
+        "at:T",
+        timeUnit="utcyearmonthdatehours" if hourly else "utcyearmonthdate",
+        title="Hour (UTC)" if hourly else "Day (UTC)",
+        scale=alt.Scale(type="utc"),
+        axis=alt.Axis(
+            values=labels,
+            format=("%b %-d %H:00" if long else "%H:00") if hourly else "%b %-d",
+            labelOverlap="parity",
+            grid=False,
+            ticks=False,
+            titlePadding=4,
+            titleFontSize=12,
+        ),
+    )
+
+
+def _dollars(values: list[dict[str, object]]) -> alt.Axis:
+    small = all(float(str(value["height"])) < 1 for value in values)
+    return alt.Axis(format="$,.3~f" if small else "$,.2~f", tickCount=5, domain=False, ticks=False)
+
+
+def _moment(at: date | datetime, *, middle: bool = False) -> str:
+    if isinstance(at, datetime):
+        return f"{at:%Y-%m-%dT%H}:{30 if middle else 0:02}:00Z"
+    return f"{at:%Y-%m-%d}T{12 if middle else 0:02}:00:00Z"

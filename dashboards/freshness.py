@@ -1,0 +1,49 @@
+"""mart.freshness, mart.published -> how new the figures are, and the watch that redraws a page for a new version."""
+
+from datetime import UTC, datetime
+from html import escape
+
+import streamlit as st
+
+from dashboards import formats, marts, overview_figures, states
+from dashboards.overview_figures import Published, SourceRow
+
+_LOOK_EVERY_S = 4
+
+
+@st.fragment(run_every=_LOOK_EVERY_S)
+def watch(drawn: int | None) -> None:
+    """Redraw the page once a version newer than `drawn` is published; until then show how new its sources are."""
+    if marts.version() != drawn:
+        st.rerun(scope="app")
+    if drawn is None:
+        return
+    now = datetime.now(UTC).replace(tzinfo=None)
+    sources = marts.answer(overview_figures.freshness, None)
+    states.stale(max((row.last_landed_at for row in sources if row.last_landed_at), default=None), now)
+    st.html(table(sources, marts.answer(overview_figures.published, None), now))
+
+
+def table(sources: list[SourceRow], version: Published | None, now: datetime) -> str:
+    """The sources and the version as HTML; moments and `now` are UTC."""
+    rows = "".join(
+        f"<tr><td><strong>{escape(row.source)}</strong></td>"
+        f"<td>{_ago(row.last_request_at, now)}</td><td>{_ago(row.last_landed_at, now)}</td>"
+        f'<td class="n">{formats.count(row.files)}</td><td class="n">{formats.count(row.rows)}</td>'
+        f'<td class="n">{formats.count(row.quarantined_rows)}</td></tr>'
+        for row in sources
+    )
+    said = f"Published version {version.version}, as of {formats.moment(version.as_of)}" if version else ""
+    return (
+        '<section class="al al-card" aria-label="Freshness"><h2>How fresh this is</h2><div class="al-scroll">'
+        '<table class="al-table"><thead><tr><th>Source</th><th>Last call</th><th>Last landed</th>'
+        '<th class="n">Files</th><th class="n">Rows</th><th class="n">Quarantined</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+        f'<p class="dim">{said}</p></section>'
+    )
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "—"
+    return f'<span title="{formats.moment(moment)}">{formats.age(moment, now)}</span>'

@@ -1,0 +1,63 @@
+"""published/warehouse-<n>.duckdb -> pages: the one road by which a page reads, remembered per version and viewer.
+
+An answer depends on nothing but the home, the version, the viewer and what was asked, and all four are its key in the
+cache: a new version or another viewer never meets an old answer. No connection outlives its question.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import streamlit as st
+
+from dashboards import viewer
+from dashboards.viewer import Viewer
+from warehouse import database
+from warehouse.home import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+Question = Callable[["DuckDBPyConnection", Viewer, Asked], Answer]
+
+_ANSWERS_KEPT = 256
+
+
+def home() -> Home:
+    """The home these pages show: APILEDGER_HOME, else `data/`; whoever starts the server chooses."""
+    return Home.own()
+
+
+def version() -> int | None:
+    """The newest published version, None before the first."""
+    return database.current_version(home())
+
+
+def answer(question: Question[Asked, Answer], asked: Asked) -> Answer:
+    """What `question` answers to `asked` for this viewer, from the newest version.
+
+    Raises WarehouseError while nothing is published.
+    """
+    name = f"{question.__module__}.{question.__qualname__}"
+    found = _remembered(str(home().root), version(), viewer.current(), name, asked, question)
+    return cast("Answer", found)
+
+
+def once(question: Question[Asked, Answer], asked: Asked) -> Answer:
+    """The same without remembering it: for what is asked once and may be large, such as a download."""
+    with database.published(home()) as connection:
+        return question(connection, viewer.current(), asked)
+
+
+@st.cache_data(max_entries=_ANSWERS_KEPT, show_spinner=False)
+def _remembered(
+    root: str,  # noqa: ARG001 - part of the key: two homes in one process never share an answer
+    version: int | None,  # noqa: ARG001 - part of the key: an answer lasts as long as its version
+    looks: Viewer,
+    name: str,  # noqa: ARG001 - part of the key, standing for the function, which Streamlit cannot hash
+    asked: object,
+    _question: Callable[..., object],
+) -> object:
+    with database.published(home()) as connection:
+        return _question(connection, looks, asked)

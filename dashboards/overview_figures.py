@@ -1,0 +1,267 @@
+"""mart.spend_daily, mart.latency_daily, mart.freshness, mart.published -> what AI costs, at a glance.
+
+Plain functions of (connection, viewer, what was asked); each adds up in SQL and gives money as Decimal.
+"""
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from dashboards.theme import OTHER
+from dashboards.viewer import Viewer
+
+DIMENSIONS = ("provider", "model", "project", "account")
+_SERIES = 7
+_SHARES = 6
+_PERCENTILES = (50, 95, 99)
+
+
+class Totals(NamedTuple):
+    """Sums over a stretch of days; `cost_usd` leaves out the unpriced, `provisional_usd` may still be revised."""
+
+    cost_usd: Decimal
+    provisional_usd: Decimal
+    requests: int
+    error_requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    unpriced_requests: int
+
+
+@dataclass(frozen=True)
+class Month:
+    """The month so far, the same days of the month before, and that whole month."""
+
+    start: date
+    today: date
+    before_start: date
+    before_today: date
+    before_end: date
+    so_far: Totals
+    before: Totals
+    before_whole_usd: Decimal
+
+
+@dataclass(frozen=True)
+class DailySpend:
+    """What the chart asks for: the last `days` days up to `today`, told apart by one of DIMENSIONS."""
+
+    today: date
+    days: int
+    dimension: str
+
+    @property
+    def start(self) -> date:
+        """The first day drawn."""
+        return self.today - timedelta(days=self.days - 1)
+
+
+class DayRow(NamedTuple):
+    """What one series cost on one UTC day."""
+
+    day: date
+    name: str | None
+    cost_usd: Decimal
+
+
+class ShareRow(NamedTuple):
+    """What one provider, model or project cost over the month so far."""
+
+    dimension: str
+    name: str | None
+    cost_usd: Decimal
+
+
+class LatencyRow(NamedTuple):
+    """Percentiles in milliseconds over a UTC day, or over the whole stretch where `day` is None."""
+
+    day: date | None
+    p50_ms: int | None
+    p95_ms: int | None
+    p99_ms: int | None
+
+
+class UnpricedRow(NamedTuple):
+    """A model whose price is not known, and how many calls that leaves out."""
+
+    provider: str
+    model: str
+    requests: int
+
+
+class SourceRow(NamedTuple):
+    """How fresh a source is; moments are UTC."""
+
+    source: str
+    last_request_at: datetime | None
+    last_landed_at: datetime | None
+    files: int
+    rows: int
+    quarantined_rows: int
+
+
+class Published(NamedTuple):
+    """The version that is read."""
+
+    version: int
+    as_of: datetime
+    home: str
+
+
+def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Month:
+    """The month up to `today` beside the same days of the month before, cut at that month's own end."""
+    start = today.replace(day=1)
+    before_end = start - timedelta(days=1)
+    before_start = before_end.replace(day=1)
+    before_today = before_start.replace(day=min(today.day, monthrange(before_start.year, before_start.month)[1]))
+    allowed, values = viewer.condition()
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals._fields[2:])
+    rows = connection.execute(
+        f"""
+        SELECT part, coalesce(sum(cost_usd), 0), coalesce(sum(cost_usd) FILTER (settlement = 'provisional'), 0), {sums}
+        FROM (
+            SELECT *, CASE WHEN day >= ? THEN 'so far' WHEN day <= ? THEN 'before' ELSE 'rest' END AS part
+            FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
+        ) GROUP BY part
+        """,
+        [start, before_today, before_start, today, *values],
+    ).fetchall()
+    parts = {part: Totals(*figures) for part, *figures in rows}
+    none = Totals(Decimal(0), Decimal(0), 0, 0, 0, 0, 0, 0)
+    before, rest = parts.get("before", none), parts.get("rest", none)
+    return Month(
+        start=start,
+        today=today,
+        before_start=before_start,
+        before_today=before_today,
+        before_end=before_end,
+        so_far=parts.get("so far", none),
+        before=before,
+        before_whole_usd=before.cost_usd + rest.cost_usd,
+    )
+
+
+def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[DayRow]:
+    """Spend per UTC day and series, dearest series first; past the first seven they add up to "Other"."""
+    column = _column(asked.dimension)
+    allowed, values = viewer.condition()
+    return [
+        DayRow(*row)
+        for row in connection.execute(
+            f"""
+            WITH cell AS (
+                SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM mart.spend_daily
+                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            ), ranked AS (
+                SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place
+                FROM cell GROUP BY name
+            ), named AS (
+                SELECT day, CASE WHEN place <= {_SERIES} THEN cell.name ELSE '{OTHER}' END AS name,
+                    least(place, {_SERIES + 1}) AS place, cost_usd
+                FROM cell JOIN ranked ON cell.name IS NOT DISTINCT FROM ranked.name
+            )
+            SELECT day, name, sum(cost_usd) FROM named GROUP BY day, name, place
+            HAVING sum(cost_usd) IS NOT NULL ORDER BY place, day
+            """,
+            [asked.start, asked.today, *values],
+        ).fetchall()
+    ]
+
+
+def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[ShareRow]:
+    """Who took the month's spend so far: providers, models and projects, dearest first, the tail as "Other"."""
+    allowed, values = viewer.condition()
+    return [
+        ShareRow(*row)
+        for row in connection.execute(
+            f"""
+            WITH cell AS (
+                SELECT CASE WHEN grouping(provider) = 0 THEN 'provider' WHEN grouping(model) = 0 THEN 'model'
+                    ELSE 'project' END AS dimension,
+                    CASE WHEN grouping(provider) = 0 THEN provider WHEN grouping(model) = 0 THEN model
+                    ELSE project END AS name,
+                    sum(cost_usd) AS cost_usd
+                FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
+                GROUP BY GROUPING SETS ((provider), (model), (project))
+            ), placed AS (
+                SELECT *, row_number() OVER (PARTITION BY dimension ORDER BY cost_usd DESC, name) AS place
+                FROM cell WHERE cost_usd IS NOT NULL AND cost_usd <> 0
+            )
+            SELECT dimension, CASE WHEN place <= {_SHARES} THEN name ELSE '{OTHER}' END, sum(cost_usd)
+            FROM placed GROUP BY dimension, 2, least(place, {_SHARES + 1})
+            ORDER BY dimension, least(place, {_SHARES + 1})
+            """,
+            [today.replace(day=1), today, *values],
+        ).fetchall()
+    ]
+
+
+def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[LatencyRow]:
+    """Percentiles per UTC day and over the stretch: the first bucket whose cumulative count reaches each."""
+    allowed, values = viewer.condition()
+    picks = ", ".join(f"min(bucket_ms) FILTER (reached * 100 >= {p} * whole)" for p in _PERCENTILES)
+    return [
+        LatencyRow(*row)
+        for row in connection.execute(
+            f"""
+            WITH bucket AS (
+                SELECT day, bucket_ms, sum(requests) AS requests FROM mart.latency_daily
+                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY GROUPING SETS ((day, bucket_ms), (bucket_ms))
+            ), running AS (
+                SELECT day, bucket_ms, sum(requests) OVER (PARTITION BY day ORDER BY bucket_ms) AS reached,
+                    sum(requests) OVER (PARTITION BY day) AS whole
+                FROM bucket
+            )
+            SELECT day, {picks} FROM running GROUP BY day ORDER BY day NULLS FIRST
+            """,
+            [asked.start, asked.today, *values],
+        ).fetchall()
+    ]
+
+
+def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[UnpricedRow]:
+    """The models this month's unpriced calls went to, most calls first."""
+    allowed, values = viewer.condition()
+    return [
+        UnpricedRow(*row)
+        for row in connection.execute(
+            f"""
+            SELECT provider, model, sum(unpriced_requests) FROM mart.spend_daily
+            WHERE day BETWEEN ? AND ? AND unpriced_requests > 0 AND {allowed}
+            GROUP BY ALL ORDER BY 3 DESC, 1, 2
+            """,
+            [today.replace(day=1), today, *values],
+        ).fetchall()
+    ]
+
+
+def freshness(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> list[SourceRow]:  # noqa: ARG001 - a question's form
+    """Each source with its last call and its last landing, by name."""
+    columns = ", ".join(SourceRow._fields)
+    return [
+        SourceRow(*row)
+        for row in connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY source").fetchall()
+    ]
+
+
+def published(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> Published | None:  # noqa: ARG001 - a question's form
+    """The version that is read, and whether its rows are made up."""
+    row = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
+    return None if row is None else Published(*row)
+
+
+def has_spend(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> bool:  # noqa: ARG001 - a question's form
+    """Whether there is any row to show."""
+    allowed, values = viewer.condition()
+    return bool(connection.execute(f"SELECT 1 FROM mart.spend_daily WHERE {allowed} LIMIT 1", values).fetchone())
+
+
+def _column(dimension: str) -> str:
+    if dimension not in DIMENSIONS:
+        raise ValueError("spend is told apart by one of: " + ", ".join(DIMENSIONS))
+    return dimension

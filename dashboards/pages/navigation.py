@@ -1,0 +1,46 @@
+"""The frame around every page: the bar, the banner, the watch for a new version, and the state when a page cannot be.
+
+Streamlit runs this file anew on every visit and every change; dashboards/app.py serves it. It stands among the pages
+because Streamlit takes a folder `pages` beside its script for pages of its own finding.
+"""
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from dashboards import freshness, marts, overview_figures, states, theme
+from dashboards.pages import overview, spend
+
+
+def frame() -> None:
+    """Draw the frame and, within it, the page of this address."""
+    st.set_page_config(page_title="apiledger", layout="wide", page_icon=theme.MARK)
+    st.html(theme.STYLE)
+    st.logo(theme.MARK, size="medium")
+    page = st.navigation(
+        [
+            st.Page(overview.page, title="Overview", url_path="overview", icon=":material/monitoring:", default=True),
+            st.Page(spend.page, title="Spend", url_path="spend", icon=":material/stacked_bar_chart:"),
+        ],
+        position="top",
+    )
+    drawn = None
+    try:
+        drawn = marts.version()
+        _body(page, drawn)
+    except Exception as error:  # noqa: BLE001 - the last resort: a person sees an incident's number, the log its place
+        states.wrong(error)
+    freshness.watch(drawn)
+
+
+def _body(page: Page, drawn: int | None) -> None:
+    home = marts.home()
+    if home.is_sandbox:
+        states.made_up()
+    if drawn is None or not marts.answer(overview_figures.has_spend, None):
+        states.empty(home)
+    else:
+        page.run()
+
+
+if __name__ == "__main__":
+    frame()

@@ -1,0 +1,193 @@
+"""mart.spend_daily, mart.latency_daily, mart.freshness -> what does AI cost us, and can the figures be trusted."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from html import escape
+
+import streamlit as st
+
+from dashboards import charts, formats, marts, overview_figures, theme
+from dashboards.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
+from warehouse.money import shown
+
+_SPANS = {"30 days": 30, "60 days": 60, "90 days": 90}
+
+
+def page() -> None:
+    """Draw the overview as of today (UTC)."""
+    today = datetime.now(UTC).date()
+    month = marts.answer(overview_figures.month_to, today)
+    st.html(_head(month))
+    asked = DailySpend(today, 30, "provider")
+    over_month = DailySpend(today, today.day, "provider")
+    whole = next(iter(marts.answer(overview_figures.latency, over_month)), None)
+    st.html(_cards(month, whole))
+    if month.so_far.unpriced_requests:
+        st.html(_unpriced(marts.answer(overview_figures.unpriced, today)))
+    _spend_over_time(asked)
+    st.html(_shares(marts.answer(overview_figures.shares, today), month))
+    st.subheader("Latency per day")
+    st.html(theme.legend(charts.LATENCY_LINES))
+    days = marts.answer(overview_figures.latency, asked)
+    if days:
+        st.altair_chart(
+            charts.latency(days), width="stretch", alt="Latency per UTC day: median, 95th and 99th percentile"
+        )
+    else:
+        st.caption("No log of the last 30 days tells how long its calls took.")
+
+
+def _head(month: Month) -> str:
+    return (
+        '<div class="al al-head"><h1>What AI costs</h1>'
+        f'<span class="dim">{formats.days(month.start, month.today)}, {month.today.year} · UTC days, today still runs'
+        "</span></div>"
+    )
+
+
+def _cards(month: Month, whole: overview_figures.LatencyRow | None) -> str:
+    now, before = month.so_far, month.before
+    compared = formats.days(month.before_start, month.before_today)
+    errors, errors_before = _error_share(now), _error_share(before)
+    cards = [
+        _card(
+            "This month so far",
+            shown(now.cost_usd),
+            f"{_chip(now.cost_usd, before.cost_usd)} against {shown(before.cost_usd)} on {compared}",
+            f"{shown(month.before_whole_usd)} in all of {month.before_start:%B}"
+            + (f" · {shown(now.provisional_usd)} provisional" if now.provisional_usd else ""),
+            hero=True,
+        ),
+        _card(
+            "Requests",
+            formats.count(now.requests),
+            f"{_chip(Decimal(now.requests), Decimal(before.requests), judged=False)} against {compared}",
+            f"{shown(_per_thousand(now))} per 1,000 requests",
+        ),
+        _card(
+            "Tokens",
+            formats.tokens(now.input_tokens + now.output_tokens),
+            f"{formats.tokens(now.input_tokens)} in · {formats.tokens(now.output_tokens)} out",
+            f"{formats.share(now.cache_read_tokens, now.input_tokens)} of input from cache",
+        ),
+        _card(
+            "Errors",
+            errors,
+            f"{formats.count(now.error_requests)} of {formats.count(now.requests)}",
+            f"{errors_before} on {compared}",
+        ),
+        _card(
+            "Latency, median",
+            formats.duration(whole.p50_ms if whole else None),
+            f"p95 {formats.duration(whole.p95_ms if whole else None)}",
+            f"p99 {formats.duration(whole.p99_ms if whole else None)}",
+        ),
+    ]
+    return f'<div class="al al-cards">{"".join(cards)}</div>'
+
+
+def _card(title: str, figure: str, *lines: str, hero: bool = False) -> str:
+    said = "".join(f'<p class="dim">{line}</p>' for line in lines)
+    return (
+        f'<section class="al-card{" al-hero" if hero else ""}" aria-label="{title}">'
+        f'<h2>{title}</h2><div class="al-figure">{figure}</div>{said}</section>'
+    )
+
+
+def _chip(now: Decimal, before: Decimal, *, judged: bool = True) -> str:
+    said = formats.change(now, before)
+    if said is None:
+        return '<span class="al-chip">new</span>'
+    tone = "" if not judged else " down" if now < before else " up"
+    return f'<span class="al-chip{tone}">{said}</span>'
+
+
+def _per_thousand(totals: overview_figures.Totals) -> Decimal | None:
+    priced = totals.requests - totals.unpriced_requests
+    return totals.cost_usd * 1000 / priced if priced else None
+
+
+def _error_share(totals: overview_figures.Totals) -> str:
+    return formats.share(totals.error_requests, totals.requests)
+
+
+def _unpriced(models: list[UnpricedRow]) -> str:
+    count = sum(row.requests for row in models)
+    named = ", ".join(
+        f"<strong>{escape(row.provider)}/{escape(row.model)}</strong> ({formats.count(row.requests)})"
+        for row in models[:4]
+    )
+    more = f" and {len(models) - 4} more" if len(models) > 4 else ""
+    return (
+        '<div class="al al-note" role="status" aria-label="Unpriced requests">'
+        f"<strong>{formats.count(count)} requests have no known price</strong> and are missing from the spend above: "
+        f"{named}{more}. They are never counted as $0.</div>"
+    )
+
+
+def _spend_over_time(usual: DailySpend) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.subheader("Spend per day", width="content")
+        controls = st.container(horizontal=True, width="content")
+        dimension = controls.segmented_control(
+            "Spend by",
+            overview_figures.DIMENSIONS,
+            default=usual.dimension,
+            required=True,
+            format_func=str.capitalize,
+            label_visibility="collapsed",
+            key="by",
+            bind="query-params",
+        )
+        span = controls.segmented_control(
+            "Days shown",
+            list(_SPANS),
+            default="30 days",
+            required=True,
+            label_visibility="collapsed",
+            key="span",
+            bind="query-params",
+        )
+    asked = DailySpend(usual.today, _SPANS[span or "30 days"], dimension or usual.dimension)
+    rows = marts.answer(overview_figures.spend_by_day, asked)
+    if rows:
+        st.html(charts.legend((row.name for row in rows), asked.dimension))
+        st.altair_chart(
+            charts.spend(rows, asked.dimension, hourly=False),
+            width="stretch",
+            alt=f"Spend per UTC day by {asked.dimension}, last {asked.days} days",
+        )
+    else:
+        st.caption(f"Nothing was spent in the last {asked.days} days.")
+
+
+def _shares(rows: list[ShareRow], month: Month) -> str:
+    lists = (
+        _share_list(title, dimension, [row for row in rows if row.dimension == dimension], month.so_far.cost_usd)
+        for dimension, title in (("provider", "Providers"), ("model", "Models"), ("project", "Projects"))
+    )
+    return f'<div class="al-three">{"".join(lists)}</div>'
+
+
+def _share_list(title: str, dimension: str, rows: list[ShareRow], whole: Decimal) -> str:
+    names = [formats.NOT_NAMED if row.name is None else row.name for row in rows]
+    dearest = max((row.cost_usd for row in rows), default=Decimal(1))
+    items = "".join(
+        f'<li><div class="row"><span class="name" title="{escape(name)}">{escape(name)}</span>'
+        f'<span class="cost">{shown(row.cost_usd)} <span class="dim">{formats.share(row.cost_usd, whole)}</span></span>'
+        f'</div><div class="bar"><i style="width:{_width(row.cost_usd, dearest)}%;background:{colour}"></i></div></li>'
+        for name, row, colour in zip(names, rows, _colours(dimension, names), strict=True)
+    )
+    return (
+        f'<section class="al al-card" aria-label="{title} this month"><h2>{title} this month</h2>'
+        f'<ul class="al-shares">{items or "<li>Nothing yet.</li>"}</ul></section>'
+    )
+
+
+def _colours(dimension: str, names: list[str]) -> list[str]:
+    """Providers keep their colours; models and projects, which have none of their own, share a calm one."""
+    return theme.colours(dimension, names) if dimension == "provider" else [theme.CALM] * len(names)
+
+
+def _width(part: Decimal, dearest: Decimal) -> int:
+    return 0 if dearest <= 0 else max(0, int(part * 100 / dearest))

@@ -1,0 +1,169 @@
+"""mart.spend_daily, mart.spend_hourly -> where the money went: slice, filter, drill into a day, take it away."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import partial
+from html import escape
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboards import charts, download, formats, marts, spend_figures, spend_table
+from dashboards.spend_figures import SpendTotals
+from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
+from warehouse.money import shown
+
+_GRAIN_NAMES = {"day": "By day", "hour": "By hour", "total": "In total"}
+_KEY = "spend_"
+
+
+def page() -> None:
+    """Draw the spend page for the filter in the URL."""
+    today = datetime.now(UTC).date()
+    names = marts.answer(spend_figures.names, None)
+    query = {key: st.query_params.get_all(key) for key in st.query_params}
+    asked = SpendFilter.from_query(query, today).known(names)
+    _controls(asked, names, today)
+    totals = marts.answer(spend_figures.totals, asked)
+    st.html(_summary(asked, totals))
+    if not totals.rows or not totals.requests:
+        st.info("No call matches this filter. Widen the days, or clear a filter.")
+        return
+    _chart(asked)
+    _table(asked, totals, today)
+
+
+def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -> None:
+    """The widgets, filled from the URL on every run: the URL alone says what is asked."""
+    state = st.session_state
+    state[_KEY + "from"], state[_KEY + "to"] = asked.start, asked.end
+    state[_KEY + "grain"], state[_KEY + "by"], state[_KEY + "q"] = asked.grain, list(asked.group_by), asked.search
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Slice", GRAINS, format_func=_GRAIN_NAMES.__getitem__, key=_KEY + "grain", required=True, on_change=_told
+        )
+        st.date_input("From (UTC)", max_value=today, key=_KEY + "from", width=140, format="YYYY-MM-DD", on_change=_told)
+        st.date_input("To (UTC)", max_value=today, key=_KEY + "to", width=140, format="YYYY-MM-DD", on_change=_told)
+        st.multiselect(
+            "Group by", list(DIMENSIONS), format_func=str.capitalize, key=_KEY + "by", width=300, on_change=_told
+        )
+        st.text_input("Search", key=_KEY + "q", placeholder="any name", width=180, max_chars=80, on_change=_told)
+    chosen = sum(len(values) for values in asked.chosen.values())
+    with st.expander(f"Filters · {chosen} chosen" if chosen else "Filters", expanded=bool(chosen)):
+        columns = st.columns(3)
+        for index, dimension in enumerate(DIMENSIONS):
+            state[_KEY + dimension] = list(asked.chosen.get(dimension, ()))
+            columns[index % 3].multiselect(
+                dimension.capitalize(),
+                names[dimension],
+                format_func=lambda name: name or formats.NOT_NAMED,
+                key=_KEY + dimension,
+                placeholder="All",
+                on_change=_told,
+            )
+
+
+def _told() -> None:
+    """Write what the widgets say into the URL."""
+    state = st.session_state
+    today = datetime.now(UTC).date()
+    start, end = state[_KEY + "from"], state[_KEY + "to"]
+    _go(
+        SpendFilter(
+            start=min(start, end),
+            end=end,
+            grain=state[_KEY + "grain"],
+            group_by=tuple(state[_KEY + "by"]),
+            chosen={name: tuple(state[_KEY + name]) for name in DIMENSIONS if state.get(_KEY + name)},
+            search=state[_KEY + "q"].strip(),
+        ).within_reach(),
+        today,
+    )
+
+
+def _go(asked: SpendFilter, today: date) -> None:
+    st.query_params.from_dict(asked.to_query(today))
+
+
+def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
+    groups = " and ".join(asked.group_by)
+    said = [
+        f"{formats.count(totals.requests)} requests",
+        f"{formats.tokens(totals.input_tokens)} in · {formats.tokens(totals.output_tokens)} out",
+        f"{formats.share(totals.error_requests, totals.requests)} errors",
+    ]
+    if totals.unpriced_requests:
+        said.append(f"<strong>{formats.count(totals.unpriced_requests)} unpriced, left out</strong>")
+    return (
+        '<div class="al al-head"><div role="status" aria-label="Spend in this view">'
+        f'<span class="al-figure">{shown(totals.cost_usd)}</span> '
+        f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} (UTC)'
+        f"{escape(f' · per {groups}') if groups else ''}</span></div>"
+        f'<span class="dim">{" · ".join(said)}</span></div>'
+    )
+
+
+def _chart(asked: SpendFilter) -> None:
+    rows = marts.answer(spend_figures.series, asked)
+    dimension = asked.group_by[0] if asked.group_by else "all"
+    if asked.when is not None and asked.group_by:
+        st.html(charts.legend((row.name for row in rows), dimension))
+    if asked.when is None:
+        drawn = charts.ranking(((row.name, row.cost_usd) for row in rows), dimension)
+    else:
+        drawn = charts.spend(
+            [(row.at, row.name, row.cost_usd) for row in rows if row.at is not None],
+            dimension,
+            hourly=asked.grain == "hour",
+        )
+    st.altair_chart(drawn, width="stretch", alt=f"Spend {_GRAIN_NAMES[asked.grain].lower()} (UTC) by {dimension}")
+
+
+def _table(asked: SpendFilter, totals: SpendTotals, today: date) -> None:
+    found = marts.answer(spend_figures.shown_rows, asked)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(_said(asked, totals))
+        with st.container(horizontal=True, width="content"):
+            _back(asked, today)
+            for name, made, mime in (
+                ("CSV", download.csv_bytes, "text/csv"),
+                ("Parquet", download.parquet_bytes, "application/vnd.apache.parquet"),
+            ):
+                st.download_button(
+                    f"Download {name}",
+                    data=partial(_file, made, asked),
+                    file_name=f"spend_{asked.start}_{asked.end}_{asked.grain}.{name.lower()}",
+                    mime=mime,
+                    on_click="ignore",
+                )
+    picked = spend_table.draw(found, asked)
+    if picked is not None:
+        st.session_state[_KEY + "back"] = asked.to_query(today)
+        _go(asked.hours_of(picked), today)
+        st.rerun()
+
+
+def _file(made: Callable[[pa.Table], bytes], asked: SpendFilter) -> bytes:
+    """Every row of the view as a file, read when the button is pressed."""
+    return made(marts.once(spend_figures.rows, asked))
+
+
+def _said(asked: SpendFilter, totals: SpendTotals) -> str:
+    drill = " Tick a day to see its hours." if asked.grain == "day" else ""
+    if totals.rows > spend_figures.SHOWN_ROWS:
+        return f"The first {spend_figures.SHOWN_ROWS:,} of {totals.rows:,} rows; a download has them all.{drill}"
+    return f"{totals.rows:,} rows.{drill}"
+
+
+def _back(asked: SpendFilter, today: date) -> None:
+    """The way back from the hours of one day to the view the person came from."""
+    if asked.grain != "hour" or asked.start != asked.end:
+        return
+    if st.button("Back to days"):
+        query = st.session_state.pop(_KEY + "back", None)
+        _go(
+            SpendFilter.from_query(query, today) if query else replace(SpendFilter.default(today), chosen=asked.chosen),
+            today,
+        )
+        st.rerun()

@@ -1,0 +1,132 @@
+"""mart.spend_daily, mart.spend_hourly -> spend as asked: the table, the chart's series, the names to choose from.
+
+Plain functions of (connection, viewer, filter); each adds up in SQL and gives money as Decimal.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from dashboards.spend_filter import DIMENSIONS, SpendFilter
+from dashboards.theme import OTHER
+from dashboards.viewer import Viewer
+
+SHOWN_ROWS = 1000
+_NAMES_OFFERED = 1000
+_SERIES = 7
+_SUMS = (
+    "requests",
+    "error_requests",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "unpriced_requests",
+)
+_MEASURES = ", ".join(["sum(cost_usd) AS cost_usd", *(f"coalesce(sum({name}), 0)::BIGINT AS {name}" for name in _SUMS)])
+
+
+class SpendTotals(NamedTuple):
+    """Sums over all that was asked, and how many rows the table would have."""
+
+    cost_usd: Decimal | None
+    requests: int
+    error_requests: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    unpriced_requests: int
+    rows: int
+
+
+class SeriesRow(NamedTuple):
+    """What one series cost in one hour or day; `at` is None where the whole range is one bar."""
+
+    at: datetime | date | None
+    name: str | None
+    cost_usd: Decimal
+
+
+def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> pa.Table:
+    """Every row of the table: time and groups, then cost_usd DECIMAL(38,12) and counts; newest and dearest first."""
+    return _rows(connection, viewer, asked, limit=None)
+
+
+def shown_rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> pa.Table:
+    """The first thousand of `rows`: what a person can look through."""
+    return _rows(connection, viewer, asked, limit=SHOWN_ROWS)
+
+
+def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter, limit: int | None) -> pa.Table:
+    condition, values = asked.condition(viewer)
+    columns = asked.columns()
+    grouped = f"GROUP BY {', '.join(columns)}" if columns else "HAVING count(*) > 0"
+    order = [f"{asked.when} DESC"] if asked.when else []
+    order += ["cost_usd DESC NULLS LAST", *(column for column in columns if column != asked.when)]
+    return connection.execute(
+        f"""
+        SELECT {", ".join([*columns, _MEASURES])} FROM {asked.mart} WHERE {condition} {grouped}
+        ORDER BY {", ".join(order)} {f"LIMIT {limit}" if limit else ""}
+        """,
+        values,
+    ).to_arrow_table()
+
+
+def totals(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> SpendTotals:
+    """Sums over all that was asked, in one pass with the number of rows the table has."""
+    condition, values = asked.condition(viewer)
+    columns = asked.columns()
+    cells = f"count(DISTINCT row({', '.join(columns)}))" if columns else "least(count(*), 1)"
+    row = connection.execute(f"SELECT {_MEASURES}, {cells} FROM {asked.mart} WHERE {condition}", values).fetchone()
+    return SpendTotals(*row) if row else SpendTotals(None, 0, 0, 0, 0, 0, 0, 0)
+
+
+def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> list[SeriesRow]:
+    """The chart: spend per time and first group, dearest series first; past the first seven they are "Other"."""
+    condition, values = asked.condition(viewer)
+    name = DIMENSIONS[asked.group_by[0]] if asked.group_by else "'All spend'"
+    at = asked.when or "NULL::DATE"
+    return [
+        SeriesRow(*row)
+        for row in connection.execute(
+            f"""
+            WITH cell AS (
+                SELECT {at} AS moment, {name} AS name, sum(cost_usd) AS cost_usd
+                FROM {asked.mart} WHERE {condition} GROUP BY 1, 2
+            ), ranked AS (
+                SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place
+                FROM cell GROUP BY name
+            ), named AS (
+                SELECT moment, CASE WHEN place <= {_SERIES} THEN cell.name ELSE '{OTHER}' END AS name,
+                    least(place, {_SERIES + 1}) AS place, cost_usd
+                FROM cell JOIN ranked ON cell.name IS NOT DISTINCT FROM ranked.name
+            )
+            SELECT moment, name, sum(cost_usd) FROM named GROUP BY moment, name, place
+            HAVING sum(cost_usd) IS NOT NULL ORDER BY place, moment
+            """,
+            values,
+        ).fetchall()
+    ]
+
+
+def names(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> dict[str, list[str]]:  # noqa: ARG001 - a question's form
+    """Per dimension the names to choose from, dearest first, at most a thousand; an empty name is "not named"."""
+    allowed, values = viewer.condition()
+    pick = " ".join(f"WHEN grouping({column}) = 0 THEN '{name}'" for name, column in DIMENSIONS.items())
+    text = " ".join(f"WHEN grouping({column}) = 0 THEN coalesce({column}, '')" for column in DIMENSIONS.values())
+    sets = ", ".join(f"({column})" for column in DIMENSIONS.values())
+    found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
+    for dimension, name in connection.execute(
+        f"""
+        SELECT CASE {pick} END AS dimension, CASE {text} END AS name
+        FROM mart.spend_daily WHERE {allowed} GROUP BY GROUPING SETS ({sets})
+        QUALIFY row_number() OVER (
+            PARTITION BY dimension ORDER BY sum(cost_usd) DESC NULLS LAST, name) <= {_NAMES_OFFERED}
+        ORDER BY sum(cost_usd) DESC NULLS LAST, 2
+        """,
+        values,
+    ).fetchall():
+        found[dimension].append(name)
+    return found

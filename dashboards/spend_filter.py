@@ -1,0 +1,137 @@
+"""What a person asked of spend: days, grain, groups, chosen names, words, order; it lives in the URL.
+
+A URL comes from anyone. Column names come only from the tables below; whatever else a URL says is a bound value or is
+ignored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Literal
+
+from dashboards.viewer import Viewer
+
+Grain = Literal["day", "hour", "total"]
+GRAINS: tuple[Grain, ...] = ("day", "hour", "total")
+# The word in the URL and on the page, and the column of mart.spend_daily and mart.spend_hourly.
+DIMENSIONS = {
+    "account": "account",
+    "project": "project",
+    "team": "team",
+    "key": "key_label",
+    "provider": "provider",
+    "model": "model",
+}
+DEFAULT_DAYS = 30
+# Hours past a month would be more points than a chart has pixels.
+HOURLY_DAYS = 31
+_EARLIEST = date(2015, 1, 1)
+_LONGEST_SEARCH = 80
+_MOST_CHOSEN = 200
+NOT_NAMED = ""
+
+
+@dataclass(frozen=True)
+class SpendFilter:
+    """A question about spend. `start` and `end` are UTC days, both included; `chosen` maps a dimension to its names."""
+
+    start: date
+    end: date
+    grain: Grain = "day"
+    group_by: tuple[str, ...] = ("provider",)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    search: str = ""
+
+    @staticmethod
+    def default(today: date) -> "SpendFilter":
+        """The last thirty days by day and provider."""
+        return SpendFilter(today - timedelta(days=DEFAULT_DAYS - 1), today)
+
+    @staticmethod
+    def from_query(query: Mapping[str, Sequence[str]], today: date) -> "SpendFilter":
+        """The filter a URL describes; what is unknown or makes no sense falls back to the default, without an error."""
+        usual = SpendFilter.default(today)
+        end = min(_day(query.get("to", ()), usual.end), today)
+        start = min(_day(query.get("from", ()), min(usual.start, end)), end)
+        grain = next((g for g in GRAINS if g in query.get("grain", ())), usual.grain)
+        asked = query.get("by", ())
+        groups = tuple(dict.fromkeys(name for name in asked if name in DIMENSIONS))
+        return SpendFilter(
+            start=start,
+            end=end,
+            grain=grain,
+            group_by=groups if groups or "none" in asked else usual.group_by,
+            chosen={name: tuple(dict.fromkeys(query[name]))[:_MOST_CHOSEN] for name in DIMENSIONS if query.get(name)},
+            search="".join(query.get("q", ())[:1])[:_LONGEST_SEARCH].strip(),
+        ).within_reach()
+
+    def to_query(self, today: date) -> dict[str, list[str]]:
+        """The URL's parameters for this filter, without what is the default anyway."""
+        usual = SpendFilter.default(today)
+        query: dict[str, list[str]] = {}
+        if self.start != usual.start:
+            query["from"] = [self.start.isoformat()]
+        if self.end != usual.end:
+            query["to"] = [self.end.isoformat()]
+        if self.grain != usual.grain:
+            query["grain"] = [self.grain]
+        if self.group_by != usual.group_by:
+            query["by"] = list(self.group_by) or ["none"]
+        query |= {name: list(names) for name, names in self.chosen.items() if names}
+        if self.search:
+            query["q"] = [self.search]
+        return query
+
+    def within_reach(self) -> "SpendFilter":
+        """The same, hours kept to the last month of the range."""
+        if self.grain == "hour" and (self.end - self.start).days >= HOURLY_DAYS:
+            return replace(self, start=self.end - timedelta(days=HOURLY_DAYS - 1))
+        return self
+
+    def known(self, names: Mapping[str, Sequence[str]]) -> "SpendFilter":
+        """The same without chosen names that no row has, so that a stale or made-up URL shows rows, not nothing."""
+        kept = {
+            dimension: tuple(name for name in chosen if name in set(names.get(dimension, ())))
+            for dimension, chosen in self.chosen.items()
+        }
+        return replace(self, chosen={dimension: chosen for dimension, chosen in kept.items() if chosen})
+
+    def hours_of(self, day: date) -> "SpendFilter":
+        """The hours of one UTC day, all else as it is."""
+        return replace(self, start=day, end=day, grain="hour")
+
+    @property
+    def mart(self) -> str:
+        """The mart that answers at this grain."""
+        return "mart.spend_hourly" if self.grain == "hour" else "mart.spend_daily"
+
+    @property
+    def when(self) -> str | None:
+        """The column of time at this grain; None where the whole range is one row."""
+        return None if self.grain == "total" else self.grain
+
+    def columns(self) -> list[str]:
+        """The mart's columns to group by: time first, then the groups in the order chosen."""
+        return [*([self.when] if self.when else []), *(DIMENSIONS[name] for name in self.group_by)]
+
+    def condition(self, viewer: Viewer) -> tuple[str, list[object]]:
+        """SQL for WHERE over `mart` and its bound values; the viewer's own condition is always part of it."""
+        allowed, values = viewer.condition()
+        time = "hour >= ? AND hour < ?" if self.grain == "hour" else "day >= ? AND day < ?"
+        parts, bound = [allowed, time], [*values, self.start, self.end + timedelta(days=1)]
+        for dimension, names in self.chosen.items():
+            parts.append(f"list_contains(?::VARCHAR[], coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}'))")
+            bound.append(list(names))
+        if self.search:
+            parts.append(f"contains(lower(concat_ws(chr(10), {', '.join(DIMENSIONS.values())})), lower(?))")
+            bound.append(self.search)
+        return " AND ".join(parts), bound
+
+
+def _day(values: Sequence[str], usual: date) -> date:
+    for text in values[:1]:
+        try:
+            return max(date.fromisoformat(text), _EARLIEST)
+        except ValueError:
+            return usual
+    return usual

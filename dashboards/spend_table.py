@@ -1,0 +1,76 @@
+"""spend as asked -> the table a person reads: figures as `warehouse.money.shown`, sorted by what they are."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, cast
+from zlib import crc32
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from dashboards import formats
+from dashboards.spend_filter import DIMENSIONS, SpendFilter
+from warehouse.money import shown
+
+_TITLES = {
+    "day": "Day (UTC)",
+    "hour": "Hour (UTC)",
+    **{column: name.capitalize() for name, column in DIMENSIONS.items()},
+    "cost_usd": "Cost",
+    "requests": "Requests",
+    "error_requests": "Errors",
+    "input_tokens": "Input tokens",
+    "output_tokens": "Output tokens",
+    "cache_read_tokens": "From cache",
+    "unpriced_requests": "Unpriced",
+}
+_ROW_PX = 33
+_MOST_ROWS_SEEN = 16
+
+
+def draw(found: pa.Table, asked: SpendFilter) -> date | None:
+    """Draw the table; the UTC day that was ticked, where there are days to tick.
+
+    The cells carry exact decimals and are sorted by them; what the eye sees is text made from them.
+    """
+    frame = found.to_pandas(types_mapper=_exact)
+    names = [column for column in found.column_names if column in DIMENSIONS.values()]
+    frame[names] = frame[names].fillna(formats.NOT_NAMED)
+    looks = {"cost_usd": _money} | {
+        column: "{:,}" for column in found.column_names if column not in {*names, "cost_usd", "day", "hour"}
+    }
+    if "hour" in found.column_names:
+        looks["hour"] = "{:%Y-%m-%d %H:%M}"
+    # What Streamlit hands back depends on on_select, which its types cannot tell.
+    picked: Any = st.dataframe(
+        frame.style.format(looks),
+        hide_index=True,
+        height=min(_MOST_ROWS_SEEN, found.num_rows + 1) * _ROW_PX + 3,
+        row_height=_ROW_PX,
+        column_config={
+            column: st.column_config.Column(
+                _TITLES[column],
+                width="medium" if column in {*names, "hour"} else "small",
+                pinned=column in {"day", "hour"},
+            )
+            for column in found.column_names
+        },
+        key=f"spend_table_{crc32(repr(asked).encode())}",
+        on_select="rerun" if asked.grain == "day" else "ignore",
+        selection_mode="single-row",
+        placeholder="—",
+        alt="Spend as a table",
+    )
+    if asked.grain != "day":
+        return None
+    ticked = cast("list[int]", picked["selection"]["rows"])
+    return cast("date", found["day"][ticked[0]].as_py()) if ticked and ticked[0] < found.num_rows else None
+
+
+def _money(amount: object) -> str:
+    return shown(amount if isinstance(amount, Decimal) else None)
+
+
+def _exact(kind: pa.DataType) -> pd.ArrowDtype | None:
+    return pd.ArrowDtype(kind) if pa.types.is_decimal(kind) else None

@@ -1,0 +1,78 @@
+"""What a page says when there is nothing, nothing new, something made up, or something wrong."""
+
+import logging
+import secrets
+import traceback
+from datetime import datetime, timedelta
+from html import escape
+
+import streamlit as st
+
+from dashboards import formats
+from warehouse.home import Home
+
+STALE_AFTER = timedelta(hours=24)
+_LOG = logging.getLogger(__name__)
+
+
+def made_up() -> None:
+    """The banner of the sandbox: nobody may take these figures for theirs."""
+    st.html(
+        '<div class="al al-note made-up" role="status" aria-label="Sandbox"><strong>A made-up month.</strong> '
+        "These calls come from the sandbox, not from your providers. Your own appear once your home has a log or a "
+        "connection.</div>"
+    )
+
+
+def empty(home: Home) -> None:
+    """Nothing has landed yet: the two ways to the first figure."""
+    st.html(
+        '<div class="al"><div class="al-head"><h1>No calls yet</h1></div>'
+        "<p>Give apiledger a log of your calls; the first figures are here seconds later. "
+        "This page looks for them by itself.</p></div>"
+    )
+    file, gateway = st.columns(2, gap="medium")
+    with file.container(border=True):
+        st.markdown("**Drop a log into the inbox**")
+        st.markdown("JSON lines, one call a line, plain or gzipped:")
+        st.code(f"cp calls.jsonl {home.inbox / 'gateway_jsonl'}/", language="bash", wrap_lines=True)
+    with gateway.container(border=True):
+        st.markdown("**Or add two lines to LiteLLM**")
+        st.markdown("Its own log files go into the inbox as they are:")
+        st.code(
+            f"litellm_settings:\n  callbacks: [apiledger_log]  # writes to {home.inbox / 'litellm'}",
+            language="yaml",
+            wrap_lines=True,
+        )
+
+
+def stale(newest: datetime | None, now: datetime) -> None:
+    """A calm line where the newest landing is older than a day; `newest` and `now` are UTC."""
+    if newest is None or now - newest < STALE_AFTER:
+        return
+    st.html(
+        '<div class="al al-note" role="status" aria-label="Stale data"><strong>Nothing new for '
+        f"{escape(formats.age(newest, now).removesuffix(' ago'))}.</strong> The last file landed "
+        f"{formats.moment(newest)}. "
+        "Look at the inbox, and at the last run with <code>apiledger doctor</code>.</div>"
+    )
+
+
+def incident(error: BaseException) -> str:
+    """Write down what went wrong under a random id and give the id; neither a value nor SQL leaves this function.
+
+    The log gets the error's type and where it arose, without its text, which might repeat what a row says.
+    """
+    number = secrets.token_hex(4)
+    frames = "".join(traceback.format_tb(error.__traceback__)[-6:])
+    _LOG.error("incident %s: %s\n%s", number, type(error).__name__, frames)
+    return number
+
+
+def wrong(error: BaseException) -> None:
+    """Say that something went wrong, with nothing but the id to look for in the server's log."""
+    number = incident(error)
+    st.html(
+        '<div class="al al-note" role="alert" aria-label="Something went wrong"><strong>This page could not be '
+        f"drawn.</strong> Reload it; if it stays so, look for incident <code>{number}</code> in the server's log.</div>"
+    )

@@ -1,0 +1,146 @@
+"""How the pages look: colours for light and dark, one colour a provider, and the style sheet of the project's own HTML.
+
+No file is fetched: the typeface is the one Streamlit serves itself, and every colour is written here.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+OTHER = "Other"
+CALM = "#5f9c8d"
+_GREY = "#98a0a8"
+# Mid tones that hold on a light and on a dark ground alike.
+_PALETTE = ("#2a9d8f", "#d97757", "#5186d8", "#d9a441", "#8d79c9", "#c9647f", "#7fa650", "#5d8aa8")
+_PROVIDERS = {
+    "openai": "#1f9e83",
+    "anthropic": "#d97757",
+    "google": "#5186d8",
+    "deepseek": "#8a70d0",
+    "openrouter": "#b27fc4",
+    "mistral": "#d9a441",
+    "cohere": "#c9647f",
+    "xai": "#6f7f8f",
+    "azure": "#3f9ac9",
+    "aws": "#c98a3a",
+    "meta": "#4f7fbf",
+    "groq": "#c96a52",
+}
+
+_LIGHT = {
+    "primaryColor": "#23705d",
+    "backgroundColor": "#fcfcfb",
+    "secondaryBackgroundColor": "#f3f4f2",
+    "textColor": "#1d2125",
+    "borderColor": "#e3e5e1",
+    "linkColor": "#23705d",
+    "dataframeBorderColor": "#e8eae6",
+    "dataframeHeaderBackgroundColor": "#f3f4f2",
+}
+_DARK = {
+    "primaryColor": "#35a58a",
+    "backgroundColor": "#14171a",
+    "secondaryBackgroundColor": "#1d2125",
+    "textColor": "#e7e9eb",
+    "borderColor": "#2c3238",
+    "linkColor": "#7fd1ba",
+    "dataframeBorderColor": "#262c31",
+    "dataframeHeaderBackgroundColor": "#1d2125",
+}
+
+
+def options() -> dict[str, object]:
+    """The theme as Streamlit's own options, for light and dark; the browser's setting chooses between them."""
+    both: dict[str, object] = {
+        "theme.font": "sans-serif",
+        "theme.baseFontSize": 15,
+        "theme.baseRadius": "6px",
+        "theme.headingFontWeights": [650, 620, 600],
+        "theme.headingFontSizes": ["1.55rem", "1.1rem", "1rem"],
+        "theme.showWidgetBorder": True,
+        "theme.chartCategoricalColors": list(_PALETTE),
+    }
+    for scheme, colours in (("light", _LIGHT), ("dark", _DARK)):
+        both |= {f"theme.{scheme}.{name}": colour for name, colour in colours.items()}
+    return both
+
+
+def colours(dimension: str, names: Sequence[str]) -> list[str]:
+    """One colour a name, in the order given: a known provider keeps its own on every page, the rest is grey."""
+    if dimension != "provider":
+        free = iter(_PALETTE)
+        return [_GREY if name == OTHER else next(free, _GREY) for name in names]
+    taken = {_PROVIDERS[name] for name in names if name in _PROVIDERS}
+    free = iter([colour for colour in _PALETTE if colour not in taken])
+    return [_GREY if name == OTHER else _PROVIDERS.get(name) or next(free, _GREY) for name in names]
+
+
+def legend(series: Sequence[tuple[str, str]]) -> str:
+    """Names with their colours as HTML that wraps; names are escaped."""
+    items = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for name, colour in series)
+    return f'<ul class="al al-legend" aria-label="Series">{items}</ul>'
+
+
+# The mark of the project, as an image of its own: Streamlit fetches its named icons for a tab from another host.
+MARK = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#23705d"/>'
+    '<g stroke="#fff" stroke-width="2.2" stroke-linecap="round"><path d="M6 17V12M12 17V7M18 17V10"/></g></svg>'
+)
+
+# `currentColor` and its mixtures follow the theme without a second set of rules for dark.
+STYLE = """
+<style>
+.al { font-variant-numeric: tabular-nums; line-height: 1.35; }
+.al .dim { color: color-mix(in srgb, currentColor 62%, transparent); }
+.al-head { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .15rem 1rem; }
+.al-head h1 { font-size: 1.55rem; font-weight: 650; letter-spacing: -.015em; margin: 0; padding: 0; }
+.al-cards { display: grid; grid-template-columns: minmax(17rem, 1.7fr) repeat(4, minmax(9.5rem, 1fr)); gap: .75rem; }
+.al-card { border: 1px solid color-mix(in srgb, currentColor 14%, transparent); border-radius: 8px;
+  padding: .8rem .95rem .75rem; min-width: 0; }
+.al-card h2 { font-size: .82rem; font-weight: 550; margin: 0 0 .3rem; padding: 0; letter-spacing: 0;
+  color: color-mix(in srgb, currentColor 66%, transparent); }
+.al-figure { font-size: 1.45rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.15; white-space: nowrap; }
+.al-hero .al-figure { font-size: 2.5rem; font-weight: 660; letter-spacing: -.03em; }
+.al-card p { margin: .35rem 0 0; font-size: .84rem; }
+.al-card p + p { margin-top: .1rem; }
+.al-chip { display: inline-block; border-radius: 4px; padding: 0 .4em; font-weight: 600; white-space: nowrap;
+  background: color-mix(in srgb, currentColor 9%, transparent); }
+.al-chip.up { color: #c0623d; background: #d9775722; }
+.al-chip.down { color: #23866f; background: #2a9d8f22; }
+.al ul.al-shares { list-style: none; margin: 0; padding: 0; }
+.al ul.al-shares li { margin: 0 0 .5rem; padding: 0; font-size: .88rem; }
+.al-shares .row { display: flex; gap: .75rem; justify-content: space-between; align-items: baseline; }
+.al-shares .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
+.al-shares .cost { white-space: nowrap; font-weight: 560; }
+.al-shares .bar { height: 4px; border-radius: 2px; margin-top: .22rem;
+  background: color-mix(in srgb, currentColor 9%, transparent); }
+.al-shares .bar i { display: block; height: 4px; border-radius: 2px; min-width: 2px; }
+.al-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; }
+ul.al-legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; margin: 0; padding: 0; }
+ul.al-legend li { display: flex; align-items: center; gap: .4em; margin: 0; padding: 0; font-size: .84rem;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 20rem; }
+ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
+.al-note { border-left: 3px solid #d9a441; background: #d9a4411c; border-radius: 0 6px 6px 0; padding: .5rem .8rem;
+  font-size: .9rem; }
+.al-note.made-up { border-left-color: #8d79c9; background: #8d79c91f; }
+.al-note code, .al code { font-size: .85em; }
+.al-table { width: 100%; border-collapse: collapse; font-size: .86rem; }
+.al-table th { text-align: left; font-weight: 550; padding: .2rem .5rem .3rem 0;
+  color: color-mix(in srgb, currentColor 62%, transparent); }
+.al-table td { padding: .32rem .9rem .32rem 0; white-space: nowrap;
+  border-top: 1px solid color-mix(in srgb, currentColor 11%, transparent); }
+.al-table .n { text-align: right; }
+.al-scroll { overflow-x: auto; }
+@media (max-width: 1100px) {
+  .al-cards { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+  .al-hero { grid-column: 1 / -1; }
+}
+@media (max-width: 640px) {
+  .al-cards { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
+  .al-card { padding: .65rem .75rem; }
+  .al-figure { font-size: 1.25rem; }
+  .al-hero .al-figure { font-size: 2.2rem; }
+}
+[data-testid="stMainBlockContainer"] { max-width: 84rem; padding: 4.25rem 2.25rem 2rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem 1rem 1.5rem; } }
+</style>
+"""

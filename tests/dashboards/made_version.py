@@ -1,0 +1,123 @@
+"""A made-up published version: tables that stand where the mart views stand, ten weeks of plausible calls.
+
+The rows are a pure function of `until`, so that a test can sum them by itself.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.home import Home
+
+SCRIPT_NAME = "<script>document.title='taken'</script>"
+LATEX_NAME = "$x^2$ and ![a](http://203.0.113.9/a.png)"
+FORMULA_KEY = '=HYPERLINK("http://203.0.113.9","x")'
+
+_SPEND = """
+    account VARCHAR, project VARCHAR, team VARCHAR, key_label VARCHAR, provider VARCHAR, model VARCHAR,
+    requests BIGINT, error_requests BIGINT, input_tokens BIGINT, output_tokens BIGINT, cache_read_tokens BIGINT,
+    cost_usd DECIMAL(38,12), unpriced_requests BIGINT, basis VARCHAR, settlement VARCHAR
+"""
+_TABLES = f"""
+CREATE SCHEMA mart;
+CREATE TABLE mart.spend_hourly (hour TIMESTAMP, {_SPEND});
+CREATE TABLE mart.spend_daily (day DATE, {_SPEND});
+CREATE TABLE mart.latency_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR, model VARCHAR,
+    bucket_ms BIGINT, requests BIGINT);
+CREATE TABLE mart.freshness (source VARCHAR, last_request_at TIMESTAMP, last_landed_at TIMESTAMP, files BIGINT,
+    rows BIGINT, quarantined_rows BIGINT);
+CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
+"""
+# provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
+_MODELS = """
+    ('openai', 'gpt-5.2', 1750000, 14000000, 34, 1900), ('openai', 'gpt-5-mini', 250000, 2000000, 80, 700),
+    ('anthropic', 'claude-opus-4-5', 5000000, 25000000, 9, 4200),
+    ('anthropic', 'claude-sonnet-4-5', 3000000, 15000000, 28, 2600),
+    ('google', 'gemini-3-pro', 2000000, 12000000, 14, 2300), ('google', 'gemini-2.5-flash', 300000, 2500000, 45, 600),
+    ('deepseek', 'deepseek-chat', 280000, 420000, 30, 1500), ('mistral', 'mistral-large-3', 500000, 1500000, 8, 1100),
+    ('openrouter', 'nova-preview', NULL, NULL, 2, 1600)
+"""
+_HOURS = f"""
+INSERT INTO mart.spend_hourly
+WITH served AS (SELECT * FROM (VALUES {_MODELS}) AS m(provider, model, pico_in, pico_out, calls, latency_ms)),
+asked AS (
+    SELECT * FROM (VALUES
+        ('Acme', 'support-bot', 'care', 'prod-7f3a', 1.0), ('Acme', 'search', 'platform', 'prod-91bc', 0.6),
+        ('Acme', $script, 'platform', 'ci-02', 0.2), ('Beta GmbH', $latex, NULL, $formula, 0.35),
+        ('Beta GmbH', NULL, NULL, 'laptop', 0.1)
+    ) AS a(account, project, team, key_label, weight)
+), clock AS (
+    SELECT unnest(generate_series(date_trunc('day', $until::TIMESTAMP) - INTERVAL 75 DAY,
+        date_trunc('hour', $until::TIMESTAMP), INTERVAL 1 HOUR)) AS hour
+), cell AS (
+    SELECT *, CAST(greatest(0, calls * weight * CASE WHEN dayofweek(hour) IN (0, 6) THEN 0.35 ELSE 1 END
+        * (0.35 + 0.65 * sin(pi() * (hour(hour) + 1) / 25)) * (0.7 + (hash(hour, model, key_label) % 600) / 1000.0)
+        * (1 + date_diff('day', $until::TIMESTAMP, hour) / 200.0)) AS BIGINT) AS requests
+    FROM clock, served, asked
+    WHERE hash(provider, key_label) % 3 < 2
+), counted AS (
+    SELECT *, requests * (900 + hash(hour, model) % 1400)::BIGINT AS input_tokens,
+        requests * (180 + hash(model, hour) % 320)::BIGINT AS output_tokens
+    FROM cell WHERE requests > 0
+)
+SELECT hour, account, project, team, key_label, provider, model, requests,
+    CASE WHEN hash(hour, key_label, model) % 9 = 0 THEN (requests + 19) // 20 ELSE 0 END,
+    input_tokens, output_tokens, (input_tokens * 3) // 10,
+    CAST(input_tokens * pico_in + output_tokens * pico_out AS DECIMAL(25,0))
+        * CAST('0.000000000001' AS DECIMAL(13,12)),
+    CASE WHEN pico_in IS NULL THEN requests ELSE 0 END, 'log',
+    CASE WHEN hour >= date_trunc('day', $until::TIMESTAMP) - INTERVAL 3 DAY THEN 'provisional' ELSE 'settled' END
+FROM counted
+"""
+_DAYS = """
+INSERT INTO mart.spend_daily
+SELECT hour::DATE, account, project, team, key_label, provider, model, sum(requests), sum(error_requests),
+    sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cost_usd), sum(unpriced_requests),
+    any_value(basis), any_value(settlement)
+FROM mart.spend_hourly GROUP BY ALL
+"""
+_LATENCY = f"""
+INSERT INTO mart.latency_daily
+SELECT day, account, project, s.provider, s.model, bucket, greatest(1, sum(requests) // part)::BIGINT
+FROM mart.spend_daily s
+JOIN (VALUES {_MODELS}) AS m(provider, model, pico_in, pico_out, calls, latency_ms) ON s.model = m.model,
+LATERAL (SELECT unnest([latency_ms // 2, latency_ms, latency_ms * 2, latency_ms * 5])::BIGINT
+        * (85 + hash(day) % 40) // 100 AS bucket,
+    unnest([3, 2, 8, 60]) AS part)
+GROUP BY day, account, project, s.provider, s.model, bucket, part
+"""
+
+
+def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
+    """Write version `version` with ten weeks of calls up to `until` (UTC, naive) and name it the newest.
+
+    `empty` leaves the spend out; `extra` is SQL run last, for the row a test adds.
+    """
+    home.make(("gateway_jsonl", "litellm"))
+    target = home.published / f"warehouse-{version}.duckdb"
+    with duckdb.connect(str(target)) as connection:
+        connection.execute(_TABLES)
+        if not empty:
+            names = {"script": SCRIPT_NAME, "latex": LATEX_NAME, "formula": FORMULA_KEY}
+            connection.execute(_HOURS, {"until": until, **names})
+            connection.execute(_DAYS)
+            connection.execute(_LATENCY)
+            connection.execute(
+                "INSERT INTO mart.freshness "
+                "SELECT 'litellm', $until, $until, 12, sum(requests), 0 FROM mart.spend_daily",
+                {"until": until},
+            )
+            connection.execute(
+                "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2)",
+                {"until": until},
+            )
+        connection.execute(
+            "INSERT INTO mart.published VALUES (?, ?, ?)", [version, until, "sandbox" if home.is_sandbox else "own"]
+        )
+        if extra:
+            connection.execute(extra)
+    link = home.published / ".current.part"
+    link.symlink_to(target.name)
+    link.replace(home.published / "current")
+    return target
