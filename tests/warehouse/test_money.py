@@ -11,7 +11,7 @@ from warehouse.errors import MoneyError, WarehouseError
 from warehouse.money import from_pico, pico, shown, usd
 
 LARGEST = Decimal("9" * 26 + "." + "9" * 12)
-amounts = st.decimals(min_value=-LARGEST, max_value=LARGEST, places=12)
+amounts = st.decimals(min_value=LARGEST.copy_negate(), max_value=LARGEST, places=12)
 finer_amounts = st.decimals(min_value=-(10**6), max_value=10**6, places=20)
 
 
