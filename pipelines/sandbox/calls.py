@@ -18,6 +18,7 @@ CLIENT_CLOSED_REQUEST = 499  # nginx's code for a caller who hung up
 CACHE_BLOCK = 128  # OpenAI caches from 1,024 tokens on, in blocks of 128
 CACHE_FROM = 1_024
 CACHE_HIT_SHARE = 0.85
+LONGEST_OUTPUT = 32_000
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,12 @@ def _tokens(rng: np.random.Generator, world: World, drawn: Drawn, status: Ints) 
         per_call([np.log(s.project.output.median) for s in streams]),
         per_call([s.project.output.spread for s in streams]),
     )
-    got = np.clip(got, 1, 32_000) * per_call([s.model.answers for s in streams])
+    answers = per_call([s.model.answers for s in streams])
+    got = np.clip(got, 1, LONGEST_OUTPUT) * answers
     output_tokens = np.where(status == 2, got * rng.uniform(0.02, 0.9, calls), got).astype(np.int64)
 
     cached_share = _beta(rng, per_call([s.project.cached for s in streams]) / CACHE_HIT_SHARE)
-    cached = (input_tokens * cached_share).astype(np.int64) // CACHE_BLOCK * CACHE_BLOCK
+    cached = (input_tokens * cached_share * answers).astype(np.int64) // CACHE_BLOCK * CACHE_BLOCK
     hit = (rng.random(calls) < CACHE_HIT_SHARE) & (input_tokens >= CACHE_FROM)
     reasoning = output_tokens * _beta(rng, per_call([s.model.reasoning for s in streams]))
     billed = status != 1  # a call that failed has no tokens

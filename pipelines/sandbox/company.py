@@ -38,7 +38,7 @@ class Model(_Made):
     first_ms: float
     tokens_per_s: float
     reasoning: float = Field(default=0, ge=0, lt=1)
-    answers: bool = True  # an embedding has no output
+    answers: bool = True  # an embedding has neither output nor cache
     gateway_usd_mtok: GatewayPrice | None = None
 
 

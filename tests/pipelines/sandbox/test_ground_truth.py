@@ -70,13 +70,19 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 def test_parts_of_tokens_never_exceed_the_whole(truth: GroundTruth) -> None:
-    """Cached tokens are part of the input, reasoning is part of the output; a failed call has none of either."""
+    """Cached tokens are part of the input, reasoning is part of the output; a failed call has none of either.
+
+    An embedding has neither output nor cache.
+    """
     calls = truth.calls
     assert calls.filter(pl.col("cached_tokens") > pl.col("input_tokens")).is_empty()
     assert calls.filter(pl.col("reasoning_tokens") > pl.col("output_tokens")).is_empty()
     assert calls.filter(pl.any_horizontal(pl.col("^.*_tokens$") < 0)).is_empty()
     failed = calls.filter(pl.col("status") == "error")
     assert failed.select(pl.sum_horizontal(pl.col("^.*_tokens$").sum())).item() == 0
+    embedded = calls.filter(pl.col("model") == "text-embedding-3-small")
+    assert embedded["input_tokens"].sum() > 0
+    assert embedded["output_tokens"].sum() == embedded["cached_tokens"].sum() == 0
     assert calls["cached_tokens"].sum() > 0
     assert calls["reasoning_tokens"].sum() > 0
 
