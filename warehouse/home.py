@@ -44,6 +44,11 @@ class Home:
         return self.root / "build" / "lock"
 
     @property
+    def inbox_lock(self) -> Path:
+        """The file whose flock says who reads the inboxes."""
+        return self.root / "build" / "inbox-lock"
+
+    @property
     def control_file(self) -> Path:
         """`control.sqlite`: what is personal, sealed or stateful."""
         return self.root / "control.sqlite"

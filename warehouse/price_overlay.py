@@ -56,7 +56,10 @@ class LongContext(Rates):
 
 
 class Entry(Rates):
-    """One price: for whom, of which tier and region, since when, and where it was read."""
+    """One price: for whom, of which tier and region, since when, and where it was read.
+
+    Days and times are UTC; `valid_to` is the first day it no longer holds; `weekdays` are 1 (Monday) to 7.
+    """
 
     provider: str = Field(min_length=1)
     model: str = Field(min_length=1)
@@ -66,6 +69,7 @@ class Entry(Rates):
     valid_to: date | None = None
     from_time: time | None = None
     until_time: time | None = None
+    weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = ()
     source: str = Field(min_length=1)
     long_context: tuple[LongContext, ...] = ()
 
@@ -100,12 +104,15 @@ class Entry(Rates):
     def name(self) -> str:
         """What the entry is called in a price's version and in errors."""
         hours = hours_name(self.from_time, self.until_time) if self.from_time and self.until_time else None
-        parts = (f"{self.valid_from}", f"{self.provider}/{self.model}", self.service_tier, self.region, hours)
+        days = "weekdays " + ",".join(map(str, self.weekdays)) if self.weekdays else None
+        parts = (f"{self.valid_from}", f"{self.provider}/{self.model}", self.service_tier, self.region, days, hours)
         return " ".join(part for part in parts if part)
 
     def active(self, moment: datetime) -> bool:
         """Whether it holds at a UTC moment."""
         if moment.date() < self.valid_from or (self.valid_to is not None and moment.date() >= self.valid_to):
+            return False
+        if self.weekdays and moment.isoweekday() not in self.weekdays:
             return False
         if self.from_time is None or self.until_time is None:
             return True
@@ -164,7 +171,8 @@ class Overlay:
         ]
 
         def rank(entry: Entry) -> tuple[bool, bool, int, date]:
-            return entry.region is not None, entry.from_time is not None, -names.index(entry.model), entry.valid_from
+            by_clock = entry.from_time is not None or bool(entry.weekdays)
+            return entry.region is not None, by_clock, -names.index(entry.model), entry.valid_from
 
         return tuple(sorted(found, key=rank, reverse=True))
 

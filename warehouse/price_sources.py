@@ -149,7 +149,7 @@ class Listing:
         return dates, times
 
     def price_at(self, moment: datetime, tier: str | None) -> Price | None:
-        """Give the price in force at a UTC moment; None where the tier has none: the standard price is not its price."""
+        """Give the price in force at a UTC moment; None where the tier has none: the standard price is not its own."""
         from genai_prices.types import ModelPrice
 
         applied: list[StartDateConstraint | TimeOfDateConstraint | None] = []

@@ -95,12 +95,14 @@ class PriceBook:
         """Columns that tell apart the stretches of time a price may differ between; none on a day without a change."""
         dates: set[date] = set()
         times: set[time] = set()
+        by_weekday = False
         for row in services.iter_rows(named=True):
             first, latest = row["requested_at"], row["latest"]
             days, hours = self._service(row).boundaries()
             dates |= {day for day in days if first.date() < day <= latest.date()}
             times |= {at for at in hours if first.date() < latest.date() or first.time() < at <= latest.time()}
-        slots = {}
+            by_weekday |= first.date() < latest.date() and any(entry.weekdays for entry in self._service(row).entries)
+        slots = {"weekday": pl.col("requested_at").dt.weekday()} if by_weekday else {}
         if dates:
             slots["days_passed"] = pl.sum_horizontal(pl.col("requested_at").dt.date() >= day for day in dates)
         if times:

@@ -183,7 +183,7 @@ def _names(what: str) -> Table:
         (
             Column(f"{what}_no", "BIGINT", "Our own random number."),
             Column("label", "VARCHAR", "The name people gave, or a number standing for what is no label."),
-            Column("account_no", "BIGINT", "The account it belongs to."),
+            *(() if what == "account" else (Column("account_no", "BIGINT", "The account it belongs to."),)),
             Column("valid_from", "TIMESTAMP", "From when the name holds, UTC."),
             Column("valid_to", "TIMESTAMP", "Until when; NULL while it holds."),
         ),

@@ -1,0 +1,157 @@
+"""A log file -> checked records at the boundary: the short road through DuckDB, the careful one line by line.
+
+The short road reads a whole file in columns and gives up on the first line that is wrong; the careful road then finds
+that line, puts it into quarantine by number, length and reason, and takes the rest.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from pipelines import logfile, record
+from pipelines.boundary import PART_ROWS, Boundary
+from pipelines.logfile import LogFile
+from pipelines.provider import Gateway, LineError
+from warehouse.control.receipt import Quarantined, Receipt
+
+# Below this the careful road is faster than opening DuckDB's reader.
+SHORT_ROAD_BYTES = 1024 * 1024
+# Rows of the careful road are Python objects, a kilobyte each.
+CAREFUL_ROWS = 50_000
+_SAMPLED_LINES = 200
+# Names that gateways and SDKs are known to write. Others are counted without a name: a key can be a prompt, too.
+_TELLING = frozenset(
+    """messages prompt completion response request body headers metadata proxy_server_request content input output text
+    choices error_str traceback tool_calls tools system query url api_key authorization password email name session_id
+    trace_id model_parameters hidden_params model_map_information cost_breakdown saved_cache_cost cache_key call_type
+    stream total_tokens completionStartTime model_id response_time guardrail_information status_fields""".split()
+)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _TakeCarefulRoadError(Exception):
+    """The short road met a line that is wrong."""
+
+
+class Reader:
+    """Reads files of one gateway into a boundary; small files are gathered into parts of CAREFUL_ROWS rows."""
+
+    def __init__(self, gateway: Gateway, scratch: duckdb.DuckDBPyConnection, boundary: Boundary, tmp: Path) -> None:
+        self._gateway = gateway
+        self._scratch = scratch
+        self._boundary = boundary
+        self._tmp = tmp
+        self._receipts: dict[int, Receipt] = {}
+        self._rows: list[tuple[Any, ...]] = []
+
+    def read(self, file: LogFile, receipt: Receipt) -> None:
+        """Read one file. RefusedFileError where it is no log as a whole; nothing of it is kept then."""
+        self._receipts[receipt.load_no] = receipt
+        self._sample(file, receipt)
+        if self._gateway.file_sql is not None and file.size >= SHORT_ROAD_BYTES:
+            try:
+                self._short_road(file, receipt)
+            except _TakeCarefulRoadError:
+                self._careful_road(file, receipt)
+        else:
+            self._careful_road(file, receipt)
+
+    def flush(self) -> None:
+        """Hand what is gathered to the boundary; call once after the last file."""
+        if not self._rows:
+            return
+        *columns, load_nos, line_nos, sizes = zip(*self._rows, strict=True)
+        self._rows = []
+        arrays = [pa.array(values, type=f.type) for values, f in zip(columns, self._gateway.columns, strict=True)]
+        lines = pa.table(arrays, schema=self._gateway.columns)
+        for name, values in (("load_no", load_nos), ("line_no", line_nos), ("line_bytes", sizes)):
+            lines = lines.append_column(name, pa.array(values, type=pa.int64()))
+        self._scratch.register("lines", lines)
+        # The source's own columns know no load: row numbers carry it across.
+        meaning = self._gateway.meaning_sql("lines").replace("SELECT ", "SELECT load_no, line_no, line_bytes, ", 1)
+        checked = self._scratch.execute(record.admitted(meaning, "load_no", also="line_no, line_bytes,")).to_arrow_table()
+        self._scratch.unregister("lines")
+        self._scratch.register("checked", checked)
+        wrong = self._scratch.execute(
+            "SELECT load_no, line_no, line_bytes, problem FROM checked WHERE problem IS NOT NULL"
+        ).fetchall()
+        for load_no, line_no, size, problem in wrong:
+            reason = record.RULES[problem - 1][0]
+            self._receipts[load_no].quarantined.append(Quarantined(line_no, size, reason))
+        right = self._scratch.execute(
+            "SELECT * EXCLUDE (line_no, line_bytes, problem) FROM checked WHERE problem IS NULL"
+        ).to_arrow_table()
+        self._scratch.unregister("checked")
+        self._boundary.admit(right, self._receipts)
+
+    def _short_road(self, file: LogFile, receipt: Receipt) -> None:
+        if self._gateway.file_sql is None:
+            raise _TakeCarefulRoadError
+        before = len(self._boundary.parts)
+        inflated = logfile.inflate(file, self._tmp / "inflated.jsonl") if file.is_gzip else None
+        source = self._gateway.file_sql(str(inflated or file.path))
+        query = record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no))
+        # The boundary asks the same database between two batches: the stream needs a connection of its own.
+        stream = self._scratch.cursor()
+        try:
+            stream.execute(f"SET VARIABLE pepper = '{self._boundary.pepper_hex}'")
+            for batch in stream.execute(query).to_arrow_reader(PART_ROWS):
+                table = pa.Table.from_batches([batch])
+                if table.column("problem").null_count < table.num_rows:
+                    raise _TakeCarefulRoadError
+                self._boundary.admit(table.drop_columns(["problem"]), self._receipts)
+        except (duckdb.Error, _TakeCarefulRoadError):
+            self._boundary.drop_parts(before)
+            receipt.clear()
+            raise _TakeCarefulRoadError from None
+        finally:
+            stream.close()
+            if inflated is not None:
+                inflated.unlink(missing_ok=True)
+
+    def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
+        decode = self._gateway.decode
+        try:
+            for number, line in logfile.lines(file):
+                if isinstance(line, int):
+                    receipt.quarantined.append(Quarantined(number, line, "the line is longer than 8 MiB"))
+                elif line.strip():
+                    try:
+                        self._rows.append((*decode(line), receipt.load_no, number, len(line)))
+                    except (msgspec.MsgspecError, LineError, UnicodeDecodeError, RecursionError) as error:
+                        receipt.quarantined.append(Quarantined(number, len(line), _reason(error)))
+                if len(self._rows) >= CAREFUL_ROWS:
+                    self.flush()
+        except logfile.RefusedFileError:
+            # What was gathered of this file goes; earlier parts of it have no receipt and are never read.
+            self._rows = [row for row in self._rows if row[-3] != receipt.load_no]
+            raise
+
+    def _sample(self, file: LogFile, receipt: Receipt) -> None:
+        """Count the top-level names that are not read, in the first lines; unknown words are counted without a name."""
+        odd: Counter[str] = Counter()
+        for number, line in logfile.lines(file):
+            if number > _SAMPLED_LINES:
+                break
+            if isinstance(line, bytes) and line.strip():
+                try:
+                    names = _OBJECT.decode(line).keys() - self._gateway.keys
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    continue
+                odd.update({name if name in _TELLING else "(another name)" for name in names})
+        receipt.odd_keys = odd
+
+
+def _reason(error: Exception) -> str:
+    """Why a line does not decode, without a word of it."""
+    if isinstance(error, LineError):
+        return str(error)
+    if isinstance(error, msgspec.ValidationError):
+        return "a field has the wrong type, or the line is no object"
+    if isinstance(error, RecursionError):
+        return "the line is nested too deeply"
+    return "the line is no JSON"

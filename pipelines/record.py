@@ -1,0 +1,112 @@
+"""The record: the columns every gateway source maps its log to, and what must hold for one to be admitted.
+
+A source's file gives a SELECT with these columns; nothing else of a log is ever turned into anything.
+"""
+
+from warehouse import labels
+
+# (name, DuckDB type) of what a source hands over. Texts are as the log has them; they never leave the boundary.
+COLUMNS: tuple[tuple[str, str], ...] = (
+    ("form", "SMALLINT"),
+    ("request_id", "VARCHAR"),
+    ("requested_at", "TIMESTAMP"),
+    ("account", "VARCHAR"),
+    ("key", "VARCHAR"),
+    ("key_name", "VARCHAR"),
+    ("project", "VARCHAR"),
+    ("project_name", "VARCHAR"),
+    ("team", "VARCHAR"),
+    ("team_name", "VARCHAR"),
+    ("user", "VARCHAR"),
+    ("end_user", "VARCHAR"),
+    ("upstream", "VARCHAR"),
+    ("tags", "VARCHAR[]"),
+    ("provider", "VARCHAR"),
+    ("model", "VARCHAR"),
+    ("status", "VARCHAR"),
+    ("latency_ms", "DOUBLE"),
+    ("service_tier", "VARCHAR"),
+    ("region", "VARCHAR"),
+    ("input_tokens", "DOUBLE"),
+    ("output_tokens", "DOUBLE"),
+    ("cache_read_tokens", "DOUBLE"),
+    ("cache_write_5m_tokens", "DOUBLE"),
+    ("cache_write_1h_tokens", "DOUBLE"),
+    ("audio_in_tokens", "DOUBLE"),
+    ("image_in_tokens", "DOUBLE"),
+    ("reasoning_out_tokens", "DOUBLE"),
+    ("audio_out_tokens", "DOUBLE"),
+    ("ip", "VARCHAR"),
+    ("user_agent", "VARCHAR"),
+    ("cost", "VARCHAR"),
+)
+NAMES = tuple(name for name, _ in COLUMNS)
+
+MOST_TOKENS = 1_000_000_000
+_PARTS = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "audio_in_tokens", "image_in_tokens")
+_OUT_PARTS = ("reasoning_out_tokens", "audio_out_tokens")
+_OPTIONAL = (*_PARTS, *_OUT_PARTS)
+
+_OK_WORDS = "'ok', 'success', 'succeeded', 'completed'"
+_ERROR_WORDS = "'error', 'failure', 'failed', 'timeout'"
+_CANCELLED_WORDS = "'cancelled', 'canceled', 'aborted', 'client_disconnected'"
+
+_STATUS = "try_cast(status AS SMALLINT)"
+_OUTCOME = f"""CASE WHEN lower(status) IN ({_OK_WORDS}) OR {_STATUS} BETWEEN 100 AND 399 THEN 'ok'
+    WHEN lower(status) IN ({_CANCELLED_WORDS}) OR {_STATUS} = 499 THEN 'cancelled'
+    WHEN lower(status) IN ({_ERROR_WORDS}) OR {_STATUS} BETWEEN 400 AND 599 THEN 'error' END"""
+
+
+def _no_count(name: str) -> str:
+    """SQL: whether a count is missing, negative, broken or absurd; NaN fails every comparison."""
+    return f"NOT ({name} >= 0 AND {name} <= {MOST_TOKENS} AND {name} = trunc({name}))"
+
+
+_IN = " + ".join(f"coalesce({name}, 0)" for name in _PARTS)
+_OUT = " + ".join(f"coalesce({name}, 0)" for name in _OUT_PARTS)
+
+# The first rule that does not hold is the reason a line goes to quarantine; a reason never repeats a value.
+RULES: tuple[tuple[str, str], ...] = (
+    ("request_id is missing", "request_id IS NULL OR request_id = ''"),
+    ("the start is no RFC 3339 time between 2015 and 2100", "requested_at IS NULL OR year(requested_at) NOT BETWEEN 2015 AND 2100"),
+    ("provider is missing", "provider IS NULL OR provider = ''"),
+    ("model is missing", "model IS NULL OR model = ''"),
+    ("input_tokens is no count", f"input_tokens IS NULL OR {_no_count('input_tokens')}"),
+    ("output_tokens is no count", f"output_tokens IS NULL OR {_no_count('output_tokens')}"),
+    *((f"{name} is no count", f"{name} IS NOT NULL AND {_no_count(name)}") for name in _OPTIONAL),
+    ("cached, written, audio and image tokens exceed input_tokens", f"{_IN} > input_tokens"),
+    ("reasoning and audio tokens exceed output_tokens", f"{_OUT} > output_tokens"),
+    ("status is neither ok, error, cancelled nor an HTTP status", f"({_OUTCOME}) IS NULL"),
+    ("latency_ms is no duration", "latency_ms IS NOT NULL AND NOT (latency_ms >= 0 AND latency_ms < 9e12)"),
+    (
+        "cost is no decimal number",
+        "cost IS NOT NULL AND try_cast(cost AS DECIMAL(38,12)) IS NULL",
+    ),
+)
+# The common case is one comparison a row; the reason is looked for only where something is wrong.
+PROBLEM = "CASE " + " ".join(f"WHEN {wrong} THEN {number}" for number, (_, wrong) in enumerate(RULES, 1)) + " END"
+
+
+def _label(name: str, pattern: str, otherwise: str) -> str:
+    return f"CASE WHEN regexp_full_match({name}, '{pattern}') THEN {name} ELSE {otherwise} END"
+
+
+def admitted(source: str, load_no: str, also: str = "") -> str:
+    """SQL over a source's SELECT: its columns checked and typed, and `problem`, the number of the rule it breaks.
+
+    `load_no` is a number or a column of the source; `also` names further columns of it that come through.
+    Token classes come out disjoint and sum to the totals. A call id that is no id is replaced by its keyed hash; the
+    pepper is a variable of the connection, so that no error can repeat it.
+    """
+    request_id = _label("request_id", labels.CALL_ID, "'id-' || md5(getvariable('pepper') || request_id)")
+    return f"""
+        SELECT {load_no}::BIGINT AS load_no, {also} form, {request_id} AS request_id, requested_at,
+            coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name,
+            "user", end_user, upstream, tags, provider, model, {_OUTCOME} AS outcome, {_STATUS} AS http_status,
+            round(latency_ms)::BIGINT AS latency_ms, service_tier, region,
+            (input_tokens - ({_IN}))::BIGINT AS uncached_tokens,
+            {", ".join(f"coalesce({name}, 0)::BIGINT AS {name}" for name in _PARTS)},
+            (output_tokens - ({_OUT}))::BIGINT AS text_out_tokens,
+            {", ".join(f"coalesce({name}, 0)::BIGINT AS {name}" for name in _OUT_PARTS)},
+            ip, user_agent, try_cast(cost AS DECIMAL(38,12)) AS logged_cost_usd, {PROBLEM} AS problem
+        FROM ({source})"""

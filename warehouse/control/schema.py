@@ -1,0 +1,81 @@
+"""The tables of control.sqlite as numbered migrations: each runs once, in order, after a copy of what was there."""
+
+import sqlite3
+
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+
+# Never edit a migration that has been released: append the next.
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "m001_numbers_and_receipts",
+        """
+        CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+        CREATE TABLE data_key (
+            account_no INTEGER PRIMARY KEY, wrapped TEXT NOT NULL, created_at TEXT NOT NULL) STRICT;
+        CREATE TABLE outside_id (
+            no INTEGER PRIMARY KEY, kind TEXT NOT NULL, gateway TEXT NOT NULL, account_no INTEGER NOT NULL,
+            lookup BLOB NOT NULL, sealed TEXT NOT NULL, first_seen_at TEXT NOT NULL,
+            UNIQUE (kind, lookup)) STRICT;
+        CREATE INDEX outside_id_account ON outside_id (account_no);
+        CREATE TABLE label (
+            no INTEGER NOT NULL, label TEXT NOT NULL, valid_from TEXT NOT NULL, valid_to TEXT,
+            PRIMARY KEY (no, valid_from)) STRICT;
+        CREATE TABLE client (
+            client_no INTEGER PRIMARY KEY, day TEXT NOT NULL, account_no INTEGER NOT NULL,
+            lookup BLOB NOT NULL UNIQUE, sealed_ip TEXT, sealed_user_agent TEXT) STRICT;
+        CREATE INDEX client_day ON client (day);
+        CREATE TABLE load (
+            load_no INTEGER PRIMARY KEY AUTOINCREMENT, gateway TEXT NOT NULL, file_sha256 BLOB NOT NULL, file_bytes INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('begun', 'landed')), begun_at TEXT NOT NULL, landed_at TEXT,
+            rows INTEGER, quarantined INTEGER, first_at TEXT, last_at TEXT, input_tokens INTEGER, output_tokens INTEGER,
+            logged_cost_usd TEXT) STRICT;
+        CREATE UNIQUE INDEX load_file ON load (gateway, file_sha256) WHERE state = 'landed';
+        CREATE TABLE load_day (
+            load_no INTEGER NOT NULL REFERENCES load (load_no) ON DELETE CASCADE, day TEXT NOT NULL,
+            rows INTEGER NOT NULL, PRIMARY KEY (load_no, day)) STRICT;
+        CREATE TABLE quarantine (
+            file_sha256 BLOB NOT NULL, line_no INTEGER NOT NULL, gateway TEXT NOT NULL, bytes INTEGER NOT NULL,
+            reason TEXT NOT NULL, seen_at TEXT NOT NULL, PRIMARY KEY (file_sha256, line_no)) STRICT;
+        CREATE TABLE odd_key (
+            gateway TEXT NOT NULL, name TEXT NOT NULL, lines INTEGER NOT NULL, PRIMARY KEY (gateway, name)) STRICT;
+        """,
+    ),
+)
+
+
+def apply(connection: sqlite3.Connection, home: Home) -> list[str]:
+    """Bring the store to the newest form; returns the names of the migrations that ran now.
+
+    A store with rows is copied beside itself first, so that `git pull && make up` can be taken back. A store newer
+    than this program is refused.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY) STRICT")
+    done = {name for (name,) in connection.execute("SELECT name FROM migration")}
+    known = [name for name, _ in MIGRATIONS]
+    if unknown := done - set(known):
+        raise WarehouseError(f"{home.control_file} was written by a newer apiledger ({max(unknown)}): update the program")
+    due = [(name, script) for name, script in MIGRATIONS if name not in done]
+    if not due:
+        return []
+    if done:
+        target = home.control_file.with_name(f"control.before-{due[0][0]}.sqlite")
+        target.unlink(missing_ok=True)
+        connection.execute("VACUUM INTO ?", (str(target),))
+        target.chmod(0o600)
+    ran = []
+    for name, script in due:
+        # One transaction a migration, under the write lock: a kill in the middle leaves it undone as a whole, and of
+        # two programs that start at once the second finds it done.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if not connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone():
+                for statement in filter(None, (part.strip() for part in script.split(";"))):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO migration VALUES (?)", (name,))
+                ran.append(name)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    return ran

@@ -1,0 +1,190 @@
+"""The one place that opens a database: DuckDB for the build and its versions, SQLite for the control store.
+
+Why one place: DuckDB admits one writing process, a reader holding an old file under the same name sees old rows, and
+SQLite keeps deleted bytes unless told otherwise. Each of these is settled here once.
+"""
+
+import fcntl
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse import migrations
+from warehouse.control import schema as control_schema
+from warehouse.errors import BusyError, WarehouseError
+from warehouse.home import Home
+
+BUILD_MEMORY = "1GB"
+LOCK_PATIENCE_S = 120.0
+
+
+@contextmanager
+def held(lock: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+    """Hold `home.build_lock` or `home.inbox_lock` against other processes; the kernel lets go if this one dies.
+
+    BusyError after `patience_s`.
+    """
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock.touch(mode=0o600)
+    with lock.open("r+b") as handle:
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise BusyError(f"another run holds {lock}; the work is taken up at the next tick") from None
+                time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The build file, for writing, under the lock that the caller holds (`held(home.build_lock)`); migrated before it is given.
+
+    Spill goes to the home's tmp, memory is bounded, and nothing is downloaded or loaded.
+    """
+    connection = _opened_build(home)
+    try:
+        migrations.apply(connection, home)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = duckdb.connect(
+            str(home.build_file),
+            config={
+                "memory_limit": BUILD_MEMORY,
+                "temp_directory": str(home.tmp / "spill"),
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "preserve_insertion_order": "false",
+            },
+        )
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise BusyError(f"another program holds {home.build_file}; close it: people open {home.people_file}") from None
+        raise
+    home.build_file.chmod(0o600)
+    return connection
+
+
+@contextmanager
+def scratch(home: Home, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory for reading log files in columns; its spill stays in the home's tmp."""
+    connection = duckdb.connect(
+        config={
+            "memory_limit": memory,
+            "temp_directory": str(home.tmp / "spill"),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "preserve_insertion_order": "false",
+        }
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def current_version(home: Home) -> int | None:
+    """The number of the newest published version, None before the first."""
+    target = _current_file(home)
+    return None if target is None else int(target.stem.rsplit("-", 1)[1])
+
+
+def _current_file(home: Home) -> Path | None:
+    link = home.published / "current"
+    try:
+        return home.published / link.readlink()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The newest version, read-only and locked down: one short connection a query, so that a new version is seen.
+
+    Raises WarehouseError while nothing is published. A version that is replaced between the look and the open is
+    looked up again, at most twenty times.
+    """
+    for _ in range(20):
+        target = _current_file(home)
+        if target is None:
+            raise WarehouseError(f"nothing is published in {home.root}; run `apiledger run` once")
+        try:
+            connection = read_only(target)
+        except (duckdb.IOException, FileNotFoundError):
+            time.sleep(0.02)
+            continue
+        try:
+            yield connection
+        finally:
+            connection.close()
+        return
+    raise WarehouseError(f"the newest version in {home.published} cannot be opened; run `apiledger doctor`")
+
+
+def read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB file opened for reading only, where SQL reaches no file, no network and no setting.
+
+    IOException where the file is missing or held by a writer.
+    """
+    connection = duckdb.connect(
+        str(path), read_only=True, config={"autoinstall_known_extensions": "false"}
+    )
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+@contextmanager
+def control(home: Home) -> Iterator[sqlite3.Connection]:
+    """`control.sqlite`, migrated, in autocommit: use `with transaction(connection):` for what belongs together.
+
+    WAL with synchronous=FULL so that what is said done is done; secure_delete so that deleted bytes are zeroed.
+    """
+    home.control_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.control_file.touch(mode=0o600)
+    connection = sqlite3.connect(home.control_file, timeout=30, isolation_level=None)
+    try:
+        for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        control_schema.apply(connection, home)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing on the control store; takes the write lock at once, so that two writers never deadlock."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def copied_control(home: Home, target: Path) -> None:
+    """A consistent copy of the control store as one file, for the moment before a migration."""
+    with sqlite3.connect(home.control_file, timeout=30, isolation_level=None) as connection:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    target.chmod(0o600)
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC moment as control.sqlite keeps it: ISO 8601 with microseconds, sortable as text."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,46 @@
+"""The build file's numbered migrations: each runs once, in order, after a copy of the file as it was."""
+
+import shutil
+from collections.abc import Callable
+
+import duckdb
+
+from warehouse import tables
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+
+
+def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the model tables, with their meanings as comments in the file."""
+    for table in tables.MODEL_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
+# Never edit a migration that has been released: append the next.
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables,)
+
+
+def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:
+    """Bring the build file to the newest form; returns the names of the migrations that ran now.
+
+    A file that already holds migrations is copied beside itself before the next one runs. A file written by a newer
+    program is refused.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS main.migration (name VARCHAR PRIMARY KEY)")
+    done = {name for (name,) in connection.execute("SELECT name FROM main.migration").fetchall()}
+    known = [migration.__name__ for migration in MIGRATIONS]
+    if unknown := done - set(known):
+        raise WarehouseError(f"{home.build_file} was written by a newer apiledger ({max(unknown)}): update the program")
+    due = [migration for migration in MIGRATIONS if migration.__name__ not in done]
+    if due and done:
+        connection.execute("CHECKPOINT")
+        copy = home.build_file.with_name(f"warehouse.before-{due[0].__name__}.duckdb")
+        shutil.copyfile(home.build_file, copy)
+        copy.chmod(0o600)
+    for migration in due:
+        connection.execute("BEGIN")
+        migration(connection)
+        connection.execute("INSERT INTO main.migration VALUES (?)", [migration.__name__])
+        connection.execute("COMMIT")
+    return [migration.__name__ for migration in due]
