@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from warehouse.errors import WarehouseError
-from warehouse.price_sources import Price, hours_name, price_of, provider_id
+from warehouse.price_sources import Price, hours_name, price_of, provider_id, tier_asked
 
 
 def _literal(value: object) -> object:
@@ -78,7 +78,12 @@ class Entry(Rates):
     def _provider(cls, value: str) -> str:
         return provider_id(value)
 
-    @field_validator("model", "service_tier", "region")
+    @field_validator("service_tier")
+    @classmethod
+    def _tier(cls, value: str | None) -> str | None:
+        return tier_asked(value)
+
+    @field_validator("model", "region")
     @classmethod
     def _lower(cls, value: str | None) -> str | None:
         return None if value is None else value.lower()

@@ -64,6 +64,7 @@ _PROVIDER_IDS = {
     "x_ai": "x-ai",
     "xai": "x-ai",
 }
+_STANDARD_TIERS = {"", "auto", "default", "standard"}
 # The variants genai-prices keeps beside a standard price are keyed by one of these words.
 _TIER_WORDS = ("processing", "service_tier", "speed")
 
@@ -109,6 +110,12 @@ def provider_id(name: str) -> str:
     name = name.lower().strip()
     # LiteLLM adds the maker of the model: vertex_ai-anthropic_models.
     return _PROVIDER_IDS.get(name) or _PROVIDER_IDS.get(name.partition("-")[0]) or name
+
+
+def tier_asked(name: str | None) -> str | None:
+    """Give the tier a price must be for; None for the standard one, however it is spelt."""
+    tier = (name or "").strip().lower()
+    return None if tier in _STANDARD_TIERS else tier
 
 
 def price_of(model_price: "ModelPrice", version: str) -> Price | None:

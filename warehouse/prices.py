@@ -12,9 +12,8 @@ import polars as pl
 
 from warehouse.errors import WarehouseError
 from warehouse.price_overlay import Entry, Overlay
-from warehouse.price_sources import CLASSES, Listing, Price, listing, model_names, provider_id
+from warehouse.price_sources import CLASSES, Listing, Price, listing, model_names, provider_id, tier_asked
 
-_STANDARD = {"", "auto", "default", "standard"}
 _SERVICE = ("provider", "model", "service_tier", "region")
 
 
@@ -82,13 +81,12 @@ class PriceBook:
 
     def _service(self, row: Mapping[str, Any]) -> _Service:
         provider, model = provider_id(row["provider"] or ""), row["model"] or ""
-        tier, region = (row["service_tier"] or "").strip().lower(), row["region"]
+        tier, region = tier_asked(row["service_tier"]), row["region"]
         key = (provider, model, tier, region)
         if key not in self._services:
-            asked = None if tier in _STANDARD else tier
             found = listing(provider, model)
             names = (*model_names(provider, model), *([found.model.id] if found else ()))
-            self._services[key] = _Service(self.overlay.of(provider, names, asked, region), found, asked)
+            self._services[key] = _Service(self.overlay.of(provider, names, tier, region), found, tier)
         return self._services[key]
 
     def _slots(self, services: pl.DataFrame) -> dict[str, pl.Expr]:
