@@ -28,7 +28,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 try:
@@ -104,8 +103,7 @@ _CACHE_WRITES = _fields(_all(_number, "ephemeral_5m_input_tokens ephemeral_1h_in
 _DETAILS = _all(_number, "cached_tokens cache_write_tokens cache_creation_tokens reasoning_tokens text_tokens")
 _DETAILS |= _all(_number, "audio_tokens image_tokens video_tokens")
 _DETAILS |= _all(_number, "accepted_prediction_tokens rejected_prediction_tokens")
-_USAGE = _all(_number, "prompt_tokens completion_tokens total_tokens")
-_USAGE |= _all(_number, "cache_creation_input_tokens cache_read_input_tokens")
+_USAGE = _all(_number, "prompt_tokens completion_tokens cache_creation_input_tokens cache_read_input_tokens")
 _USAGE |= _all(_fields(_DETAILS | {"cache_creation_token_details": _CACHE_WRITES}), "prompt_tokens_details")
 _USAGE |= _all(_word, "service_tier inference_geo")
 _USAGE |= {"completion_tokens_details": _fields(_DETAILS), "cache_creation": _CACHE_WRITES}
@@ -178,9 +176,9 @@ class Writer(CustomLogger):  # type: ignore[misc]  # LiteLLM is looked at withou
     """LiteLLM's callback: it makes a line of each call on the spot and hands it to a thread that writes.
 
     `async_log_success_event` comes for an answered call, and for a stream that its caller broke off: with the tokens
-    LiteLLM counted by then and `error_information` 499 ClientDisconnected. `async_log_failure_event` comes once for
-    a call that failed, however often LiteLLM tried. The two without `async_` come for calls of LiteLLM's synchronous
-    functions. A call sent with `no-log` does not come at all, unless LiteLLM's `global_disable_no_log_param` is set.
+    LiteLLM counted by then and `error_information` 499 ClientDisconnected. `async_log_failure_event` comes at the first
+    failed attempt; a retry or fallback that is answered comes again under the same `litellm_call_id`, and counts.
+    A call sent with `no-log` does not come at all, unless LiteLLM's `global_disable_no_log_param` is set.
     """
 
     def __init__(self, folder: Path | None, rename_seconds: float = RENAME_SECONDS) -> None:
@@ -210,7 +208,7 @@ class Writer(CustomLogger):  # type: ignore[misc]  # LiteLLM is looked at withou
         if not callable(before) or threading.current_thread() is not threading.main_thread():
             return  # no server has taken the signal, so it is not ours to take
 
-        def hurry(number: int, frame: FrameType | None) -> None:
+        def hurry(number: int, frame: Any) -> None:
             self.rename_seconds = 0.0
             self.wake.set()
             before(number, frame)
@@ -295,7 +293,7 @@ class Writer(CustomLogger):  # type: ignore[misc]  # LiteLLM is looked at withou
 
 
 _home = os.environ.get("APILEDGER_HOME")
-_inbox = os.environ.get("APILEDGER_INBOX") or (f"{_home}/inbox/litellm" if _home else None)
+_inbox = os.environ.get("APILEDGER_INBOX") or (_home and f"{_home}/inbox/litellm")
 writer = Writer(Path(_inbox).absolute() if _inbox else None)
 if CustomLogger is not object:
     writer.start()
