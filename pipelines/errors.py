@@ -7,3 +7,7 @@ class PipelineError(Exception):
 
 class AlreadyRunningError(PipelineError):
     """The services of this home run already: talk to them instead of starting others."""
+
+
+class QueryError(PipelineError):
+    """A question in SQL has no answer: the person changes the question."""

@@ -26,9 +26,8 @@ DEFINITIONS = "pipelines.definitions"
 HOST = "127.0.0.1"
 WEB_UI_PORT = 3000
 DASHBOARD_PORT = 8501
-DASHBOARD = "dashboards.app:app"
-# Access logs would keep addresses of people; proxy headers would let anybody say where they come from.
-_UVICORN = ("uvicorn", "--host", HOST, "--log-level", "warning", "--no-access-log", "--no-proxy-headers")
+# Run by its own module: under a bare uvicorn Streamlit writes an access log, which names addresses.
+DASHBOARD = "dashboards.app"
 START_PATIENCE_S = 120.0
 STOP_PATIENCE_S = 25.0
 # sun_path of a Unix socket: 104 bytes on macOS, 108 on Linux, the closing zero included.
@@ -59,13 +58,14 @@ class Running:
         return self.pid is not None and (self.address is None or answers(self.address))
 
 
-def environment(home: Home, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables of every service: this home, nobody's telemetry, and one memory arena for few threads.
-
-    glibc gives each thread an arena of its own otherwise, which costs the four processes a tenth of their memory.
-    """
-    arenas = {"MALLOC_ARENA_MAX": "2"} if "MALLOC_ARENA_MAX" not in inherited else {}
-    return {**inherited, **_QUIET, **arenas, "APILEDGER_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster)}
+def environment(home: Home, inherited: Mapping[str, str], dashboard_port: int = DASHBOARD_PORT) -> dict[str, str]:
+    """Give the variables of every service: this home, the dashboard's port, and nobody's telemetry."""
+    own = {
+        "APILEDGER_HOME": str(home.root),
+        "DAGSTER_HOME": str(home.dagster),
+        "APILEDGER_DASHBOARD_PORT": str(dashboard_port),
+    }
+    return {**inherited, **_QUIET, **own}
 
 
 def services(
@@ -93,7 +93,7 @@ def services(
         Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace)), after=ready),
         Service(
             "dashboard",
-            (python, "-m", *_UVICORN, "--port", str(dashboard_port), dashboard),
+            (python, "-m", dashboard),
             f"http://{HOST}:{dashboard_port}/_stcore/health",
         ),
     )
@@ -250,7 +250,7 @@ def main() -> None:
     web_ui_port = free_port(WEB_UI_PORT)
     dashboard_port = free_port(DASHBOARD_PORT, frozenset({web_ui_port}))
     listed = services(home, definitions, dashboard, web_ui_port, dashboard_port)
-    supervise(home, listed, environment(home, os.environ))
+    supervise(home, listed, environment(home, os.environ, dashboard_port))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """A page that says its health, for the tests of what starts and stops the dashboard."""
 
+import os
+
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -11,3 +14,7 @@ def _health(_: Request) -> PlainTextResponse:
 
 
 app = Starlette(routes=[Route("/_stcore/health", _health)])
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(os.environ["APILEDGER_DASHBOARD_PORT"]), log_level="warning")

@@ -1,0 +1,34 @@
+"""Which home a command means: the one that is named, else the own one once it holds something, else the sandbox."""
+
+import sqlite3
+from pathlib import Path
+
+from warehouse import database
+from warehouse.home import Home
+
+EMPTY_VERSION = 1
+
+
+def chosen_home(named: Path | None) -> Home:
+    """Choose the home of a command; nothing is made by looking."""
+    if named is not None:
+        return Home(named.absolute())
+    own = Home.own()
+    return own if has_something(own) else Home.sandbox()
+
+
+def has_something(home: Home) -> bool:
+    """Whether a home has a log waiting, a version after the empty first one, or a connection to a provider."""
+    waiting = any(not path.name.startswith(".") for path in home.inbox.glob("*/*"))
+    return waiting or (database.current_version(home) or 0) > EMPTY_VERSION or _has_connection(home)
+
+
+def _has_connection(home: Home) -> bool:
+    if not home.control_file.exists():
+        return False
+    with database.control(home) as control:
+        try:
+            return control.execute("SELECT 1 FROM connection LIMIT 1").fetchone() is not None
+        except sqlite3.OperationalError:
+            # A store from before connections existed has none.
+            return False

@@ -1,0 +1,257 @@
+"""The command line, `apiledger`: start, stop, run, ask, look after. A command imports what it needs when it runs."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from warehouse.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from pipelines.service import Running
+    from warehouse.home import Home
+
+Progress = Callable[[str, int, int], None]
+
+_home = click.option(
+    "--home",
+    "named",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder that holds everything at rest. Default: data/ once it holds something (or what APILEDGER_HOME "
+    "names), else the sandbox of made-up data.",
+)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _chosen(named: Path | None) -> "Home":
+    from pipelines.chosen_home import chosen_home
+
+    return chosen_home(named)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="apiledger")
+def cli() -> None:
+    """What your AI APIs cost, to the cent."""
+
+
+@cli.command()
+@_home
+def up(named: Path | None) -> None:
+    """Serve the dashboard and Dagster on this machine, in the background."""
+    from pipelines import sandbox_home, service
+    from pipelines.chosen_home import has_something
+    from warehouse.home import Home
+
+    home = _chosen(named)
+    if home == Home.sandbox() or home.is_sandbox:
+        click.echo(f"Serving the sandbox of made-up data in {home.root}")
+        if named is None:
+            click.echo(f"For your own: put logs into {Home.own().inbox}/<gateway>/ and run `apiledger up` again")
+        if not service.is_running(home):
+            sandbox_home.go_on(home, _now())
+    else:
+        click.echo(f"Serving {home.root}")
+        if service.stop(Home.sandbox()):
+            click.echo("The sandbox was stopped")
+    _make(home)
+    if not service.is_running(home) and has_something(home):
+        _pass(home)
+    try:
+        found = service.start(home, click.echo)
+    except AlreadyRunningError:
+        found = service.running(home)
+        click.echo("It runs already")
+    for name, title in (("dashboard", "Dashboard"), ("web-ui", "Dagster")):
+        click.echo(f"{title:<10} {_address(found, name)}")
+    click.echo("Stop it with `apiledger stop`.")
+
+
+def _address(found: "list[Running]", name: str) -> str:
+    address = next((one.address for one in found if one.name == name), None)
+    return "starting" if address is None else address.split("/server_info")[0].split("/_stcore")[0]
+
+
+def _make(home: "Home") -> None:
+    """Make the home and its inboxes, and give it an empty version where it has none, so that every reader finds one."""
+    from pipelines.provider import gateways
+    from warehouse.publication import publish_empty
+
+    home.make(tuple(gateways()))
+    publish_empty(home, _now())
+
+
+@cli.command()
+@_home
+def stop(named: Path | None) -> None:
+    """Stop what `up` started, and the runs it started."""
+    from pipelines import service
+    from warehouse.home import Home
+
+    homes = [Home(named.absolute())] if named else list(dict.fromkeys((Home.own(), Home.sandbox())))
+    stopped = [home for home in homes if service.stop(home)]
+    for home in stopped:
+        click.echo(f"Stopped the services of {home.root}")
+    if not stopped:
+        click.echo("Nothing was running")
+
+
+@cli.command()
+@_home
+def run(named: Path | None) -> None:
+    """Take in what waits, build, check and publish: one whole pass, here."""
+    home = _chosen(named)
+    _make(home)
+    _pass(home)
+
+
+def _pass(home: "Home") -> None:
+    from pipelines.passage import run_pass
+
+    started = time.monotonic()
+    with _progress() as progress:
+        report = run_pass(home, _now(), progress)
+    click.echo(f"{report} in {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on a terminal; elsewhere a line as each thing begins and ends."""
+    if not sys.stderr.isatty():
+        begun: set[str] = set()
+
+        def say(what: str, done: int, total: int) -> None:
+            if what not in begun or done == total:
+                begun.add(what)
+                click.echo(f"{what}: {done} of {total}", err=True)
+
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield draw
+
+
+@cli.command()
+@_home
+def today(named: Path | None) -> None:
+    """Show what today and this month cost so far."""
+    from pipelines import today as figures
+    from warehouse import database
+
+    now = _now()
+    with database.published(_chosen(named)) as connection:
+        found = figures.read(connection, now)
+    for line in figures.told(found, now):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@_home
+def sql(query: str, form: str, named: Path | None) -> None:
+    """Ask the newest published version a question in SQL, read-only, for 30 seconds at most.
+
+    Amounts are exact. In CSV a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    from pipelines import query as questions
+    from warehouse import database
+
+    try:
+        with database.published(_chosen(named)) as connection:
+            answer = questions.ask(connection, query)
+    except QueryError as error:
+        click.echo(f"apiledger: {error}", err=True)
+        sys.exit(2)
+    for line in questions.told(answer, form):
+        click.echo(line)
+
+
+@cli.command()
+@_home
+def status(named: Path | None) -> None:
+    """Show what runs, since when, and the newest version."""
+    from importlib.metadata import version
+
+    from pipelines import service
+    from warehouse import database
+
+    home = _chosen(named)
+    click.echo(f"Home       {home.root}{' (sandbox)' if home.is_sandbox else ''}")
+    found = service.running(home)
+    for one in found:
+        state = "up" if one.well else "not answering"
+        restarts = f", {one.restarts} restarts" if one.restarts else ""
+        since = f" since {one.started_at}" if one.started_at else ""
+        where = f"  {_address(found, one.name)}" if (one.address or "").startswith("http") else ""
+        click.echo(f"{one.name:<12} {state}{since}{restarts}{where}")
+    if not found:
+        click.echo("Nothing runs; `apiledger up` starts it")
+    try:
+        with database.published(home) as connection:
+            row = connection.execute("SELECT version, as_of FROM mart.published").fetchone()
+        click.echo("No version" if row is None else f"Version    {row[0]}, published {row[1]:%Y-%m-%d %H:%M:%S} UTC")
+    except WarehouseError as error:
+        click.echo(str(error))
+    parts = ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit")
+    click.echo("Programs   " + ", ".join(f"{part} {version(part)}" for part in parts))
+
+
+@cli.command()
+@_home
+def doctor(named: Path | None) -> None:
+    """Say what is wrong and what to do; ends with 1 where something is."""
+    from pipelines import doctor as examination
+
+    home = _chosen(named)
+    wrong = 0
+    for finding in examination.findings(home, _now()):
+        wrong += not finding.warning
+        click.echo(f"{'warning' if finding.warning else 'wrong  '}  {finding.what}\n         next: {finding.next_step}")
+    click.echo(f"{wrong} wrong in {home.root}" if wrong else f"Nothing is wrong in {home.root}")
+    sys.exit(1 if wrong else 0)
+
+
+@cli.command()
+@click.option("--seed", type=int, help="Draw a new month from this seed.")
+@click.option("--calls", type=click.IntRange(1), help="Draw a new month of this many calls.")
+@click.option("--days", type=click.IntRange(1, 400), help="Draw this many days up to now.")
+@_home
+def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path | None) -> None:
+    """Make the sandbox of made-up data, or bring it up to now; with an option it is made anew."""
+    from pipelines import sandbox_home
+    from warehouse.home import Home
+
+    home = Home(named.absolute()) if named else Home.sandbox()
+    asked = {name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None}
+    files = sandbox_home.make(home, _now(), **asked) if asked else sandbox_home.go_on(home, _now())
+    click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
+
+
+def main() -> None:
+    """Run the command line; what is wrong is one sentence on standard error, and the exit code is 1."""
+    try:
+        cli()
+    except (PipelineError, WarehouseError) as error:
+        click.echo(f"apiledger: {error}", err=True)
+        sys.exit(1)

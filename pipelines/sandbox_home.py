@@ -1,0 +1,90 @@
+"""The sandbox's home: marked, filled with a month of made-up logs, and kept up to date by what happened since.
+
+The mark, `<home>/SANDBOX`, keeps what the logs were drawn from and until when they are written, so that going on never
+writes a call twice. What the calls look like does not belong here (pipelines/sandbox/).
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from pipelines import service
+from pipelines.errors import PipelineError
+from warehouse.home import Home
+
+SEED = 20
+CALLS = 200_000
+DAYS = 31
+# Longer ago than this and a month drawn anew is the better first look, and the cheaper one.
+LONGEST_GAP = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a sandbox was drawn from: a seed, how many calls over how many days, and until when logs are written."""
+
+    seed: int
+    calls: int
+    days: int
+    written_until: str
+
+    @staticmethod
+    def read(home: Home) -> "Mark | None":
+        """Read a home's mark; None where it has none, or an empty one."""
+        try:
+            return Mark(**json.loads((home.root / "SANDBOX").read_bytes()))
+        except (FileNotFoundError, json.JSONDecodeError, TypeError):
+            return None
+
+    def write(self, home: Home) -> None:
+        """Write the mark, whole or not at all, 0600."""
+        working = home.root / ".SANDBOX.part"
+        with os.fdopen(os.open(working, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            json.dump(asdict(self), handle)
+        working.replace(home.root / "SANDBOX")
+
+
+def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: int = DAYS) -> int:
+    """Make a sandbox home anew, with the logs of `days` days up to `now` in its inbox; returns how many files.
+
+    What was there goes, if it is a sandbox that nothing serves; PipelineError otherwise.
+    """
+    from pipelines.sandbox.gateway import GATEWAY, write_logs
+    from pipelines.sandbox.ground_truth import GroundTruth
+
+    if home.root.exists() and any(home.root.iterdir()):
+        if not home.is_sandbox:
+            raise PipelineError(f"{home.root} is no sandbox and is left alone; name an empty folder with --home")
+        if service.is_running(home):
+            raise PipelineError(f"the sandbox {home.root} is being served; run `apiledger stop` first")
+    if home.root.exists():
+        shutil.rmtree(home.root)
+    home.make((GATEWAY,), sandbox=True)
+    until = now.replace(microsecond=0)
+    files = write_logs(GroundTruth.make(seed, until, days=days, calls=calls), home)
+    Mark(seed, calls, days, until.isoformat()).write(home)
+    return len(files)
+
+
+def go_on(home: Home, now: datetime) -> int:
+    """Write the calls since the last time into a sandbox's inbox; returns how many files, 0 where there is no call.
+
+    The mark is moved before the files are written: after a kill in between a few made-up calls are missing, none
+    comes twice. Makes the sandbox anew where it has no mark, or stood still for more than LONGEST_GAP.
+    """
+    from pipelines.sandbox.gateway import write_logs
+    from pipelines.sandbox.ground_truth import GroundTruth
+
+    mark = Mark.read(home)
+    if mark is None:
+        return make(home, now)
+    since, until = datetime.fromisoformat(mark.written_until), now.replace(microsecond=0)
+    if until - since > LONGEST_GAP:
+        return make(home, now, mark.seed, mark.calls, mark.days)
+    if until <= since:
+        return 0
+    truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
+    Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
+    return len(write_logs(truth, home))

@@ -1,0 +1,115 @@
+"""mart.spend_daily, mart.freshness, mart.published -> what was spent today and this month, in a few lines.
+
+Imports nothing heavy: the answer is there within two seconds, with no service running.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from duckdb import DuckDBPyConnection
+
+from pipelines.errors import PipelineError
+from warehouse import money
+
+
+@dataclass(frozen=True)
+class Today:
+    """The figures of a UTC day and its month. `before_usd` is the same days of the month before, None without calls.
+
+    `unpriced` names the models of this month without a price and counts their calls: their cost is in no sum.
+    `newest` is each source with its newest call; moments are UTC.
+    """
+
+    day: date
+    today_usd: Decimal
+    today_requests: int
+    month_usd: Decimal
+    before_usd: Decimal | None
+    unpriced: tuple[tuple[str, int], ...]
+    newest: tuple[tuple[str, datetime | None], ...]
+    version: int
+    as_of: datetime
+    sandbox: bool
+
+
+def read(connection: DuckDBPyConnection, now: datetime) -> Today:
+    """Read the figures of the UTC day of `now` from a published version."""
+    day = now.astimezone(UTC).date()
+    start = day.replace(day=1)
+    before = (start - timedelta(days=1)).replace(day=1)
+    # The 31st has its like in the last day of a shorter month, as on the overview page.
+    before_day = before.replace(day=min(day.day, monthrange(before.year, before.month)[1]))
+    row = connection.execute(
+        """
+        SELECT coalesce(sum(cost_usd) FILTER (day = $day), 0), coalesce(sum(requests) FILTER (day = $day), 0),
+            coalesce(sum(cost_usd) FILTER (day BETWEEN $start AND $day), 0),
+            CASE WHEN count(*) FILTER (day BETWEEN $before AND $before_day) > 0
+                THEN coalesce(sum(cost_usd) FILTER (day BETWEEN $before AND $before_day), 0) END
+        FROM mart.spend_daily WHERE day BETWEEN $before AND $day
+        """,
+        {"day": day, "start": start, "before": before, "before_day": before_day},
+    ).fetchone()
+    unpriced = connection.execute(
+        """
+        SELECT model, sum(unpriced_requests)::BIGINT AS calls FROM mart.spend_daily
+        WHERE day BETWEEN ? AND ? AND unpriced_requests > 0 GROUP BY model ORDER BY calls DESC, model
+        """,
+        [start, day],
+    ).fetchall()
+    newest = connection.execute("SELECT source, last_request_at FROM mart.freshness ORDER BY source").fetchall()
+    published = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
+    if row is None or published is None:
+        raise PipelineError("the published version does not say its number; run `apiledger run` once")
+    return Today(
+        day=day,
+        today_usd=Decimal(row[0]),
+        today_requests=int(row[1]),
+        month_usd=Decimal(row[2]),
+        before_usd=None if row[3] is None else Decimal(row[3]),
+        unpriced=tuple(unpriced),
+        newest=tuple(newest),
+        version=published[0],
+        as_of=published[1],
+        sandbox=published[2] == "sandbox",
+    )
+
+
+def told(today: Today, now: datetime) -> Iterator[str]:
+    """Tell the figures, a line each."""
+    if today.sandbox:
+        yield "Made-up data (sandbox)"
+    yield f"Today, {today.day:%d %b} UTC   {money.shown(today.today_usd)} in {today.today_requests:,} requests"
+    yield f"This month         {money.shown(today.month_usd)}{_change(today)}"
+    if today.unpriced:
+        calls = sum(count for _, count in today.unpriced)
+        models = ", ".join(model for model, _ in today.unpriced[:3]) + (", …" if len(today.unpriced) > 3 else "")
+        yield f"Unpriced           {calls:,} requests this month have no known price and are in no sum: {models}"
+    else:
+        yield "Unpriced           none this month"
+    for source, last in today.newest:
+        yield f"Newest call        {'none yet' if last is None else _ago(last, now)} ({source})"
+    yield f"As of              {_ago(today.as_of, now)} (version {today.version})"
+
+
+def _change(today: Today) -> str:
+    if today.before_usd is None:
+        return ", no calls in the same days of last month"
+    before = f"the same days of last month: {money.shown(today.before_usd)}"
+    if today.before_usd <= 0:
+        return f", {before}"
+    percent = (today.month_usd - today.before_usd) * 100 / today.before_usd
+    return f", {percent:+,.1f} % against {before}"
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    seconds = int((now.astimezone(UTC).replace(tzinfo=None) - moment).total_seconds())
+    if seconds < 0:
+        return f"{moment:%Y-%m-%d %H:%M} UTC, ahead of this machine's clock"
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
