@@ -31,7 +31,9 @@ _TEXT = pa.string()
 class Boundary:
     """Turns admitted records of one gateway into Parquet parts; one object a pass, so that numbers are looked up once."""
 
-    def __init__(self, scratch: duckdb.DuckDBPyConnection, control: sqlite3.Connection, gateway: str, folder: Path, now: datetime) -> None:
+    def __init__(
+        self, scratch: duckdb.DuckDBPyConnection, control: sqlite3.Connection, gateway: str, folder: Path, now: datetime
+    ) -> None:
         self._scratch = scratch
         self._control = control
         self._gateway = gateway
@@ -59,8 +61,16 @@ class Boundary:
         self._scratch.register("batch", batch)
         with database.transaction(self._control):
             # Only what was not seen before is looked up; clients are new each day and are not remembered.
-            self._map("place", _PLACE, self._places, self._placed, [(f"{k}_no", _NO) for k in ("account", "key", "project", "team", "upstream")])
-            self._map("service", _SERVICE, self._services, self._served, [(f"{name}_label", _TEXT) for name in _SERVICE])
+            self._map(
+                "place",
+                _PLACE,
+                self._places,
+                self._placed,
+                [(f"{k}_no", _NO) for k in ("account", "key", "project", "team", "upstream")],
+            )
+            self._map(
+                "service", _SERVICE, self._services, self._served, [(f"{name}_label", _TEXT) for name in _SERVICE]
+            )
             for kind in ("user", "end_user"):
                 columns = ("account", kind)
                 self._map(kind, columns, self._people[kind], self._person(kind), [(f"{kind}_no", _NO)])
@@ -97,7 +107,12 @@ class Boundary:
         placed = []
         for account, key, key_name, project, project_name, team, team_name, upstream in rows:
             account_no = accounts[account]
-            named = (("key", key, key_name), ("project", project, project_name), ("team", team, team_name), ("upstream", upstream, None))
+            named = (
+                ("key", key, key_name),
+                ("project", project, project_name),
+                ("team", team, team_name),
+                ("upstream", upstream, None),
+            )
             placed.append((account_no, *(self._one(kind, account_no, text, name) for kind, text, name in named)))
         return placed
 

@@ -73,7 +73,9 @@ class Reader:
         self._scratch.register("lines", lines)
         # The source's own columns know no load: row numbers carry it across.
         meaning = self._gateway.meaning_sql("lines").replace("SELECT ", "SELECT load_no, line_no, line_bytes, ", 1)
-        checked = self._scratch.execute(record.admitted(meaning, "load_no", also="line_no, line_bytes,")).to_arrow_table()
+        checked = self._scratch.execute(
+            record.admitted(meaning, "load_no", also="line_no, line_bytes,")
+        ).to_arrow_table()
         self._scratch.unregister("lines")
         self._scratch.register("checked", checked)
         wrong = self._scratch.execute(

@@ -57,6 +57,10 @@ _OUTCOME = f"""CASE WHEN lower(status) IN ({_OK_WORDS}) OR {_STATUS} BETWEEN 100
     WHEN lower(status) IN ({_ERROR_WORDS}) OR {_STATUS} BETWEEN 400 AND 599 THEN 'error' END"""
 
 
+# Groq's and Vertex's words for what everybody else calls standard.
+_TIER = "CASE WHEN lower(service_tier) IN ('on_demand', 'standard_only') THEN 'standard' ELSE lower(service_tier) END"
+
+
 def _no_count(name: str) -> str:
     """SQL: whether a count is missing, negative, broken or absurd; NaN fails every comparison."""
     return f"NOT ({name} >= 0 AND {name} <= {MOST_TOKENS} AND {name} = trunc({name}))"
@@ -68,7 +72,10 @@ _OUT = " + ".join(f"coalesce({name}, 0)" for name in _OUT_PARTS)
 # The first rule that does not hold is the reason a line goes to quarantine; a reason never repeats a value.
 RULES: tuple[tuple[str, str], ...] = (
     ("request_id is missing", "request_id IS NULL OR request_id = ''"),
-    ("the start is no RFC 3339 time between 2015 and 2100", "requested_at IS NULL OR year(requested_at) NOT BETWEEN 2015 AND 2100"),
+    (
+        "the start is no RFC 3339 time between 2015 and 2100",
+        "requested_at IS NULL OR year(requested_at) NOT BETWEEN 2015 AND 2100",
+    ),
     ("provider is missing", "provider IS NULL OR provider = ''"),
     ("model is missing", "model IS NULL OR model = ''"),
     ("input_tokens is no count", f"input_tokens IS NULL OR {_no_count('input_tokens')}"),
@@ -103,7 +110,7 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
         SELECT {load_no}::BIGINT AS load_no, {also} form, {request_id} AS request_id, requested_at,
             coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name,
             "user", end_user, upstream, tags, provider, model, {_OUTCOME} AS outcome, {_STATUS} AS http_status,
-            round(latency_ms)::BIGINT AS latency_ms, service_tier, region,
+            round(latency_ms)::BIGINT AS latency_ms, {_TIER} AS service_tier, region,
             (input_tokens - ({_IN}))::BIGINT AS uncached_tokens,
             {", ".join(f"coalesce({name}, 0)::BIGINT AS {name}" for name in _PARTS)},
             (output_tokens - ({_OUT}))::BIGINT AS text_out_tokens,

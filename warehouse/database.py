@@ -72,7 +72,9 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
         )
     except duckdb.IOException as error:
         if "lock" in str(error):
-            raise BusyError(f"another program holds {home.build_file}; close it: people open {home.people_file}") from None
+            raise BusyError(
+                f"another program holds {home.build_file}; close it: people open {home.people_file}"
+            ) from None
         raise
     home.build_file.chmod(0o600)
     return connection
@@ -139,9 +141,7 @@ def read_only(path: Path) -> duckdb.DuckDBPyConnection:
 
     IOException where the file is missing or held by a writer.
     """
-    connection = duckdb.connect(
-        str(path), read_only=True, config={"autoinstall_known_extensions": "false"}
-    )
+    connection = duckdb.connect(str(path), read_only=True, config={"autoinstall_known_extensions": "false"})
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -188,3 +188,8 @@ def copied_control(home: Home, target: Path) -> None:
 def stamp(moment: datetime) -> str:
     """A UTC moment as control.sqlite keeps it: ISO 8601 with microseconds, sortable as text."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str) -> datetime:
+    """The reverse of `stamp`: a naive datetime in UTC, as DuckDB's TIMESTAMP wants it."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")  # noqa: DTZ007 (UTC by definition, naive by DuckDB's wish)

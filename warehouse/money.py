@@ -17,13 +17,18 @@ def usd(literal: str | int | Decimal) -> Decimal:
 
     Raises MoneyError for what is no finite number or does not fit DECIMAL(38,12); the message names no value.
     """
+    if isinstance(literal, (float, bool)):
+        raise MoneyError("an amount came as a float, which has lost it; read it as text and quarantine the record")
     try:
         amount = Decimal(literal)
     except (InvalidOperation, ValueError, TypeError) as error:
         raise MoneyError("an amount is no decimal number; quarantine the record and look at its source") from error
-    if not amount.is_finite() or abs(amount) >= _LIMIT:
-        raise MoneyError("an amount is not finite or has more than 26 digits before the point; quarantine the record")
-    return amount.quantize(QUANTUM, context=CONTEXT)
+    # copy_abs, since abs() rounds to the default context's 28 digits; checked again where rounding carries over.
+    if amount.is_finite() and amount.copy_abs() < _LIMIT:
+        rounded = amount.quantize(QUANTUM, context=CONTEXT)
+        if rounded.copy_abs() < _LIMIT:
+            return rounded
+    raise MoneyError("an amount is not finite or has more than 26 digits before the point; quarantine the record")
 
 
 def pico(amount: Decimal) -> int:
@@ -40,6 +45,6 @@ def shown(amount: Decimal | None) -> str:
     """An amount for the eye: dollars and cents, more places below ten cents, an em dash where nothing is known."""
     if amount is None:
         return "—"
-    places = 2 if abs(amount) >= Decimal("0.1") or amount == 0 else 4
+    places = 2 if amount.copy_abs() >= Decimal("0.1") or amount == 0 else 4
     rounded = amount.quantize(Decimal(1).scaleb(-places), context=CONTEXT)
-    return f"-${abs(rounded):,}" if rounded < 0 else f"${rounded:,}"
+    return f"{'-' if rounded < 0 else ''}${rounded.copy_abs():,}"

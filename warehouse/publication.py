@@ -43,16 +43,6 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
     return version
 
 
-def publish_empty(home: Home, now: datetime) -> None:
-    """Give a fresh home an empty version at once, so that every reader finds its tables."""
-    if database.current_version(home) is None:
-        with database.held(home.build_lock), database.build(home) as connection:
-            from warehouse import marts
-
-            marts.create(connection)
-            publish(home, connection, now)
-
-
 def _versions(home: Home) -> list[int]:
     return [int(match[1]) for entry in home.published.iterdir() if (match := _VERSION.match(entry.name))]
 

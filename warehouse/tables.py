@@ -80,8 +80,12 @@ _SERVICE = (
     Column("model", "VARCHAR", "The provider's name of the model, without a router's prefix."),
 )
 _PRICE_FACTS = (
-    Column("service_tier", "VARCHAR", "standard, batch, flex, priority: what the provider was asked for; NULL is standard."),
-    Column("context_band", "VARCHAR", "The long-context band the price depends on, such as >200k; NULL where none does."),
+    Column(
+        "service_tier", "VARCHAR", "standard, batch, flex, priority: what the provider was asked for; NULL is standard."
+    ),
+    Column(
+        "context_band", "VARCHAR", "The long-context band the price depends on, such as >200k; NULL where none does."
+    ),
     Column("region", "VARCHAR", "Where the price depends on it; else NULL."),
 )
 _TOTALS = (
@@ -89,17 +93,23 @@ _TOTALS = (
     Column("output_tokens", "BIGINT", "All output, reasoning included: the sum of its disjoint classes."),
 )
 _MONEY = (
-    Column("list_cost_usd", MONEY, "Tokens times list price on the day of the call; NULL where no price is known, never 0."),
+    Column(
+        "list_cost_usd", MONEY, "Tokens times list price on the day of the call; NULL where no price is known, never 0."
+    ),
     Column("logged_cost_usd", MONEY, "What the gateway said it cost: evidence, not the books."),
 )
-_PRICE_VERSION = Column("price_version", "VARCHAR", "Which price was used: source, version and the date it is valid from.")
+_PRICE_VERSION = Column(
+    "price_version", "VARCHAR", "Which price was used: source, version and the date it is valid from."
+)
 
 REQUESTS = Table(
     "model",
     "requests",
     "One row per model call, deduplicated by the gateway's own call id.",
     (
-        Column("request_no", "BIGINT", "The call's number: a keyed hash of gateway and call id, so a replay has the same."),
+        Column(
+            "request_no", "BIGINT", "The call's number: a keyed hash of gateway and call id, so a replay has the same."
+        ),
         Column("request_id", "VARCHAR", "The gateway's own call id."),
         Column("requested_at", "TIMESTAMP", "When the call started, UTC."),
         *_SUBJECTS,
@@ -203,6 +213,27 @@ BUILT_LOAD = Table(
     ),
 )
 
+STALE_MONTH = Table(
+    "model",
+    "stale_month",
+    "Months whose days changed since they were rolled up; empty in what is published.",
+    (Column("month", "DATE", "The first day of the UTC month."),),
+)
+
+SOURCE_STATE = Table(
+    "model",
+    "source_state",
+    "What has arrived from each source, from the receipts.",
+    (
+        Column("source", "VARCHAR", "The source: gateway_jsonl, litellm."),
+        Column("last_request_at", "TIMESTAMP", "The newest call it told of, UTC."),
+        Column("last_landed_at", "TIMESTAMP", "When its newest file was landed, UTC."),
+        Column("files", "BIGINT", "Files landed."),
+        Column("rows", "BIGINT", "Rows landed, replays included."),
+        Column("quarantined_rows", "BIGINT", "Lines held back."),
+    ),
+)
+
 PUBLISHED = Table(
     "mart",
     "published",
@@ -223,6 +254,8 @@ MODEL_TABLES = (
     LATENCY_HOURLY,
     *NAMES.values(),
     BUILT_LOAD,
+    STALE_MONTH,
+    SOURCE_STATE,
     PUBLISHED,
 )
 
@@ -231,10 +264,23 @@ RAW_CALLS = (
     Column("load_no", "BIGINT", "The load that landed the row; only loads with a receipt are read."),
     Column("form", "SMALLINT", "Which form of the log told it; the lower wins where two tell of one call."),
     *REQUESTS.columns[:3],
-    *(c for c in REQUESTS.columns if c.name in {"account_no", "key_no", "project_no", "team_no", "user_no", "end_user_no"}),
+    *(
+        c
+        for c in REQUESTS.columns
+        if c.name in {"account_no", "key_no", "project_no", "team_no", "user_no", "end_user_no"}
+    ),
     Column("upstream_no", "BIGINT", "Where the gateway sent the call: what a connection is claimed by."),
-    *(c for c in REQUESTS.columns if c.name in {"client_no", "provider", "model", "outcome", "http_status", "latency_ms"}),
+    *(
+        c
+        for c in REQUESTS.columns
+        if c.name in {"client_no", "provider", "model", "outcome", "http_status", "latency_ms"}
+    ),
     *(c for c in REQUESTS.columns if c.name in {"service_tier", "region", *INPUT_CLASSES, *OUTPUT_CLASSES}),
     Column("logged_cost_usd", MONEY, "What the gateway said it cost: evidence, not the books."),
     Column("tags", "VARCHAR", "Checked labels as a JSON list; NULL where there are none."),
 )
+
+
+def from_pico(column: str) -> str:
+    """SQL: whole pico-dollars (BIGINT) as DECIMAL(38,12), exactly."""
+    return f"({column}::DECIMAL(26,0) * 0.000000000001::DECIMAL(12,12))::{MONEY}"

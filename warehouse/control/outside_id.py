@@ -7,6 +7,7 @@ label that people gave.
 import secrets
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from warehouse import database, labels
@@ -31,7 +32,9 @@ class OutsideIds:
         """The account numbers of a gateway's names for accounts; `UNNAMED_ACCOUNT` is who owns the gateway."""
         return {name: self._number("account", gateway, 0, name, name) for name in names}
 
-    def numbers(self, kind: str, gateway: str, ids: Iterable[tuple[int, str, str | None]]) -> dict[tuple[int, str], int]:
+    def numbers(
+        self, kind: str, gateway: str, ids: Iterable[tuple[int, str, str | None]]
+    ) -> dict[tuple[int, str], int]:
         """Numbers for (account_no, outside id, name or None): ids of two accounts never share a number."""
         return {(account, text): self._number(kind, gateway, account, text, name) for account, text, name in ids}
 
@@ -39,7 +42,9 @@ class OutsideIds:
         known = self._known.get((kind, gateway, account_no, text))
         if known is None:
             lookup = self._vault.lookup(kind, gateway, str(account_no), text)
-            row = self._control.execute("SELECT no FROM outside_id WHERE kind = ? AND lookup = ?", (kind, lookup)).fetchone()
+            row = self._control.execute(
+                "SELECT no FROM outside_id WHERE kind = ? AND lookup = ?", (kind, lookup)
+            ).fetchone()
             known = row[0] if row else self._new(kind, gateway, account_no, lookup, text)
             self._known[kind, gateway, account_no, text] = known
             if kind in NAMED:
@@ -72,9 +77,30 @@ class OutsideIds:
         self._control.execute("INSERT OR REPLACE INTO label VALUES (?, ?, ?, NULL)", (number, label, since))
 
 
-def named(control: sqlite3.Connection) -> list[tuple[str, int, str, int, str, str | None]]:
-    """Every name with its dates: kind, number, label, account number, valid from, valid to."""
-    return control.execute(
+@dataclass(frozen=True)
+class Name:
+    """A name with its dates: what kind of thing it names, its number, the account it belongs to (UTC, naive)."""
+
+    kind: str
+    number: int
+    label: str
+    account_no: int
+    valid_from: datetime
+    valid_to: datetime | None
+
+    def row(self) -> tuple[object, ...]:
+        """The row of tables.NAMES[kind]."""
+        owner = () if self.kind == "account" else (self.account_no,)
+        return (self.number, self.label, *owner, self.valid_from, self.valid_to)
+
+
+def named(control: sqlite3.Connection) -> list[Name]:
+    """Every name with its dates, by kind, number and start."""
+    rows = control.execute(
         """SELECT kind, outside_id.no, label.label, account_no, valid_from, valid_to
            FROM outside_id JOIN label ON label.no = outside_id.no ORDER BY kind, outside_id.no, valid_from"""
-    ).fetchall()
+    )
+    return [
+        Name(kind, no, label, account_no, database.moment(since), until and database.moment(until))
+        for kind, no, label, account_no, since, until in rows
+    ]

@@ -41,7 +41,14 @@ class Receipt:
     odd_keys: Mapping[str, int] = field(default_factory=dict)
 
     def add(
-        self, day: date, rows: int, input_tokens: int, output_tokens: int, cost_usd: Decimal, first: datetime, last: datetime
+        self,
+        day: date,
+        rows: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_usd: Decimal,
+        first: datetime,
+        last: datetime,
     ) -> None:
         """Add what a part of the file gave for one day."""
         self.rows += rows
@@ -112,7 +119,10 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
             control.executemany("INSERT INTO load_day VALUES (?, ?, ?)", days)
             control.executemany(
                 "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
-                [(receipt.file_sha256, q.line_no, receipt.gateway, q.bytes, q.reason, moment) for q in receipt.quarantined],
+                [
+                    (receipt.file_sha256, q.line_no, receipt.gateway, q.bytes, q.reason, moment)
+                    for q in receipt.quarantined
+                ],
             )
             control.executemany(
                 """INSERT INTO odd_key VALUES (?, ?, ?)
@@ -129,9 +139,13 @@ def load_days(control: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
     ).fetchall()
 
 
-def landings(control: sqlite3.Connection) -> list[tuple[str, int, str, int, int, str | None, str | None]]:
-    """Every landed load: gateway, load number, landed at, rows, quarantined, first and last call (ISO)."""
-    return control.execute(
-        """SELECT gateway, load_no, landed_at, rows, quarantined, first_at, last_at FROM load
-           WHERE state = 'landed' ORDER BY load_no"""
-    ).fetchall()
+def states(control: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """What has arrived from each source, in the columns of tables.SOURCE_STATE."""
+    rows = control.execute(
+        """SELECT gateway, max(last_at), max(landed_at), count(*), sum(rows), sum(quarantined) FROM load
+           WHERE state = 'landed' GROUP BY gateway ORDER BY gateway"""
+    )
+    return [
+        (gateway, last and database.moment(last), database.moment(landed_at), files, total, held)
+        for gateway, last, landed_at, files, total, held in rows
+    ]

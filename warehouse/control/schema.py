@@ -54,7 +54,9 @@ def apply(connection: sqlite3.Connection, home: Home) -> list[str]:
     done = {name for (name,) in connection.execute("SELECT name FROM migration")}
     known = [name for name, _ in MIGRATIONS]
     if unknown := done - set(known):
-        raise WarehouseError(f"{home.control_file} was written by a newer apiledger ({max(unknown)}): update the program")
+        raise WarehouseError(
+            f"{home.control_file} was written by a newer apiledger ({max(unknown)}): update the program"
+        )
     due = [(name, script) for name, script in MIGRATIONS if name not in done]
     if not due:
         return []

@@ -84,7 +84,9 @@ class Vault:
 
     def seal(self, account_no: int, place: str, text: str) -> str:
         """Seal a text for an account; `place` is `table.column`. Makes the account's data key at its first use."""
-        return _sealed(self._key(account_no, make=True), text.encode("utf-8", "surrogatepass"), _bound(account_no, place))
+        return _sealed(
+            self._key(account_no, make=True), text.encode("utf-8", "surrogatepass"), _bound(account_no, place)
+        )
 
     def open(self, account_no: int, place: str, sealed: str) -> str:
         """Open a sealed text; KeyUnavailableError where the key is gone, is another, or the value was moved."""

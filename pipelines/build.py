@@ -1,0 +1,175 @@
+"""raw_* -> model.* -> mart.*: the days whose raw rows changed, made anew, and nothing else.
+
+A day is dirty while a landed load of it is not in model.built_load. Days are taken in runs of neighbours of about
+RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stays flat and a kill loses one run at most.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from pipelines.provider import gateways
+from warehouse import database, marts, tables
+from warehouse.control import outside_id, receipt
+from warehouse.home import Home
+from warehouse.models import latency_hourly, requests, usage_daily, usage_hourly, usage_monthly
+from warehouse.prices import PriceBook
+
+RUN_ROWS = 400_000
+
+
+@dataclass
+class Built:
+    """What was made: the days, and how many rows each model got."""
+
+    days: list[date] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def add(self, table: tables.Table, rows: int) -> None:
+        """Count rows written to a model."""
+        self.rows[table.full_name] = self.rows.get(table.full_name, 0) + rows
+
+
+@dataclass(frozen=True)
+class _Load:
+    day: date
+    gateway: str
+    load_no: int
+    rows: int
+
+
+def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[[str, int, int], None]) -> Built:
+    """Make every dirty day and stale month, the names and the source states; `connection` is the build, held."""
+    built = Built()
+    with database.control(home) as control:
+        landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
+        names = outside_id.named(control)
+        states = receipt.states(control)
+    book = PriceBook.load((home.root / "prices.toml",))
+    dirty = _dirty(connection, landed)
+    runs = list(_runs(dirty, landed))
+    done = 0
+    while runs:
+        days = runs.pop(0)
+        progress("modelling days", done, done + len(days) + sum(map(len, runs)))
+        again = _make(connection, book, days, [load for load in landed if load.day in set(days)], built)
+        runs.extend([day] for day in again)
+        done += len(days)
+    progress("modelling days", done, done)
+    _months(connection, built)
+    _names(connection, names)
+    _states(connection, states)
+    marts.create(connection)
+    return built
+
+
+def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[_Load]) -> set[date]:
+    made = {tuple(row) for row in connection.execute(f"FROM {tables.BUILT_LOAD.full_name}").fetchall()}
+    return {load.day for load in landed if (load.day, load.gateway, load.load_no) not in made}
+
+
+def _runs(dirty: set[date], landed: list[_Load]) -> Iterator[list[date]]:
+    rows: dict[date, int] = {}
+    for load in landed:
+        rows[load.day] = rows.get(load.day, 0) + load.rows
+    run: list[date] = []
+    for day in sorted(dirty):
+        if run and sum(rows[each] for each in run) + rows[day] > RUN_ROWS:
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, book: PriceBook, days: list[date], loads: list[_Load], built: Built
+) -> list[date]:
+    """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
+    read = [name for name in gateways() if any(load.gateway == name for load in loads)]
+    calls = requests.one_row_a_call(requests.read_calls(connection, read, days))
+    calls, again = requests.told_elsewhere(connection, calls, days)
+    calls = requests.priced(calls, book)
+    hourly = usage_hourly.roll_up(calls)
+    daily = usage_daily.roll_up(hourly)
+    latency = latency_hourly.roll_up(calls)
+    connection.execute("BEGIN")
+    try:
+        requests.write(connection, calls, days)
+        _replace(connection, tables.USAGE_HOURLY, hourly, days)
+        _replace(connection, tables.USAGE_DAILY, daily, days)
+        _replace(connection, tables.LATENCY_HOURLY, latency, days)
+        connection.execute(
+            f"DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (SELECT unnest(?))", [[*days, *again]]
+        )
+        connection.executemany(
+            f"INSERT INTO {tables.BUILT_LOAD.full_name} VALUES (?, ?, ?)",
+            [(load.day, load.gateway, load.load_no) for load in loads],
+        )
+        connection.execute(
+            f"""INSERT INTO {tables.STALE_MONTH.full_name} SELECT DISTINCT date_trunc('month', day)
+                FROM (SELECT unnest(?) AS day) WHERE date_trunc('month', day) NOT IN (FROM {tables.STALE_MONTH.full_name})""",
+            [days],
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    built.days.extend(days)
+    for table, frame in (
+        (tables.REQUESTS, calls),
+        (tables.USAGE_HOURLY, hourly),
+        (tables.USAGE_DAILY, daily),
+        (tables.LATENCY_HOURLY, latency),
+    ):
+        built.add(table, frame.height)
+    return again
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: tables.Table, frame: pl.DataFrame, days: list[date]) -> None:
+    when = table.columns[0].name
+    connection.execute(f"DELETE FROM {table.full_name} WHERE {when}::DATE IN (SELECT unnest(?))", [days])
+    connection.register("frame", frame.to_arrow())
+    money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
+    selected = ", ".join(f'{money.get(name, name)} AS "{name}"' for name in table.column_names)
+    connection.execute(f"INSERT INTO {table.full_name} SELECT {selected} FROM frame")
+    connection.unregister("frame")
+
+
+def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:
+    table = tables.USAGE_MONTHLY
+    for (month,) in connection.execute(f"FROM {tables.STALE_MONTH.full_name} ORDER BY 1").fetchall():
+        frame = usage_monthly.roll_up(usage_monthly.read_days(connection, month))
+        connection.execute("BEGIN")
+        connection.execute(f"DELETE FROM {table.full_name} WHERE month = ?", [month])
+        connection.register("frame", frame.to_arrow())
+        selected = ", ".join(f'"{name}"' for name in table.column_names)
+        connection.execute(f"INSERT INTO {table.full_name} SELECT {selected} FROM frame")
+        connection.unregister("frame")
+        connection.execute(f"DELETE FROM {tables.STALE_MONTH.full_name} WHERE month = ?", [month])
+        connection.execute("COMMIT")
+        built.add(table, frame.height)
+
+
+def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) -> None:
+    """Bring the name tables to what the control store says; untouched where nothing changed."""
+    for kind, table in tables.NAMES.items():
+        rows = [name.row() for name in names if name.kind == kind]
+        if rows == connection.execute(f"FROM {table.full_name} ORDER BY 1, valid_from").fetchall():
+            continue
+        connection.execute("BEGIN")
+        connection.execute(f"DELETE FROM {table.full_name}")
+        connection.executemany(f"INSERT INTO {table.full_name} VALUES ({', '.join('?' * len(table.columns))})", rows)
+        connection.execute("COMMIT")
+
+
+def _states(connection: duckdb.DuckDBPyConnection, states: list[tuple[object, ...]]) -> None:
+    table = tables.SOURCE_STATE
+    connection.execute("BEGIN")
+    connection.execute(f"DELETE FROM {table.full_name}")
+    if states:
+        connection.executemany(f"INSERT INTO {table.full_name} VALUES (?, ?, ?, ?, ?, ?)", states)
+    connection.execute("COMMIT")

@@ -1,0 +1,58 @@
+"""One whole pass through the house: inboxes -> raw -> models -> conservation -> a new version.
+
+What `apiledger run` does in the foreground and Dagster's assets do step by step. It is taken up where it broke off, and
+does nothing twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipelines import build, ingest
+from pipelines.provider import gateways
+from warehouse import conservation, database, marts, publication
+from warehouse.home import Home
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class PassReport:
+    """What a pass did: per gateway what was taken in, what was modelled, the version published (None: nothing new)."""
+
+    ingested: list[ingest.Ingested] = field(default_factory=list)
+    built: build.Built = field(default_factory=build.Built)
+    version: int | None = None
+
+
+def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
+    """Take in what waits in every inbox, model the dirty days, hold them against their rows, publish.
+
+    `now` is UTC. Raises BusyError where another pass is under way, ConservationError where nothing was published.
+    """
+    home.make(tuple(gateways()))
+    report = PassReport()
+    for gateway in gateways().values():
+        report.ingested.append(ingest.ingest(home, gateway, now, progress))
+    with database.held(home.build_lock), database.build(home) as connection:
+        report.built = build.build(home, connection, progress)
+        if (
+            report.built.days
+            or any(one.quarantined for one in report.ingested)
+            or database.current_version(home) is None
+        ):
+            conservation.hold(connection)
+            progress("publishing", 0, 1)
+            report.version = publication.publish(home, connection, now)
+            progress("publishing", 1, 1)
+    return report
+
+
+def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:
+    """Make a home and give it an empty first version, so that every reader finds its tables at once."""
+    home.make(tuple(gateways()), sandbox=sandbox)
+    if database.current_version(home) is None:
+        with database.held(home.build_lock), database.build(home) as connection:
+            marts.create(connection)
+            publication.publish(home, connection, now)
+    return home
