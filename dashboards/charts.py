@@ -4,7 +4,7 @@ A bar's height is a float because a pixel is one; every figure in a tooltip is t
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import altair as alt
@@ -21,8 +21,15 @@ LATENCY_LINES = [("p50", "#2a9d8f"), ("p95", "#d9a441"), ("p99", "#d97757")]
 _LATENCY_TICKS_MS = [mantissa * 10**power for power in range(1, 7) for mantissa in (1, 3)]
 
 
-def spend(rows: Sequence[tuple[date | datetime, str | None, Decimal]], dimension: str, *, hourly: bool) -> alt.Chart:
-    """Stacked bars of spend per UTC day or hour; `rows` come dearest series first.
+def spend(
+    rows: Sequence[tuple[date | datetime, str | None, Decimal]],
+    dimension: str,
+    first: date,
+    last: date,
+    *,
+    hourly: bool,
+) -> alt.Chart:
+    """Stacked bars of spend per UTC day or hour from `first` to `last`; `rows` come dearest series first.
 
     A tooltip gives the exact cost of the series, of the whole bar, and the share of one in the other.
     """
@@ -37,7 +44,7 @@ def spend(rows: Sequence[tuple[date | datetime, str | None, Decimal]], dimension
             "when": f"{at:%a %b} {at.day}, {at:%Y %H:%M} UTC" if hourly else f"{at:%a %b} {at.day}, {at:%Y} (UTC)",
             "name": name,
             "place": order.index(name),
-            "height": float(cost),
+            "height": float(cost),  # not money: the height of a bar
             "cost": shown(cost),
             "share": formats.share(cost, whole[at]),
             "total": shown(whole[at]),
@@ -48,8 +55,8 @@ def spend(rows: Sequence[tuple[date | datetime, str | None, Decimal]], dimension
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadiusTopLeft=1.5, cornerRadiusTopRight=1.5)
         .encode(
-            x=_time_axis(list(whole), hourly=hourly),
-            y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(values)),
+            x=_time_axis(first, last, hourly=hourly),
+            y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(max(whole.values()))),
             color=alt.Color(
                 "name:N",
                 sort=order,
@@ -79,12 +86,19 @@ def ranking(rows: Iterable[tuple[str | None, Decimal]], dimension: str) -> alt.C
     """One bar a name for the whole range, dearest on top."""
     named = [(formats.NOT_NAMED if name is None else name, cost) for name, cost in rows]
     order = [name for name, _ in named]
-    values = [{"name": name, "height": float(cost), "cost": shown(cost)} for name, cost in named]
+    values = [
+        {
+            "name": name,
+            "height": float(cost),  # not money: the length of a bar
+            "cost": shown(cost),
+        }
+        for name, cost in named
+    ]
     bars: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadiusEnd=2, height={"band": 0.62})
         .encode(
-            x=alt.X("height:Q", title=None, axis=_dollars(values)),
+            x=alt.X("height:Q", title=None, axis=_dollars(max(cost for _, cost in named))),
             y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, ticks=False, domain=False)),
             color=alt.Color(
                 "name:N", scale=alt.Scale(domain=order, range=theme.colours(dimension, order)), legend=None
@@ -95,7 +109,7 @@ def ranking(rows: Iterable[tuple[str | None, Decimal]], dimension: str) -> alt.C
     return bars.properties(height=max(120, 34 * len(values)), usermeta=_NO_MENU)
 
 
-def latency(days: Sequence[LatencyRow]) -> alt.Chart:
+def latency(days: Sequence[LatencyRow], first: date, last: date) -> alt.Chart:
     """Lines of the median, the 95th and the 99th percentile per UTC day, in milliseconds on a logarithmic axis."""
     values = [
         {
@@ -114,11 +128,11 @@ def latency(days: Sequence[LatencyRow]) -> alt.Chart:
         alt.Chart(alt.InlineData(values=values))
         .mark_line(strokeWidth=2, point={"size": 18})
         .encode(
-            x=_time_axis([row.day for row in days if row.day]),
+            x=_time_axis(first, last, bars=False),
             y=alt.Y(
                 "latency_ms:Q",
                 title=None,
-                scale=alt.Scale(type="log", nice=True),
+                scale=alt.Scale(type="log", nice=False, domain=_around(values), clamp=True),
                 axis=alt.Axis(values=_LATENCY_TICKS_MS, labelExpr=_LATENCY_LABEL, domain=False, ticks=False),
             ),
             color=alt.Color(
@@ -138,24 +152,26 @@ def latency(days: Sequence[LatencyRow]) -> alt.Chart:
     return drawn.properties(height=215, usermeta=_NO_MENU)
 
 
-def _time_axis(moments: Sequence[date | datetime], *, hourly: bool = False) -> alt.X:
-    """The axis of time in UTC, with at most ten labels, each under the middle of its bar, the last one always there."""
-    first, last = min(moments), max(moments)
+def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = True) -> alt.X:
+    """The axis of time in UTC over whole days, empty ones too, with at most ten labels; a bar's is under its middle."""
+    days = (last - first).days + 1
+    start = datetime(first.year, first.month, first.day)  # noqa: DTZ001 - naive moments are UTC in the marts
     step = timedelta(hours=1) if hourly else timedelta(days=1)
-    every = max(1, -(-int((last - first) / step + 1) // _MOST_LABELS))
-    labels, at = [], last
-    while at >= first:
-        labels.append(_moment(at, middle=True))
-        at -= every * step
-    long = hourly and last - first >= timedelta(days=1)
+    steps = days * 24 if hourly else days
+    every = -(-steps // _MOST_LABELS)
+    shift = step / 2 if bars else timedelta()
+    labels = [_moment(start + step * place + shift) for place in range(steps - 1, -1, -every)]
+    pattern = ("%H:00" if days == 1 else "%b %-d %H:00") if hourly else "%b %-d"
     return alt.X(
         "at:T",
         timeUnit="utcyearmonthdatehours" if hourly else "utcyearmonthdate",
         title="Hour (UTC)" if hourly else "Day (UTC)",
-        scale=alt.Scale(type="utc"),
+        scale=alt.Scale(
+            type="utc", domain=[_epoch_ms(start), _epoch_ms(start + step * (steps if bars else steps - 1))]
+        ),
         axis=alt.Axis(
             values=labels,
-            format=("%b %-d %H:00" if long else "%H:00") if hourly else "%b %-d",
+            format=pattern,
             labelOverlap="parity",
             grid=False,
             ticks=False,
@@ -165,12 +181,22 @@ def _time_axis(moments: Sequence[date | datetime], *, hourly: bool = False) -> a
     )
 
 
-def _dollars(values: list[dict[str, object]]) -> alt.Axis:
-    small = all(float(str(value["height"])) < 1 for value in values)
-    return alt.Axis(format="$,.3~f" if small else "$,.2~f", tickCount=5, domain=False, ticks=False)
+def _around(values: list[dict[str, object]]) -> list[int]:
+    """A logarithmic axis that begins a little below the fastest and ends a little above the slowest."""
+    found = [int(str(value["latency_ms"])) for value in values] or [100, 1000]
+    return [max(1, min(found) * 6 // 10), max(found) * 15 // 10]
 
 
-def _moment(at: date | datetime, *, middle: bool = False) -> str:
-    if isinstance(at, datetime):
-        return f"{at:%Y-%m-%dT%H}:{30 if middle else 0:02}:00Z"
-    return f"{at:%Y-%m-%d}T{12 if middle else 0:02}:00:00Z"
+def _dollars(highest: Decimal) -> alt.Axis:
+    pattern = (
+        "$,.2~s" if highest >= 10_000 else "$,.0f" if highest >= 10 else "$.2f" if highest >= Decimal("0.1") else "$.4f"
+    )
+    return alt.Axis(format=pattern, tickCount=5, domain=False, ticks=False)
+
+
+def _moment(at: date | datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _epoch_ms(at: datetime) -> int:
+    return int(at.replace(tzinfo=UTC).timestamp()) * 1000

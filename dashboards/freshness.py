@@ -11,6 +11,13 @@ from dashboards.overview_figures import Published, SourceRow
 _LOOK_EVERY_S = 4
 
 
+@st.fragment(run_every=60)
+def notice() -> None:
+    """Say so where nothing has landed for a day."""
+    landed = [row.last_landed_at for row in marts.answer(overview_figures.freshness, None) if row.last_landed_at]
+    states.stale(max(landed, default=None), datetime.now(UTC).replace(tzinfo=None))
+
+
 @st.fragment(run_every=_LOOK_EVERY_S)
 def watch(drawn: int | None) -> None:
     """Redraw the page once a version newer than `drawn` is published; until then show how new its sources are."""
@@ -20,7 +27,6 @@ def watch(drawn: int | None) -> None:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
     sources = marts.answer(overview_figures.freshness, None)
-    states.stale(max((row.last_landed_at for row in sources if row.last_landed_at), default=None), now)
     st.html(table(sources, marts.answer(overview_figures.published, None), now))
 
 
@@ -34,6 +40,8 @@ def table(sources: list[SourceRow], version: Published | None, now: datetime) ->
         for row in sources
     )
     said = f"Published version {version.version}, as of {formats.moment(version.as_of)}" if version else ""
+    if not rows:
+        return f'<p class="al dim">{said}</p>'
     return (
         '<section class="al al-card" aria-label="Freshness"><h2>How fresh this is</h2><div class="al-scroll">'
         '<table class="al-table"><thead><tr><th>Source</th><th>Last call</th><th>Last landed</th>'

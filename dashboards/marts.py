@@ -50,6 +50,11 @@ def once(question: Question[Asked, Answer], asked: Asked) -> Answer:
         return question(connection, viewer.current(), asked)
 
 
+def forget() -> None:
+    """Drop every remembered answer of every home: after an erasure nothing of it may wait in memory."""
+    _remembered.clear()
+
+
 @st.cache_data(max_entries=_ANSWERS_KEPT, show_spinner=False)
 def _remembered(
     root: str,  # noqa: ARG001 - part of the key: two homes in one process never share an answer

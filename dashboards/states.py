@@ -38,12 +38,10 @@ def empty(home: Home) -> None:
         st.code(f"cp calls.jsonl {home.inbox / 'gateway_jsonl'}/", language="bash", wrap_lines=True)
     with gateway.container(border=True):
         st.markdown("**Or add two lines to LiteLLM**")
-        st.markdown("Its own log files go into the inbox as they are:")
-        st.code(
-            f"litellm_settings:\n  callbacks: [apiledger_log]  # writes to {home.inbox / 'litellm'}",
-            language="yaml",
-            wrap_lines=True,
-        )
+        st.markdown("Copy `pipelines/providers/apiledger_litellm.py` beside its config, and add to the config:")
+        st.code("litellm_settings:\n  callbacks: apiledger_litellm.writer", language="yaml")
+        st.markdown("Then start it with:")
+        st.code(f"APILEDGER_INBOX={home.inbox / 'litellm'}", language="bash", wrap_lines=True)
 
 
 def stale(newest: datetime | None, now: datetime) -> None:

@@ -39,6 +39,7 @@ def _body(page: Page, drawn: int | None) -> None:
     if drawn is None or not marts.answer(overview_figures.has_spend, None):
         states.empty(home)
     else:
+        freshness.notice()
         page.run()
 
 

@@ -31,7 +31,9 @@ def page() -> None:
     days = marts.answer(overview_figures.latency, asked)
     if days:
         st.altair_chart(
-            charts.latency(days), width="stretch", alt="Latency per UTC day: median, 95th and 99th percentile"
+            charts.latency(days, asked.start, asked.today),
+            width="stretch",
+            alt="Latency per UTC day: median, 95th and 99th percentile",
         )
     else:
         st.caption("No log of the last 30 days tells how long its calls took.")
@@ -153,7 +155,7 @@ def _spend_over_time(usual: DailySpend) -> None:
     if rows:
         st.html(charts.legend((row.name for row in rows), asked.dimension))
         st.altair_chart(
-            charts.spend(rows, asked.dimension, hourly=False),
+            charts.spend(rows, asked.dimension, asked.start, asked.today, hourly=False),
             width="stretch",
             alt=f"Spend per UTC day by {asked.dimension}, last {asked.days} days",
         )

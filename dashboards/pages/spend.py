@@ -115,6 +115,8 @@ def _chart(asked: SpendFilter) -> None:
         drawn = charts.spend(
             [(row.at, row.name, row.cost_usd) for row in rows if row.at is not None],
             dimension,
+            asked.start,
+            asked.end,
             hourly=asked.grain == "hour",
         )
     st.altair_chart(drawn, width="stretch", alt=f"Spend {_GRAIN_NAMES[asked.grain].lower()} (UTC) by {dimension}")

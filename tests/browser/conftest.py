@@ -1,0 +1,96 @@
+"""What the browser tests stand on: one Chromium a session, and the dashboard as people start it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from warehouse.home import PROJECT, Home
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A served dashboard: its address, its home, its log."""
+
+    url: str
+    home: Home
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str | None) -> Iterator[Browser]:
+    """One Chromium for all browser tests."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Home], Dashboard]]:
+    """Serve a home from a working directory that is not the project's; stopped after the module."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(home: Home) -> Dashboard:
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        log = elsewhere / "log"
+        environment = {
+            **os.environ,
+            "APILEDGER_HOME": str(home.root),
+            "APILEDGER_DASHBOARD_PORT": str(port),
+            "PYTHONPATH": str(PROJECT),
+        }
+        with log.open("wb") as out:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "dashboards.app"],
+                    env=environment,
+                    cwd=elsewhere,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + 30
+        while True:
+            try:
+                with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
+                    answer.read()
+                return Dashboard(url, home, log)
+            except OSError:
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.1)
+
+    yield start
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(10)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh tab with its own cookies; afterwards it must have talked to loopback alone."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    beyond: list[str] = []
+    page.on("request", lambda request: beyond.append(request.url) if not _ours(request.url) else None)
+    yield page
+    context.close()
+    assert beyond == [], "the page asked another host"
+
+
+def _ours(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))

@@ -1,0 +1,29 @@
+"""What the page tests stand on: one made-up version, read through the road the pages take."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from tests.dashboards import made_version
+from warehouse import database
+from warehouse.home import Home
+
+# The last day of a long month after a short one: "the same days" of September end on the 30th.
+UNTIL = datetime(2026, 10, 31, 14, 30)  # noqa: DTZ001 - naive moments are UTC in the marts
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with one version of ten weeks up to UNTIL, its tokens, costs and names made up."""
+    home = Home(tmp_path_factory.mktemp("made") / "own")
+    made_version.publish(home, 1, UNTIL)
+    return home
+
+
+@pytest.fixture
+def connection(made: Home) -> Iterator[DuckDBPyConnection]:
+    """The made-up version, opened as pages open it."""
+    with database.published(made) as connection:
+        yield connection
