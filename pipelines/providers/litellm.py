@@ -6,6 +6,7 @@ LiteLLM 1.106.2: SpendLogs writes `startTime` as ISO text, `metadata` and `reque
 (`openai/gpt-4o`). `prompt_tokens` includes cache reads and writes for every provider. A failure has no tokens.
 """
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -111,6 +112,7 @@ _NO_PROMPT = _PromptDetails()
 _NO_COMPLETION = _CompletionDetails()
 _NO_WRITTEN = _Written()
 _NO_ERROR = _Error()
+_FAILURE_CODES = frozenset(map(str, range(400, 600)))
 
 _COLUMNS = (
     ("form", pa.int16()),
@@ -177,15 +179,15 @@ def decode(line: bytes) -> tuple[Any, ...]:
         usage.service_tier,
         usage.inference_geo,
         _tags(call.request_tags),
-        call.prompt_tokens,
-        call.completion_tokens,
-        usage.cache_read_input_tokens or read.cached_tokens,
-        written_5m,
-        written_1h,
-        read.audio_tokens,
-        read.image_tokens,
-        wrote.reasoning_tokens,
-        wrote.audio_tokens,
+        _float(call.prompt_tokens),
+        _float(call.completion_tokens),
+        _float(usage.cache_read_input_tokens or read.cached_tokens),
+        _float(written_5m),
+        _float(written_1h),
+        _float(read.audio_tokens),
+        _float(read.image_tokens),
+        _float(wrote.reasoning_tokens),
+        _float(wrote.audio_tokens),
         call.requester_ip_address or meta.requester_ip_address,
         call.user_agent or meta.user_agent,
         None if cost is None else str(cost),
@@ -209,7 +211,15 @@ def _status(call: _Call, meta: _Metadata) -> str:
     if error.error_class in {"CancelledError", "ClientDisconnect", "ClientDisconnected"}:
         return "cancelled"
     code = str(error.error_code or "")
-    return code if code.isdigit() and 400 <= int(code) <= 599 else (call.status or "failure")
+    return code if code in _FAILURE_CODES else (call.status or "failure")
+
+
+def _float(count: _Count) -> float | None:
+    """A count as the column takes it; one that no double holds becomes infinite, which the record's rules refuse."""
+    try:
+        return None if count is None else float(count)
+    except OverflowError:
+        return math.inf
 
 
 def _epoch_us(moment: str | float | None) -> int | None:
