@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from pipelines.provider import gateways
-from warehouse import database, marts, tables
+from warehouse import database, mart, publication, tables
 from warehouse.control import outside_id, receipt
 from warehouse.home import Home
 from warehouse.models import latency_hourly, requests, usage_daily, usage_hourly, usage_monthly
@@ -62,7 +62,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     _months(connection, built)
     _names(connection, names)
     _states(connection, states)
-    marts.create(connection)
+    mart.create(connection)
     return built
 
 
@@ -110,10 +110,11 @@ def _make(
             [(load.day, load.gateway, load.load_no) for load in loads],
         )
         connection.execute(
-            f"""INSERT INTO {tables.STALE_MONTH.full_name} SELECT DISTINCT date_trunc('month', day)
-                FROM (SELECT unnest(?) AS day) WHERE date_trunc('month', day) NOT IN (FROM {tables.STALE_MONTH.full_name})""",
+            f"""INSERT INTO {tables.STALE_MONTH.full_name} SELECT DISTINCT date_trunc('month', day) AS month
+                FROM (SELECT unnest(?) AS day) WHERE month NOT IN (FROM {tables.STALE_MONTH.full_name})""",
             [days],
         )
+        publication.changed(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -162,14 +163,21 @@ def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) 
             continue
         connection.execute("BEGIN")
         connection.execute(f"DELETE FROM {table.full_name}")
-        connection.executemany(f"INSERT INTO {table.full_name} VALUES ({', '.join('?' * len(table.columns))})", rows)
+        if rows:
+            connection.executemany(
+                f"INSERT INTO {table.full_name} VALUES ({', '.join('?' * len(table.columns))})", rows
+            )
+        publication.changed(connection)
         connection.execute("COMMIT")
 
 
 def _states(connection: duckdb.DuckDBPyConnection, states: list[tuple[object, ...]]) -> None:
     table = tables.SOURCE_STATE
+    if states == connection.execute(f"FROM {table.full_name} ORDER BY source").fetchall():
+        return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {table.full_name}")
     if states:
         connection.executemany(f"INSERT INTO {table.full_name} VALUES (?, ?, ?, ?, ?, ?)", states)
+    publication.changed(connection)
     connection.execute("COMMIT")

@@ -58,11 +58,10 @@ def load(connection: duckdb.DuckDBPyConnection, folder: Path, gateway: Gateway, 
 def _calls(parts: list[tuple[Path, int]]) -> Any:
     import dlt
 
-    columns = [{"name": column.name, **_KINDS[column.type], "nullable": True} for column in RAW_CALLS]
+    columns: Any = [{"name": column.name, **_KINDS[column.type], "nullable": True} for column in RAW_CALLS]
 
-    @dlt.resource(name="calls", columns=columns, write_disposition="append")
     def calls() -> Any:
         for path, rows in parts:
             yield dlt.mark.with_file_import(str(path), "parquet", rows)
 
-    return calls
+    return dlt.resource(calls, name="calls", columns=columns, write_disposition="append")

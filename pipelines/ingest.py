@@ -6,6 +6,7 @@ it can stand in the way.
 """
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,7 +61,7 @@ def ingest(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> I
         work.mkdir(mode=0o700)
         try:
             with database.scratch(home) as scratch:
-                boundary = Boundary(scratch, control, gateway.name, work, now)
+                boundary = Boundary(control, gateway.name, work, now)
                 reader = Reader(gateway, scratch, boundary, work)
                 read = _read(home, gateway, control, reader, result, now, progress)
             _load(home, gateway, control, boundary.parts, [receipt for _, receipt in read], now)
@@ -84,7 +85,7 @@ def _unfinished(home: Home, gateway: Gateway) -> bool:
 def _read(  # noqa: PLR0917 (one pass over the files, told everything it needs)
     home: Home,
     gateway: Gateway,
-    control: "database.sqlite3.Connection",
+    control: sqlite3.Connection,
     reader: Reader,
     result: Ingested,
     now: datetime,
@@ -117,7 +118,7 @@ def _read(  # noqa: PLR0917 (one pass over the files, told everything it needs)
 def _load(  # noqa: PLR0917 (the load and what it is held against)
     home: Home,
     gateway: Gateway,
-    control: "database.sqlite3.Connection",
+    control: sqlite3.Connection,
     parts: list[tuple[Path, int]],
     read: list[Receipt],
     now: datetime,
@@ -149,8 +150,8 @@ def _hold_against(connection: duckdb.DuckDBPyConnection, table: str, read: list[
     stored = {
         load_no: sums
         for load_no, *sums in connection.execute(
-            f"""SELECT load_no, count(*), sum({"+".join(INPUT_CLASSES)})::BIGINT, sum({"+".join(OUTPUT_CLASSES)})::BIGINT,
-                  coalesce(sum(logged_cost_usd), 0)
+            f"""SELECT load_no, count(*), sum({"+".join(INPUT_CLASSES)})::BIGINT,
+                  sum({"+".join(OUTPUT_CLASSES)})::BIGINT, coalesce(sum(logged_cost_usd), 0)
                 FROM {table} WHERE load_no >= ? GROUP BY load_no""",
             [min(receipt.load_no for receipt in read)],
         ).fetchall()

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from pipelines.errors import PipelineError
 
@@ -53,7 +53,10 @@ class LogFile:
     def sha256(self) -> bytes:
         """The hash of the file's bytes as they lie on disk."""
         with _opened(self.path) as handle:
-            return hashlib.file_digest(handle, "sha256").digest()
+            digest = hashlib.sha256()
+            while chunk := handle.read(_CHUNK):
+                digest.update(chunk)
+            return digest.digest()
 
 
 def ready(folder: Path) -> list[LogFile]:
@@ -69,7 +72,7 @@ def ready(folder: Path) -> list[LogFile]:
     return sorted(found, key=lambda file: file.path.name)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pipelines import build, ingest
 from pipelines.provider import gateways
-from warehouse import conservation, database, marts, publication
+from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -36,11 +36,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
     with database.held(home.build_lock), database.build(home) as connection:
         report.built = build.build(home, connection, progress)
-        if (
-            report.built.days
-            or any(one.quarantined for one in report.ingested)
-            or database.current_version(home) is None
-        ):
+        if publication.due(home, connection):
             conservation.hold(connection)
             progress("publishing", 0, 1)
             report.version = publication.publish(home, connection, now)
@@ -53,6 +49,6 @@ def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:
     home.make(tuple(gateways()), sandbox=sandbox)
     if database.current_version(home) is None:
         with database.held(home.build_lock), database.build(home) as connection:
-            marts.create(connection)
+            mart.create(connection)
             publication.publish(home, connection, now)
     return home

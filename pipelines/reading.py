@@ -74,7 +74,7 @@ class Reader:
         # The source's own columns know no load: row numbers carry it across.
         meaning = self._gateway.meaning_sql("lines").replace("SELECT ", "SELECT load_no, line_no, line_bytes, ", 1)
         checked = self._scratch.execute(
-            record.admitted(meaning, "load_no", also="line_no, line_bytes,")
+            record.admitted(meaning, "load_no", also="line_no, line_bytes,"), {"pepper": self._boundary.pepper}
         ).to_arrow_table()
         self._scratch.unregister("lines")
         self._scratch.register("checked", checked)
@@ -97,11 +97,8 @@ class Reader:
         inflated = logfile.inflate(file, self._tmp / "inflated.jsonl") if file.is_gzip else None
         source = self._gateway.file_sql(str(inflated or file.path))
         query = record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no))
-        # The boundary asks the same database between two batches: the stream needs a connection of its own.
-        stream = self._scratch.cursor()
         try:
-            stream.execute(f"SET VARIABLE pepper = '{self._boundary.pepper_hex}'")
-            for batch in stream.execute(query).to_arrow_reader(PART_ROWS):
+            for batch in self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS):
                 table = pa.Table.from_batches([batch])
                 if table.column("problem").null_count < table.num_rows:
                     raise _TakeCarefulRoadError
@@ -111,7 +108,6 @@ class Reader:
             receipt.clear()
             raise _TakeCarefulRoadError from None
         finally:
-            stream.close()
             if inflated is not None:
                 inflated.unlink(missing_ok=True)
 

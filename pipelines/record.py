@@ -102,18 +102,19 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
     """SQL over a source's SELECT: its columns checked and typed, and `problem`, the number of the rule it breaks.
 
     `load_no` is a number or a column of the source; `also` names further columns of it that come through.
-    Token classes come out disjoint and sum to the totals. A call id that is no id is replaced by its keyed hash; the
-    pepper is a variable of the connection, so that no error can repeat it.
+    Token classes come out disjoint and sum to the totals; a number that is none is NULL beside its problem, since an
+    error here would stop every pass at the same line. A call id that is no id is replaced by its keyed hash; the
+    caller binds `pepper`, so that no error can repeat it.
     """
-    request_id = _label("request_id", labels.CALL_ID, "'id-' || md5(getvariable('pepper') || request_id)")
+    request_id = _label("request_id", labels.CALL_ID, "'id-' || md5($pepper || request_id)")
     return f"""
         SELECT {load_no}::BIGINT AS load_no, {also} form, {request_id} AS request_id, requested_at,
-            coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name,
+            (md5_number_lower($pepper || request_id) >> 1)::BIGINT AS request_no, coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name,
             "user", end_user, upstream, tags, provider, model, {_OUTCOME} AS outcome, {_STATUS} AS http_status,
-            round(latency_ms)::BIGINT AS latency_ms, {_TIER} AS service_tier, region,
-            (input_tokens - ({_IN}))::BIGINT AS uncached_tokens,
-            {", ".join(f"coalesce({name}, 0)::BIGINT AS {name}" for name in _PARTS)},
-            (output_tokens - ({_OUT}))::BIGINT AS text_out_tokens,
-            {", ".join(f"coalesce({name}, 0)::BIGINT AS {name}" for name in _OUT_PARTS)},
+            try_cast(round(latency_ms) AS BIGINT) AS latency_ms, {_TIER} AS service_tier, region,
+            try_cast(input_tokens - ({_IN}) AS BIGINT) AS uncached_tokens,
+            {", ".join(f"try_cast(coalesce({name}, 0) AS BIGINT) AS {name}" for name in _PARTS)},
+            try_cast(output_tokens - ({_OUT}) AS BIGINT) AS text_out_tokens,
+            {", ".join(f"try_cast(coalesce({name}, 0) AS BIGINT) AS {name}" for name in _OUT_PARTS)},
             ip, user_agent, try_cast(cost AS DECIMAL(38,12)) AS logged_cost_usd, {PROBLEM} AS problem
         FROM ({source})"""

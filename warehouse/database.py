@@ -46,7 +46,7 @@ def held(lock: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
 
 @contextmanager
 def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The build file, for writing, under the lock that the caller holds (`held(home.build_lock)`); migrated before it is given.
+    """The build file, for writing, migrated; the caller holds `held(home.build_lock)`.
 
     Spill goes to the home's tmp, memory is bounded, and nothing is downloaded or loaded.
     """
@@ -54,6 +54,10 @@ def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         migrations.apply(connection, home)
         yield connection
+    except duckdb.Error as error:
+        if "Corrupt database file" in str(error):
+            raise _rotten(home) from error
+        raise
     finally:
         connection.close()
 
@@ -75,9 +79,18 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
             raise BusyError(
                 f"another program holds {home.build_file}; close it: people open {home.people_file}"
             ) from None
+        if home.build_file.exists():
+            raise _rotten(home) from error
         raise
     home.build_file.chmod(0o600)
     return connection
+
+
+def _rotten(home: Home) -> WarehouseError:
+    return WarehouseError(
+        f"{home.build_file} is damaged; pages go on with version {current_version(home)}: "
+        "look at the disk, then run `apiledger restore`"
+    )
 
 
 @contextmanager
@@ -141,11 +154,17 @@ def read_only(path: Path) -> duckdb.DuckDBPyConnection:
 
     IOException where the file is missing or held by a writer.
     """
-    connection = duckdb.connect(str(path), read_only=True, config={"autoinstall_known_extensions": "false"})
-    connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
+    # Told at the opening: threads that overlap share one instance, whose settings the first of them would have locked.
+    return duckdb.connect(
+        str(path),
+        read_only=True,
+        config={
+            "autoinstall_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "enable_external_access": "false",
+            "lock_configuration": "true",
+        },
+    )
 
 
 @contextmanager

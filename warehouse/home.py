@@ -65,7 +65,7 @@ class Home:
 
     @property
     def dlt(self) -> Path:
-        """dlt's working folders; emptied around every load."""
+        """The working folders of dlt; emptied around every load."""
         return self.root / "dlt"
 
     @property

@@ -12,15 +12,18 @@ MODEL = r"[\w./:+-]{1,120}(@[0-9-]{1,12})?"
 PROVIDER = r"[\w.-]{1,40}"
 CALL_ID = r"[\w./:+-]{1,128}"
 # What looks like a credential is none of our names: sk-…, AKIA…, AIza…, ghp_…, JWTs.
-SECRET = r"(?i)(\b(sk|pk|rk|ak|xai|gsk|key|xox[a-z]|gh[a-z])[-_][\w-]{16,}|\bAKIA[0-9A-Z]{12,}|\bAIza[\w-]{20,}|\beyJ[\w-]{10,})"
+CREDENTIAL = (
+    r"(?i)(\b(sk|pk|rk|ak|xai|gsk|key|xox[a-z]|gh[a-z])[-_][\w-]{16,}"
+    r"|\bAKIA[0-9A-Z]{12,}|\bAIza[\w-]{20,}|\beyJ[\w-]{10,})"
+)
 
 _LABEL = re.compile(LABEL)
-_SECRET = re.compile(SECRET)
+_CREDENTIAL = re.compile(CREDENTIAL)
 
 
 def is_label(text: str) -> bool:
     """Whether a text looks like a name: at most 64 word characters, blanks and `./:-`, no `@`, no credential."""
-    return bool(_LABEL.fullmatch(text)) and not _SECRET.search(text) and bool(text.strip())
+    return bool(_LABEL.fullmatch(text)) and not _CREDENTIAL.search(text) and bool(text.strip())
 
 
 def label_or_number(text: str | None, kind: str, number: int) -> str:

@@ -1,11 +1,10 @@
 """The build file's numbered migrations: each runs once, in order, after a copy of the file as it was."""
 
-import shutil
 from collections.abc import Callable
 
 import duckdb
 
-from warehouse import tables
+from warehouse import file_copy, tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -36,8 +35,7 @@ def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:
     if due and done:
         connection.execute("CHECKPOINT")
         copy = home.build_file.with_name(f"warehouse.before-{due[0].__name__}.duckdb")
-        shutil.copyfile(home.build_file, copy)
-        copy.chmod(0o600)
+        file_copy.copied(home.build_file, copy, 0o600)
     for migration in due:
         connection.execute("BEGIN")
         migration(connection)

@@ -1,11 +1,11 @@
 """build/warehouse.duckdb -> published/warehouse-<n>.duckdb and warehouse.duckdb: a version at a time, never half.
 
 Two files a version: pages read `published/`, people open `warehouse.duckdb`, a file of their own, because one careless
-read-write `duckdb.connect` takes the whole lock of the file it opens. Both are plain copies (0.3 s a GB), renamed into
-place, so a reader sees the old version or the new one.
+read-write `duckdb.connect` takes the whole lock of the file it opens. `warehouse.duckdb` is a link to a name that is
+never used twice: DuckDB follows it and puts what a careless writer commits beside that name, where no later version can
+meet it. Beside a fixed name his write-ahead log was replayed into the next version without a word.
 """
 
-import os
 import re
 import shutil
 from datetime import datetime
@@ -13,75 +13,125 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import database, tables
+from warehouse import database, file_copy, tables
 from warehouse.home import Home
 
 KEPT_VERSIONS = 2
-_VERSION = re.compile(r"^warehouse-(\d+)\.duckdb$")
+# The people's copies count up by themselves, too: a version is given to them again where somebody wrote into it.
+_VERSION = re.compile(r"^warehouse-(\d+)(?:-(\d+))?\.duckdb$")
 
 
 def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *, kept: int = KEPT_VERSIONS) -> int:
     """Publish what the build holds; returns the new version's number.
 
     `connection` is the build, held under its lock; it is checkpointed, so that the copied file is whole by itself.
-    Versions older than the newest `kept` are emptied and unlinked.
+    Versions older than the newest `kept` are unlinked. WarehouseError where there is no room: the version before stands.
     """
-    newest = max(_versions(home), default=0)
+    newest = max((version for version, _ in (*_versions(home.published), *_versions(_people(home)))), default=0)
     version = newest + 1
     connection.execute(f"DELETE FROM {tables.PUBLISHED.full_name}")
     connection.execute(
-        f"INSERT INTO {tables.PUBLISHED.full_name} VALUES (?, ?, ?)",
-        [version, now.replace(tzinfo=None), "sandbox" if home.is_sandbox else "own"],
+        f"INSERT INTO {tables.PUBLISHED.full_name} VALUES (?, ?, ?, ?)",
+        [version, now.replace(tzinfo=None), "sandbox" if home.is_sandbox else "own", revision(connection)],
     )
     connection.execute("FORCE CHECKPOINT")
     target = home.published / f"warehouse-{version}.duckdb"
-    _copied(home.build_file, target)
+    file_copy.copied(home.build_file, target)
     _pointed(home.published / "current", target.name)
-    _given_to_people(home, target)
-    for old in sorted(_versions(home))[:-kept]:
-        (home.published / f"warehouse-{old}.duckdb").unlink(missing_ok=True)
+    mend(home, kept=kept)
     return version
 
 
-def _versions(home: Home) -> list[int]:
-    return [int(match[1]) for entry in home.published.iterdir() if (match := _VERSION.match(entry.name))]
+def mend(home: Home, *, kept: int = KEPT_VERSIONS) -> bool:
+    """Give people the newest version where what they have is older, gone or written into; whether that was so.
+
+    Called by every pass under the build's lock: it finishes a publication that was broken off, and a file that somebody
+    wrote into is replaced even where nothing new is published.
+    """
+    version = database.current_version(home)
+    if version is None:
+        return False
+    folder = _people(home)
+    whole = home.published / f"warehouse-{version}.duckdb"
+    given = not _is_given(home, version, whole)
+    if given:
+        copy = 1 + max((copy for number, copy in _versions(folder) if number == version), default=0)
+        target = folder / f"warehouse-{version}-{copy}.duckdb"
+        file_copy.copied(whole, target)
+        _pointed(home.people_file, str(target.relative_to(home.root)))
+    # Programs that do not follow links put it here.
+    home.people_file.with_name(f"{home.people_file.name}.wal").unlink(missing_ok=True)
+    for place in (home.published, folder):
+        _retired(place, kept)
+    return given
 
 
-def _copied(source: Path, target: Path) -> None:
-    """Copy under a working name, make it durable and read-only, then rename: nobody ever sees a part of it."""
-    working = target.with_name(f".{target.name}.part")
-    working.unlink(missing_ok=True)
-    shutil.copyfile(source, working)
-    working.chmod(0o400)
-    with working.open("rb") as handle:
-        os.fsync(handle.fileno())
-    working.replace(target)
-    _synced(target.parent)
+def _people(home: Home) -> Path:
+    folder = home.published / "people"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _is_given(home: Home, version: int, whole: Path) -> bool:
+    """Whether the people's file is the version, with the size and time of change it was given with."""
+    try:
+        target = home.root / home.people_file.readlink()
+        status = target.stat()
+    except OSError:
+        return False
+    match = _VERSION.match(target.name)
+    if not match or int(match[1]) != version or target.with_name(f"{target.name}.wal").exists():
+        return False
+    original = whole.stat()
+    return (status.st_size, status.st_mtime_ns) == (original.st_size, original.st_mtime_ns)
+
+
+def due(home: Home, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the build holds what the newest version does not, or nothing is published yet.
+
+    The build says which version it was published as before that version is there, so the two are compared.
+    """
+    row = connection.execute(f"SELECT version, revision FROM {tables.PUBLISHED.full_name}").fetchone()
+    return row != (database.current_version(home), revision(connection))
+
+
+def revision(connection: duckdb.DuckDBPyConnection) -> int:
+    """The build's revision, 0 before the first change."""
+    row = connection.execute(f"SELECT max(revision) FROM {tables.REVISION.full_name}").fetchone()
+    return (row and row[0]) or 0
+
+
+def changed(connection: duckdb.DuckDBPyConnection) -> None:
+    """Count the revision up; the caller holds the transaction of the change."""
+    following = revision(connection) + 1
+    connection.execute(f"DELETE FROM {tables.REVISION.full_name}")
+    connection.execute(f"INSERT INTO {tables.REVISION.full_name} VALUES (?)", [following])
+
+
+def _versions(folder: Path) -> list[tuple[int, int]]:
+    """The versions in a folder, oldest first, each with the number of its copy."""
+    found = (_VERSION.match(entry.name) for entry in folder.iterdir())
+    return sorted((int(match[1]), int(match[2] or 0)) for match in found if match)
+
+
+def _retired(folder: Path, kept: int) -> None:
+    """Unlink all but the newest `kept` files with what programs left beside them, and copies that were broken off.
+
+    One older is kept because a reader looks where a link points and opens that file a moment later.
+    """
+    newest = _versions(folder)[-kept:]
+    for entry in list(folder.iterdir()):
+        match = _VERSION.match(entry.name.removesuffix(".wal").removesuffix(".tmp"))
+        if entry.name.endswith(".part") or (match and (int(match[1]), int(match[2] or 0)) not in newest):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 def _pointed(link: Path, name: str) -> None:
-    working = link.with_name(".current.part")
+    working = link.with_name(f".{link.name}.part")
     working.unlink(missing_ok=True)
     working.symlink_to(name)
     working.replace(link)
-    _synced(link.parent)
-
-
-def _given_to_people(home: Home, version: Path) -> None:
-    """Replace the people's file, and what a careless writer may have left beside it.
-
-    A write-ahead log of the old file would be replayed into the new one by the next reader, so it goes before and,
-    for one written in between, after the rename.
-    """
-    wal = home.people_file.with_name(home.people_file.name + ".wal")
-    wal.unlink(missing_ok=True)
-    _copied(version, home.people_file)
-    wal.unlink(missing_ok=True)
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    file_copy.synced(link.parent)

@@ -234,6 +234,13 @@ SOURCE_STATE = Table(
     ),
 )
 
+REVISION = Table(
+    "model",
+    "revision",
+    "Counts up whenever a model, a name or a source's state changes; a version is due while it is ahead.",
+    (Column("revision", "BIGINT", "The build's revision."),),
+)
+
 PUBLISHED = Table(
     "mart",
     "published",
@@ -242,6 +249,7 @@ PUBLISHED = Table(
         Column("version", "BIGINT", "Counts up by one with every publication."),
         Column("as_of", "TIMESTAMP", "When it was published, UTC."),
         Column("home", "VARCHAR", "own or sandbox: whether the rows are yours or made up."),
+        Column("revision", "BIGINT", "The build's revision that was published."),
     ),
 )
 
@@ -256,6 +264,7 @@ MODEL_TABLES = (
     BUILT_LOAD,
     STALE_MONTH,
     SOURCE_STATE,
+    REVISION,
     PUBLISHED,
 )
 

@@ -57,7 +57,7 @@ class OutsideIds:
         owner = number if kind == "account" else account_no
         sealed = self._vault.seal(owner, "outside_id.sealed", text)
         self._control.execute(
-            "INSERT INTO outside_id (no, kind, gateway, account_no, lookup, sealed, first_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outside_id VALUES (?, ?, ?, ?, ?, ?, ?)",
             (number, kind, gateway, owner, lookup, sealed, self._now),
         )
         return number

@@ -101,8 +101,9 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
     with database.transaction(control):
         for receipt in receipts:
             control.execute(
-                """UPDATE load SET state = 'landed', landed_at = ?, rows = ?, quarantined = ?, first_at = ?, last_at = ?,
-                   input_tokens = ?, output_tokens = ?, logged_cost_usd = ? WHERE load_no = ?""",
+                """UPDATE load SET state = 'landed', landed_at = ?, rows = ?, quarantined = ?,
+                   first_at = ?, last_at = ?, input_tokens = ?, output_tokens = ?, logged_cost_usd = ?
+                   WHERE load_no = ?""",
                 (
                     moment,
                     receipt.rows,

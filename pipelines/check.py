@@ -1,0 +1,87 @@
+"""Asset checks: conservation blocks publication; Great Expectations looks at what was published, afterwards.
+
+A check's metadata is counts and names of expectations, never a value: Dagster keeps metadata for good.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from pipelines.provider import gateways
+from warehouse import conservation, database
+from warehouse.home import Home
+from warehouse.tables import Table
+
+
+def conserved(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """Roll-ups hold what their rows hold, to the token and the pico-dollar; a difference stops the run."""
+
+    @dg.asset_check(name="conservation", asset=key, blocking=True, description=conserved.__doc__)
+    def check() -> dg.AssetCheckResult:
+        with database.held(home.build_lock), database.build(home) as connection:
+            found = conservation.differences(connection)
+        differing = [{"table": each.table, "month": each.month, "columns": ", ".join(each.columns)} for each in found]
+        return dg.AssetCheckResult(passed=not found, metadata={"differences": len(found), "where": _rows(differing)})
+
+    return check
+
+
+def expectations(home: Home, keys: dict[str, dg.AssetKey]) -> list[dg.AssetChecksDefinition]:
+    """Great Expectations on the newest day of each raw table, of the models and of the marts that are published."""
+    made = [_expected(home, f"raw_{name}", keys[f"raw_{name}"], name) for name in gateways()]
+    return [*made, _expected(home, "model", keys["model"], None), _expected(home, "mart", keys["mart"], None)]
+
+
+def _expected(home: Home, layer: str, key: dg.AssetKey, gateway: str | None) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=f"{layer}_expectations",
+        asset=key,
+        description="Great Expectations on the newest day that is published; counts only.",
+    )
+    def check() -> dg.AssetCheckResult:
+        # Great Expectations takes seconds to import: only where a check runs.
+        from warehouse.checks import mart, model, raw
+
+        with database.published(home) as connection:
+            day = _newest_day(connection)
+            if day is None:
+                return dg.AssetCheckResult(passed=True, metadata={"rows": 0})
+            if gateway is not None:
+                verdict = raw.check(connection, gateway, day)
+            else:
+                verdict = (model if layer == "model" else mart).check(connection, day)
+        wrong = [
+            {"expectation": each.name, "column": each.column or "", "unexpected": str(each.unexpected_count)}
+            for each in verdict.expectations
+            if not each.passed
+        ]
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "day": day.isoformat(),
+                "rows": verdict.rows,
+                "expectations": len(verdict.expectations),
+                "unmet": _rows(wrong),
+            },
+        )
+
+    return check
+
+
+def _newest_day(connection: Any) -> date | None:
+    (day,) = connection.execute("SELECT max(day) FROM model.usage_daily").fetchone()
+    return day if isinstance(day, date) else None
+
+
+def _rows(records: Sequence[dict[str, str]]) -> dg.MetadataValue[Any]:
+    names = list(records[0]) if records else ["nothing"]
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in names])
+    return dg.MetadataValue.table([dg.TableRecord(dict(record)) for record in records], schema=schema)
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """A table's columns with their types and meanings, as Dagster's UI shows them."""
+    return dg.TableSchema([dg.TableColumn(c.name, c.type, description=c.meaning) for c in table.columns])

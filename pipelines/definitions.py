@@ -1,0 +1,246 @@
+"""What Dagster runs: assets from raw to published, the checks between them, the inbox sensor and the schedule.
+
+A thin registry: what a step does stands in ingest, build, publication. Every step holds the build's lock only while it
+writes, and asks what is due instead of being told, so a missed tick or a hundred waiting files are one pass.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import duckdb
+
+from pipelines import build, check, ingest, passage
+from pipelines.provider import Gateway, gateways
+from warehouse import database, mart, publication, tables
+from warehouse.control import receipt
+from warehouse.home import Home
+from warehouse.tables import Column, Table
+
+HOME = Home.own()
+_MODELS = tuple(table for table in tables.MODEL_TABLES if table.schema == "model")
+_BUSY = dg.RetryPolicy(max_retries=3, delay=20)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey([table.schema, table.name])
+
+
+def _told(log: dg.DagsterLogManager) -> Callable[[str, int, int], None]:
+    """Progress as log lines of the run: at most one every two seconds, so that a long load is seen to move."""
+    last = datetime.min  # noqa: DTZ901 (only compared with the naive UTC of _now)
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if (now := _now()) - last >= timedelta(seconds=2) or done == total:
+            last = now
+            log.info("%s: %d of %d", what, done, total)
+
+    return tell
+
+
+def _raw_table(gateway: Gateway) -> Table:
+    return Table(
+        gateway.schema, "calls", f"{gateway.title}: one row per record, numbers and checked labels.", tables.RAW_CALLS
+    )
+
+
+def _raw(gateway: Gateway) -> dg.AssetsDefinition:
+    table = _raw_table(gateway)
+
+    @dg.asset(
+        key=_key(table),
+        group_name="raw",
+        description=f"{table.meaning} Read from inbox/{gateway.name}/, loaded by dlt, receipted.",
+        metadata={"dagster/column_schema": check.column_schema(table), "dagster/table_name": table.full_name},
+        kinds={"dlt", "duckdb"},
+        retry_policy=_BUSY,
+    )
+    def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        taken = ingest.ingest(HOME, gateway, _now(), _told(context.log))
+        if taken.refused:
+            context.log.warning("%d files were set aside as .refused; `apiledger doctor` names them", len(taken.refused))
+        with database.control(HOME) as control:
+            total = sum(rows for source, _, _, rows in receipt.load_days(control) if source == gateway.name)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": total,
+                "rows_landed": taken.rows,
+                "files": taken.files,
+                "files_known_before": taken.known_files,
+                "quarantined": taken.quarantined,
+                "refused_files": len(taken.refused),
+                "days": len(taken.days),
+            }
+        )
+
+    return landed
+
+
+def _model_spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        _key(table),
+        deps=[_key(_raw_table(gateway)) for gateway in gateways().values()],
+        group_name="model",
+        description=table.meaning,
+        metadata={"dagster/column_schema": check.column_schema(table), "dagster/table_name": table.full_name},
+        kinds={"polars", "duckdb"},
+    )
+
+
+@dg.multi_asset(specs=[_model_spec(table) for table in _MODELS], retry_policy=_BUSY, can_subset=False)
+def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    """Make the dirty days anew, from rows to months."""
+    with database.held(HOME.build_lock), database.build(HOME) as connection:
+        built = build.build(HOME, connection, _told(context.log))
+        counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
+    for table in _MODELS:
+        yield dg.MaterializeResult(
+            asset_key=_key(table),
+            metadata={
+                "dagster/row_count": counts[table.full_name],
+                "rows_made": built.rows.get(table.full_name, 0),
+                "days_made": len(built.days),
+            },
+        )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+    return row[0] if row else 0
+
+
+def _mart_table(name: str) -> Table:
+    return Table("mart", name, mart.meaning(name), ())
+
+
+def _mart_spec(name: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        _key(_mart_table(name)),
+        deps=[dg.AssetKey(source.split(".")) for source in mart.sources(name)],
+        group_name="mart",
+        description=mart.meaning(name),
+        metadata={"dagster/table_name": f"mart.{name}"},
+        kinds={"sql", "duckdb"},
+    )
+
+
+@dg.multi_asset(specs=[_mart_spec(name) for name in mart.names()], retry_policy=_BUSY, can_subset=False)
+def mart_views() -> Iterator[dg.MaterializeResult[None]]:
+    """Views over the models, so that a name is always today's."""
+    with database.held(HOME.build_lock), database.build(HOME) as connection:
+        mart.create(connection)
+        for name in mart.names():
+            described = connection.execute(f"DESCRIBE mart.{name}").fetchall()
+            columns = check.column_schema(
+                Table("mart", name, "", tuple(Column(row[0], row[1], "") for row in described))
+            )
+            yield dg.MaterializeResult(
+                asset_key=_key(_mart_table(name)),
+                metadata={"dagster/row_count": _count(connection, f"mart.{name}"), "dagster/column_schema": columns},
+            )
+
+
+@dg.asset(
+    key=["published", "warehouse"],
+    deps=[_key(_mart_table(name)) for name in mart.names()],
+    group_name="published",
+    description="A version: what pages and sensors read, and a file of its own for people's SQL.",
+    kinds={"duckdb"},
+    retry_policy=_BUSY,
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26)),
+)
+def published() -> dg.MaterializeResult[None]:
+    """Publish, where the build holds what the newest version does not."""
+    with database.held(HOME.build_lock), database.build(HOME) as connection:
+        version = publication.publish(HOME, connection, _now()) if publication.due(HOME, connection) else None
+        (newest, as_of) = connection.execute(f"SELECT version, as_of FROM {tables.PUBLISHED.full_name}").fetchall()[0]
+    return dg.MaterializeResult(
+        metadata={
+            "version": newest,
+            "as_of": f"{as_of} UTC",
+            "is_new": version is not None,
+            "bytes": HOME.people_file.stat().st_size,
+        }
+    )
+
+
+_RAW = [_raw(gateway) for gateway in gateways().values()]
+_ALL = [*_RAW, models, mart_views, published]
+_CONSERVATION = check.conserved(HOME, _key(tables.USAGE_MONTHLY))
+_EXPECTATIONS = check.expectations(
+    HOME,
+    {
+        **{gateway.schema: _key(_raw_table(gateway)) for gateway in gateways().values()},
+        "model": _key(tables.REQUESTS),
+        "mart": dg.AssetKey(["mart", "spend_daily"]),
+    },
+)
+
+a_pass = dg.define_asset_job(
+    "a_pass",
+    selection=dg.AssetSelection.assets(*_ALL).without_checks() | dg.AssetSelection.checks(_CONSERVATION),
+    description="Inboxes to a new version: what `apiledger run` does.",
+    executor_def=dg.in_process_executor,
+)
+expectations = dg.define_asset_job(
+    "expectations",
+    selection=dg.AssetSelection.checks(*_EXPECTATIONS),
+    description="Great Expectations on the newest published day.",
+    executor_def=dg.in_process_executor,
+)
+
+
+def _under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    active = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=active), limit=1))
+
+
+@dg.sensor(job=a_pass, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+def inbox(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a pass when a file waits and no pass is under way; the pass takes everything that waits by then."""
+    waiting = sum(ingest.waiting(HOME, gateway) for gateway in gateways().values())
+    if not waiting:
+        return dg.SkipReason("no file waits")
+    if _under_way(context.instance, a_pass.name):
+        return dg.SkipReason(f"{waiting} files wait for the pass that is under way")
+    return dg.RunRequest(tags={"files_waiting": str(waiting)})
+
+
+@dg.sensor(job=expectations, minimum_interval_seconds=300, default_status=dg.DefaultSensorStatus.RUNNING)
+def newly_published(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Look at a new version with Great Expectations, at most every five minutes: its import alone takes seconds."""
+    version = str(database.current_version(HOME))
+    if version == context.cursor:
+        return dg.SkipReason(f"version {version} was looked at")
+    context.update_cursor(version)
+    return dg.RunRequest(tags={"version": version})
+
+
+@dg.schedule(job=a_pass, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """A pass an hour, for what no sensor sees; ticks missed while the machine slept are one pass."""
+    if _under_way(context.instance, a_pass.name):
+        return dg.SkipReason("a pass is under way")
+    return dg.RunRequest()
+
+
+passage.make_home(HOME, _now())
+defs = dg.Definitions(
+    assets=_ALL,
+    asset_checks=[_CONSERVATION, *_EXPECTATIONS],
+    jobs=[a_pass, expectations],
+    sensors=[inbox, newly_published],
+    schedules=[hourly],
+    executor=dg.in_process_executor,
+)

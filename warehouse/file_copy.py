@@ -1,0 +1,49 @@
+"""Copies of database files: whole, durable and private, or not there at all."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from warehouse.errors import WarehouseError
+
+
+def copied(source: Path, target: Path, mode: int = 0o400) -> None:
+    """Copy `source` to `target` under a working name, make it durable, then rename: nobody ever sees a part of it.
+
+    The copy has the source's time of change, so that the two tell whether one was written to since. WarehouseError
+    where it cannot be written; `target` is then what it was.
+    """
+    working = target.with_name(f".{target.name}.part")
+    working.unlink(missing_ok=True)
+    # By a process of its own: POSIX takes all locks of a process on a file away when it closes any handle of it, and
+    # a copy made here would open a database that DuckDB holds to other writers.
+    done = subprocess.run(
+        ["cp", str(source), str(working)],
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        working.unlink(missing_ok=True)
+        reason = done.stderr.strip().rsplit(": ", 1)[-1] or "the system allows no larger file"
+        raise WarehouseError(
+            f"{target} cannot be written ({reason}); what was there before stands: "
+            f"make room for {source.stat().st_size // 10**6 + 1:,} MB and run `apiledger run`"
+        )
+    status = source.stat()
+    os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))
+    working.chmod(mode)
+    with working.open("rb") as handle:
+        os.fsync(handle.fileno())
+    working.replace(target)
+    synced(target.parent)
+
+
+def synced(folder: Path) -> None:
+    """Make a folder's names durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

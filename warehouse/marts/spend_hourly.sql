@@ -1,0 +1,25 @@
+-- model.usage_hourly, model.account, model.project, model.team, model.key -> mart.spend_hourly: spend by UTC hour and name, for drilling into a day
+SELECT
+    usage.hour,
+    account.label AS account,
+    project.label AS project,
+    team.label AS team,
+    key.label AS key_label,
+    usage.provider,
+    usage.model,
+    sum(usage.requests)::BIGINT AS requests,
+    sum(usage.error_requests)::BIGINT AS error_requests,
+    sum(usage.input_tokens)::BIGINT AS input_tokens,
+    sum(usage.output_tokens)::BIGINT AS output_tokens,
+    sum(usage.cache_read_tokens)::BIGINT AS cache_read_tokens,
+    -- Unpriced calls are not in the sum; unpriced_requests says how many.
+    sum(usage.list_cost_usd)::DECIMAL(38,12) AS cost_usd,
+    sum(usage.unpriced_requests)::BIGINT AS unpriced_requests,
+    'log' AS basis,
+    'provisional' AS settlement
+FROM model.usage_hourly AS usage
+LEFT JOIN model.account AS account ON account.account_no = usage.account_no AND account.valid_to IS NULL
+LEFT JOIN model.project AS project ON project.project_no = usage.project_no AND project.valid_to IS NULL
+LEFT JOIN model.team AS team ON team.team_no = usage.team_no AND team.valid_to IS NULL
+LEFT JOIN model.key AS key ON key.key_no = usage.key_no AND key.valid_to IS NULL
+GROUP BY ALL

@@ -1,0 +1,41 @@
+"""model.requests -> model.latency_hourly: a mergeable histogram of latency, at its own grain.
+
+Bucket bounds grow by a sixteenth of a power of two, so a percentile read off them is at most 4.5 % high; they are the
+same everywhere, so histograms of any hours, days or projects add.
+"""
+
+from functools import cache
+from itertools import pairwise
+
+import polars as pl
+
+from warehouse import tables
+
+_STEPS = 16
+GRAIN = tuple(n for n in tables.LATENCY_HOURLY.column_names if n not in {"hour", "bucket_ms", "requests"})
+
+
+@cache
+def bounds_ms() -> tuple[int, ...]:
+    """The buckets' upper bounds: 1 ms to about twelve days, whole milliseconds, each once."""
+    bounds = sorted({round(2 ** (step / _STEPS)) for step in range(30 * _STEPS + 1)})
+    if any(low >= high for low, high in pairwise(bounds)):
+        raise AssertionError("bounds must grow")
+    return tuple(bounds)
+
+
+def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
+    """Calls with a latency and no error, by hour, grain and bucket; columns of tables.LATENCY_HOURLY.
+
+    Errors are left out: a refusal in 20 ms would make a provider look fast.
+    """
+    bounds = pl.Series("bound", bounds_ms(), dtype=pl.Int64)
+    latency = pl.col("latency_ms").clip(1, bounds[-1])
+    bucket = pl.lit(bounds).search_sorted(pl.col("latency_ms"), side="left")
+    return (
+        requests.filter((pl.col("outcome") == "ok") & pl.col("latency_ms").is_not_null())
+        .select(pl.col("requested_at").dt.truncate("1h").alias("hour"), *GRAIN, latency)
+        .with_columns(pl.lit(bounds).gather(bucket).alias("bucket_ms"))
+        .group_by("hour", *GRAIN, "bucket_ms")
+        .agg(pl.len().cast(pl.Int64).alias("requests"))
+    )

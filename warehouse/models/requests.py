@@ -1,0 +1,95 @@
+"""raw_<gateway>.calls -> model.requests, model.request_tag: one row per model call, priced.
+
+One call is one (gateway, its own call id); where several rows tell of it, the first `requested_at` wins, then the
+fuller form of the log, then the least row: so a replay, a shuffle or another split of the files gives the same table.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import duckdb
+import polars as pl
+
+from warehouse import tables
+from warehouse.prices import PriceBook
+
+_MADE = {"connection_no", "gateway", "context_band", "input_tokens", "output_tokens", "list_cost_usd", "price_version"}
+_TAKEN = tuple(name for name in tables.REQUESTS.column_names if name not in _MADE)
+
+
+def read_calls(connection: duckdb.DuckDBPyConnection, gateways: Sequence[str], days: Sequence[date]) -> pl.DataFrame:
+    """The raw rows of some days from every gateway that has a raw table.
+
+    Columns of tables.REQUESTS without the ones made here, and `gateway`, `form`, `tags`; money as Decimal(38,12).
+    """
+    selects = [
+        f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, form, tags, '{gateway}' AS gateway
+            FROM raw_{gateway}.calls
+            WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))"""
+        for gateway in gateways
+    ]
+    if not selects:
+        raise AssertionError("no gateway has landed anything: there is nothing to model")
+    bound = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
+    return connection.execute(" UNION ALL ".join(selects), bound).pl()
+
+
+def one_row_a_call(calls: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `read_calls`, each call once."""
+    twice = calls.select(pl.col("request_no").is_duplicated()).to_series()
+    if not twice.any():
+        return calls
+    order = ["requested_at", "form", *(name for name in _TAKEN if name != "requested_at"), "tags"]
+    first = calls.filter(twice).sort(order, nulls_last=True).unique("request_no", keep="first", maintain_order=True)
+    return pl.concat([calls.filter(~twice), first])
+
+
+def priced(calls: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
+    """Calls with totals, band, price version and `list_cost_pico_usd` (null where no price is known)."""
+    whole = calls.with_columns(
+        pl.sum_horizontal(tables.INPUT_CLASSES).alias("input_tokens"),
+        pl.sum_horizontal(tables.OUTPUT_CLASSES).alias("output_tokens"),
+    )
+    return book.price(whole)
+
+
+def told_elsewhere(
+    connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequence[date]
+) -> tuple[pl.DataFrame, list[date]]:
+    """Settle calls that other days' rows tell of, too: the calls that stay, and the days that must be made again.
+
+    A gateway that repeats a call under another time crosses midnight at most rarely, so the look is one column wide.
+    """
+    numbers = calls.select("request_no", "requested_at")
+    connection.register("numbers", numbers.to_arrow())
+    found = connection.execute(
+        f"""SELECT r.request_no, r.requested_at < n.requested_at AS earlier, r.requested_at::DATE AS day
+            FROM {tables.REQUESTS.full_name} r JOIN numbers n ON r.request_no = n.request_no
+            WHERE r.requested_at::DATE NOT IN (SELECT unnest(?))""",
+        [list(days)],
+    ).pl()
+    connection.unregister("numbers")
+    earlier = found.filter("earlier")
+    again = sorted(set(found.filter(~pl.col("earlier"))["day"].to_list()))
+    return calls.join(earlier, on="request_no", how="anti") if earlier.height else calls, again
+
+
+def write(connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequence[date]) -> None:
+    """Replace the days' rows in model.requests and model.request_tag; the caller holds the transaction."""
+    connection.execute(
+        f"DELETE FROM {tables.REQUESTS.full_name} WHERE requested_at >= ? AND requested_at < ? "
+        "AND requested_at::DATE IN (SELECT unnest(?))",
+        [min(days), max(days) + timedelta(days=1), list(days)],
+    )
+    connection.execute(f"DELETE FROM {tables.REQUEST_TAG.full_name} WHERE day IN (SELECT unnest(?))", [list(days)])
+    connection.register("calls", calls.to_arrow())
+    special = {"connection_no": "NULL", "list_cost_usd": tables.from_pico("list_cost_pico_usd")}
+    selected = ", ".join(f'{special.get(name, name)} AS "{name}"' for name in tables.REQUESTS.column_names)
+    connection.execute(f"INSERT INTO {tables.REQUESTS.full_name} SELECT {selected} FROM calls")
+    if calls["tags"].null_count() < calls.height:
+        connection.execute(
+            f"""INSERT INTO {tables.REQUEST_TAG.full_name}
+                SELECT request_no, requested_at::DATE, unnest(from_json(tags, '["VARCHAR"]'))
+                FROM calls WHERE tags IS NOT NULL"""
+        )
+    connection.unregister("calls")

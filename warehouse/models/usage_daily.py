@@ -1,0 +1,18 @@
+"""model.usage_hourly -> model.usage_daily: hours rolled up to the UTC day."""
+
+import polars as pl
+
+from warehouse.models.usage_hourly import GRAIN, SUMMED
+
+COUNTED = ("requests", "error_requests", "cancelled_requests", "unpriced_requests", *SUMMED, "list_cost_pico_usd")
+
+
+def roll_up(usage_hourly: pl.DataFrame) -> pl.DataFrame:
+    """Hours of `usage_hourly.roll_up` by day and the same grain."""
+    return (
+        usage_hourly.lazy()
+        .with_columns(pl.col("hour").dt.date().alias("day"))
+        .group_by("day", *GRAIN)
+        .agg(pl.col(COUNTED).sum())
+        .collect()
+    )

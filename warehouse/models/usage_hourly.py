@@ -1,0 +1,30 @@
+"""model.requests -> model.usage_hourly: calls rolled up to the UTC hour."""
+
+import polars as pl
+
+from warehouse import tables
+
+_MADE = {"requests", "error_requests", "cancelled_requests", "unpriced_requests", "list_cost_usd"}
+SUMMED = tuple(c.name for c in tables.MEASURES if c.name not in _MADE)
+GRAIN = tuple(n for n in tables.USAGE_HOURLY.column_names if n not in {c.name for c in tables.MEASURES} | {"hour"})
+
+
+def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
+    """Priced calls by hour and grain; columns of tables.USAGE_HOURLY with list_cost_pico_usd for list_cost_usd.
+
+    A sum over calls without a price is the sum of the others; `unpriced_requests` says how many are missing.
+    """
+    return (
+        requests.lazy()
+        .with_columns(pl.col("requested_at").dt.truncate("1h").alias("hour"), connection_no=pl.lit(None, pl.Int64))
+        .group_by("hour", *GRAIN)
+        .agg(
+            pl.len().cast(pl.Int64).alias("requests"),
+            (pl.col("outcome") == "error").sum().cast(pl.Int64).alias("error_requests"),
+            (pl.col("outcome") == "cancelled").sum().cast(pl.Int64).alias("cancelled_requests"),
+            pl.col("list_cost_pico_usd").is_null().sum().cast(pl.Int64).alias("unpriced_requests"),
+            *(pl.col(name).sum() for name in SUMMED),
+            pl.col("list_cost_pico_usd").sum(),
+        )
+        .collect()
+    )
