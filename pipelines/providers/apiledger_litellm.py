@@ -101,8 +101,7 @@ def _all(rule: Rule, names: str) -> dict[str, Rule]:
 
 _CACHE_WRITES = _fields(_all(_number, "ephemeral_5m_input_tokens ephemeral_1h_input_tokens"))
 _DETAILS = _all(_number, "cached_tokens cache_write_tokens cache_creation_tokens reasoning_tokens text_tokens")
-_DETAILS |= _all(_number, "audio_tokens image_tokens video_tokens")
-_DETAILS |= _all(_number, "accepted_prediction_tokens rejected_prediction_tokens")
+_DETAILS |= _all(_number, "audio_tokens image_tokens accepted_prediction_tokens rejected_prediction_tokens")
 _USAGE = _all(_number, "prompt_tokens completion_tokens cache_creation_input_tokens cache_read_input_tokens")
 _USAGE |= _all(_fields(_DETAILS | {"cache_creation_token_details": _CACHE_WRITES}), "prompt_tokens_details")
 _USAGE |= _all(_word, "service_tier inference_geo")
@@ -178,7 +177,6 @@ class Writer(CustomLogger):  # type: ignore[misc]  # LiteLLM is looked at withou
     `async_log_success_event` comes for an answered call, and for a stream that its caller broke off: with the tokens
     LiteLLM counted by then and `error_information` 499 ClientDisconnected. `async_log_failure_event` comes at the first
     failed attempt; a retry or fallback that is answered comes again under the same `litellm_call_id`, and counts.
-    A call sent with `no-log` does not come at all, unless LiteLLM's `global_disable_no_log_param` is set.
     """
 
     def __init__(self, folder: Path | None, rename_seconds: float = RENAME_SECONDS) -> None:
@@ -294,6 +292,8 @@ class Writer(CustomLogger):  # type: ignore[misc]  # LiteLLM is looked at withou
 
 _home = os.environ.get("APILEDGER_HOME")
 _inbox = os.environ.get("APILEDGER_INBOX") or (_home and f"{_home}/inbox/litellm")
+# LiteLLM's mark of what keeps accounts: without it any caller's `no-log`, meant for prompts, would hide the cost.
+Writer.__name__ = "_PROXY_Writer"
 writer = Writer(Path(_inbox).absolute() if _inbox else None)
 if CustomLogger is not object:
     writer.start()

@@ -42,6 +42,8 @@ class Order:
     failures: tuple[int, ...] = ()
     # The client hangs up after so many chunks of the stream.
     hang_up_after: int | None = None
+    # LiteLLM's own switch that keeps a call from its callbacks, free to any caller.
+    no_log: bool = False
     path: str = "/chat/completions"
     canary: str = ""
 
@@ -294,5 +296,6 @@ def _mixed(ticket: int) -> Order:
         failures=failures,
         hang_up_after=2 if stream and ticket % 60 == 30 else None,
         path="/messages" if claude and ticket % 4 == 1 else "/chat/completions",
+        no_log=ticket % 50 == 3,
         canary=f"canary-prompt-{ticket}",
     )

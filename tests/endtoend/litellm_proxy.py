@@ -1,5 +1,6 @@
 """The real LiteLLM proxy with apiledger's callback beside its config, and the traffic that is sent through it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -27,10 +28,13 @@ def environment() -> Path:
     """LiteLLM's own virtual environment under build/, made once; its Python."""
     folder = PROJECT / "build" / "litellm-venv"
     python, made = folder / "bin" / "python", folder / "requirements.txt"
-    if not made.exists() or made.read_text().split("\n") != list(REQUIREMENTS):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *REQUIREMENTS], check=True)
-        made.write_text("\n".join(REQUIREMENTS))
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side make it once
+        if not made.exists() or made.read_text().split("\n") != list(REQUIREMENTS):
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", *REQUIREMENTS], check=True)
+            made.write_text("\n".join(REQUIREMENTS))
     return python
 
 

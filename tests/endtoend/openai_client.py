@@ -21,7 +21,7 @@ async def chat(client: openai.AsyncOpenAI, order: dict[str, Any], told: dict[str
         messages=[{"role": "user", "content": json.dumps(order)}],
         stream=order["stream"],
         user=f"customer-{order['ticket'] % 7}",
-        extra_body={"metadata": {"tags": [f"team:{order['ticket'] % 3}"]}, **usage},
+        extra_body={"no-log": order["no_log"], "metadata": {"tags": [f"team:{order['ticket'] % 3}"]}, **usage},
     )
     told["call_id"], parsed, chunks = answer.headers["x-litellm-call-id"], answer.parse(), 0
     if order["stream"]:
