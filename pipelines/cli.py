@@ -32,6 +32,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _utc() -> datetime:
+    """Return the time as the warehouse keeps it: UTC without saying so, or DuckDB would shift it to the machine's."""
+    return _now().replace(tzinfo=None)
+
+
 def _chosen(named: Path | None) -> "Home":
     from pipelines.chosen_home import chosen_home
 
@@ -48,7 +53,7 @@ def cli() -> None:
 @_home
 def up(named: Path | None) -> None:
     """Serve the dashboard and Dagster on this machine, in the background."""
-    from pipelines import sandbox_home, service
+    from pipelines import passage, sandbox_home, service
     from pipelines.chosen_home import has_something
     from warehouse.home import Home
 
@@ -63,7 +68,7 @@ def up(named: Path | None) -> None:
         click.echo(f"Serving {home.root}")
         if service.stop(Home.sandbox()):
             click.echo("The sandbox was stopped")
-    _make(home)
+    passage.make_home(home, _utc())
     if not service.is_running(home) and has_something(home):
         _pass(home)
     try:
@@ -79,15 +84,6 @@ def up(named: Path | None) -> None:
 def _address(found: "list[Running]", name: str) -> str:
     address = next((one.address for one in found if one.name == name), None)
     return "starting" if address is None else address.split("/server_info")[0].split("/_stcore")[0]
-
-
-def _make(home: "Home") -> None:
-    """Make the home and its inboxes, and give it an empty version where it has none, so that every reader finds one."""
-    from pipelines.provider import gateways
-    from warehouse.publication import publish_empty
-
-    home.make(tuple(gateways()))
-    publish_empty(home, _now())
 
 
 @cli.command()
@@ -109,9 +105,9 @@ def stop(named: Path | None) -> None:
 @_home
 def run(named: Path | None) -> None:
     """Take in what waits, build, check and publish: one whole pass, here."""
-    home = _chosen(named)
-    _make(home)
-    _pass(home)
+    from pipelines import passage
+
+    _pass(passage.make_home(_chosen(named), _utc()))
 
 
 def _pass(home: "Home") -> None:
@@ -119,8 +115,14 @@ def _pass(home: "Home") -> None:
 
     started = time.monotonic()
     with _progress() as progress:
-        report = run_pass(home, _now(), progress)
-    click.echo(f"{report} in {time.monotonic() - started:.1f} s")
+        report = run_pass(home, _utc(), progress)
+    for taken in report.ingested:
+        held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
+        click.echo(f"{taken.gateway:<14} {taken.files:,} files, {taken.rows:,} rows{held_back}")
+        for reason in taken.refused:
+            click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
+    published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
+    click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 
 
 @contextmanager
@@ -191,7 +193,7 @@ def sql(query: str, form: str, named: Path | None) -> None:
 @_home
 def status(named: Path | None) -> None:
     """Show what runs, since when, and the newest version."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     from pipelines import service
     from warehouse import database
@@ -213,8 +215,11 @@ def status(named: Path | None) -> None:
         click.echo("No version" if row is None else f"Version    {row[0]}, published {row[1]:%Y-%m-%d %H:%M:%S} UTC")
     except WarehouseError as error:
         click.echo(str(error))
-    parts = ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit")
-    click.echo("Programs   " + ", ".join(f"{part} {version(part)}" for part in parts))
+    for part in ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit"):
+        try:
+            click.echo(f"{part:<10} {version(part)}")
+        except PackageNotFoundError:
+            click.echo(f"{part:<10} not installed; `make up` installs it")
 
 
 @cli.command()

@@ -7,8 +7,10 @@ writes a call twice. What the calls look like does not belong here (pipelines/sa
 import json
 import os
 import shutil
+import sys
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pipelines import service
 from pipelines.errors import PipelineError
@@ -72,7 +74,8 @@ def go_on(home: Home, now: datetime) -> int:
     """Write the calls since the last time into a sandbox's inbox; returns how many files, 0 where there is no call.
 
     The mark is moved before the files are written: after a kill in between a few made-up calls are missing, none
-    comes twice. Makes the sandbox anew where it has no mark, or stood still for more than LONGEST_GAP.
+    comes twice. Makes the sandbox anew where it has no mark, or stood still for more than LONGEST_GAP; one that is
+    being served goes on with its last day instead.
     """
     from pipelines.sandbox.gateway import write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
@@ -82,9 +85,15 @@ def go_on(home: Home, now: datetime) -> int:
         return make(home, now)
     since, until = datetime.fromisoformat(mark.written_until), now.replace(microsecond=0)
     if until - since > LONGEST_GAP:
-        return make(home, now, mark.seed, mark.calls, mark.days)
+        if not service.is_running(home):
+            return make(home, now, mark.seed, mark.calls, mark.days)
+        since = until - timedelta(days=1)
     if until <= since:
         return 0
     truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
     Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
     return len(write_logs(truth, home))
+
+
+if __name__ == "__main__":
+    go_on(Home(Path(sys.argv[1])), datetime.now(UTC))

@@ -28,8 +28,11 @@ WEB_UI_PORT = 3000
 DASHBOARD_PORT = 8501
 # Run by its own module: under a bare uvicorn Streamlit writes an access log, which names addresses.
 DASHBOARD = "dashboards.app"
+# A sensor that looks every five seconds would fill the log with what it did not find.
+_SAY_LITTLE = ("--log-level", "warning")
+SANDBOX_EVERY_S = 300.0
 START_PATIENCE_S = 120.0
-STOP_PATIENCE_S = 25.0
+STOP_PATIENCE_S = 15.0
 # sun_path of a Unix socket: 104 bytes on macOS, 108 on Linux, the closing zero included.
 _LONGEST_SOCKET_PATH = 100
 _QUIET = {
@@ -51,11 +54,13 @@ class Running:
     address: str | None
     started_at: str | None
     restarts: int
+    # Between two turns of what is done now and then.
+    rests: bool = False
 
     @property
     def well(self) -> bool:
-        """Whether it lives and, where it has an address, answers."""
-        return self.pid is not None and (self.address is None or answers(self.address))
+        """Whether it lives or rests and, where it has an address, answers."""
+        return self.rests or (self.pid is not None and (self.address is None or answers(self.address)))
 
 
 def environment(home: Home, inherited: Mapping[str, str], dashboard_port: int = DASHBOARD_PORT) -> dict[str, str]:
@@ -79,6 +84,9 @@ def services(
     _written(workspace, json.dumps({"load_from": [{"grpc_server": server}]}))
     ready = f"unix:{code}"
     python = sys.executable
+    made_up = Service(
+        "made-up-calls", (python, "-m", "pipelines.sandbox_home", str(home.root)), after=ready, every_s=SANDBOX_EVERY_S
+    )
     return (
         Service(
             "code-server", (python, "-m", "dagster", "api", "grpc", "-m", definitions, "--socket", str(code)), ready
@@ -90,12 +98,13 @@ def services(
             after=ready,
             first=("--first-start",),
         ),
-        Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace)), after=ready),
+        Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace), *_SAY_LITTLE), after=ready),
         Service(
             "dashboard",
             (python, "-m", dashboard),
             f"http://{HOST}:{dashboard_port}/_stcore/health",
         ),
+        *((made_up,) if home.is_sandbox else ()),
     )
 
 
@@ -125,6 +134,14 @@ def start(
             env=environment(home, os.environ),
             start_new_session=True,
         )
+    try:
+        return _come_up(home, process, say)
+    finally:
+        # It outlives its starter by design, and Popen warns of a child that nobody has waited for.
+        process.returncode = process.returncode or 0
+
+
+def _come_up(home: Home, process: subprocess.Popen[bytes], say: Callable[[str], None]) -> list[Running]:
     deadline = time.monotonic() + START_PATIENCE_S
     told: set[str] = set()
     while True:
@@ -138,7 +155,7 @@ def start(
             if len(told) == len(found):
                 return found
         if process.poll() is not None:
-            raise PipelineError(f"the supervisor ended at once; read {log}")
+            raise PipelineError(f"the supervisor ended at once; read {log_file(home, 'supervisor')}")
         if time.monotonic() > deadline:
             missing = next((name for name in state.get("services", {}) if name not in told), "supervisor")
             raise PipelineError(f"the {missing} does not answer yet; read {log_file(home, missing)}")

@@ -30,7 +30,7 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 # Who lived this long was well: its next death starts again with the shortest pause.
 WELL_AFTER_S = 60.0
-STOP_PATIENCE_S = 15.0
+STOP_PATIENCE_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Service:
     after: str | None = None
     # Arguments of the very first start alone, while nothing else of the home runs.
     first: tuple[str, ...] = ()
+    # It does its work and ends; started again this long after it ended well.
+    every_s: float | None = None
 
 
 def answers(address: str) -> bool:
@@ -106,6 +108,7 @@ class _Child:
     not_before_s: float = 0.0
     pause_s: float = FIRST_PAUSE_S / 2
     starts: int = 0
+    ended_well: int = 0
 
     def tick(self) -> bool:
         """Start or restart what is due and bound the log; returns whether anything changed."""
@@ -115,6 +118,11 @@ class _Child:
             if code is None:
                 return False
             self.process = None
+            if code == 0 and self.service.every_s is not None:
+                self.not_before_s = time.monotonic() + self.service.every_s
+                self.pause_s = FIRST_PAUSE_S / 2
+                self.ended_well += 1
+                return True
             lived_s = time.monotonic() - self.started_s
             self.pause_s = FIRST_PAUSE_S if lived_s >= WELL_AFTER_S else min(self.pause_s * 2, LONGEST_PAUSE_S)
             self.not_before_s = time.monotonic() + self.pause_s
@@ -161,7 +169,8 @@ class _Child:
             "pid": self.process.pid if self.process else None,
             "address": self.service.address,
             "started_at": self.started_at if self.process else None,
-            "restarts": max(self.starts - 1, 0),
+            "restarts": max(self.starts - self.ended_well - 1, 0),
+            "rests": self.process is None and self.ended_well > 0 and self.pause_s < FIRST_PAUSE_S,
         }
 
 
@@ -215,12 +224,13 @@ def _end(home: Home, children: list[_Child]) -> None:
 def members(group: int) -> set[int]:
     """Find the living processes of a group where /proc tells (Linux); an empty set elsewhere."""
     found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # The name in brackets may hold anything, so read from behind it: state, parent, group.
-            state, _, process_group = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(process_group) == group and state not in "ZX":
-                found.add(int(stat.parent.name))
+    for entry in os.listdir("/proc") if Path("/proc").is_dir() else ():  # noqa: PTH208  # Path.glob leaks when one ends
+        if entry.isdigit():
+            with suppress(OSError):
+                # The name in brackets may hold anything, so read from behind it: state, parent, group.
+                state, _, process_group = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(process_group) == group and state not in "ZX":
+                    found.add(int(entry))
     return found
 
 

@@ -113,7 +113,8 @@ def end_abandoned_runs(instance: "DagsterInstance") -> int:
     """Mark the runs that were under way when everything stopped as failed, so that none blocks; returns how many."""
     from dagster import DagsterRunStatus, RunsFilter
 
-    under_way = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    status = DagsterRunStatus
+    under_way = [status.QUEUED, status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
     runs = instance.get_runs(RunsFilter(statuses=under_way))
     for run in runs:
         instance.report_run_failed(run, "The services were stopped while this run was under way; the next one resumes.")
