@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import dlt_load, logfile
+from pipelines import dlt_load, landed, logfile
 from pipelines.boundary import Boundary
 from pipelines.errors import PipelineError
 from pipelines.logfile import LogFile, RefusedFileError
@@ -60,14 +60,13 @@ def ingest(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> I
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
         try:
-            with database.scratch(home) as scratch:
+            with database.scratch(work / "spill") as scratch:
                 boundary = Boundary(control, gateway.name, work, now)
                 reader = Reader(gateway, scratch, boundary, work)
                 read = _read(home, gateway, control, reader, result, now, progress)
             _load(home, gateway, control, boundary.parts, [receipt for _, receipt in read], now)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        receipts.sign(control, [receipt for _, receipt in read], now)
         for file, receipt in read:
             _remove(file)
             result.files += 1
@@ -115,7 +114,7 @@ def _read(  # noqa: PLR0917 (one pass over the files, told everything it needs)
     return read
 
 
-def _load(  # noqa: PLR0917 (the load and what it is held against)
+def _load(  # noqa: PLR0917 (the load, what it is held against, and when it is signed)
     home: Home,
     gateway: Gateway,
     control: sqlite3.Connection,
@@ -123,19 +122,21 @@ def _load(  # noqa: PLR0917 (the load and what it is held against)
     read: list[Receipt],
     now: datetime,
 ) -> None:
-    _ = now
+    """Load the parts and sign their receipts under one lock, so that no other pass models rows without a receipt."""
     broken = set(receipts.unfinished(control, gateway.name)) - {receipt.load_no for receipt in read}
     with database.held(home.build_lock), database.build(home) as connection:
+        # Before anything leaves the inbox: into a build that lost rows nothing is landed.
+        landed.hold(connection, control)
         table = f"{gateway.schema}.calls"
         if broken and _exists(connection, gateway.schema):
-            # Including the loads of this very pass, should a kill have left rows under a number begun again: numbers
-            # are never used twice, so there are none.
             connection.execute(f"DELETE FROM {table} WHERE load_no IN (SELECT unnest(?))", [sorted(broken)])
         receipts.forget(control, sorted(broken))
         if parts:
             dlt_load.load(connection, home.dlt, gateway, parts)
             _hold_against(connection, table, read)
+        # Before the signature: what is in the file itself outlives a rotten write-ahead log.
         connection.execute("CHECKPOINT")
+        receipts.sign(control, read, now)
 
 
 def _exists(connection: duckdb.DuckDBPyConnection, schema: str) -> bool:

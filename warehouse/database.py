@@ -5,6 +5,8 @@ SQLite keeps deleted bytes unless told otherwise. Each of these is settled here 
 """
 
 import fcntl
+import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -48,7 +50,8 @@ def held(lock: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
 def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The build file, for writing, migrated; the caller holds `held(home.build_lock)`.
 
-    Spill goes to the home's tmp, memory is bounded, and nothing is downloaded or loaded.
+    Spill goes to the home's tmp, memory is bounded, and nothing is downloaded or loaded. WarehouseError where the file
+    is damaged.
     """
     connection = _opened_build(home)
     try:
@@ -63,12 +66,15 @@ def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
+    spill = home.tmp / "spill"
+    # What a killed run spilled stays; who holds the lock is alone here.
+    shutil.rmtree(spill, ignore_errors=True)
     try:
         connection = duckdb.connect(
             str(home.build_file),
             config={
                 "memory_limit": BUILD_MEMORY,
-                "temp_directory": str(home.tmp / "spill"),
+                "temp_directory": str(spill),
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
                 "preserve_insertion_order": "false",
@@ -94,12 +100,15 @@ def _rotten(home: Home) -> WarehouseError:
 
 
 @contextmanager
-def scratch(home: Home, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in memory for reading log files in columns; its spill stays in the home's tmp."""
+def scratch(spill: Path, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory for reading log files in columns; `spill` is a folder that no other process uses.
+
+    DuckDB numbers its spill files from 0 in every process: two that share a folder read each other's rows.
+    """
     connection = duckdb.connect(
         config={
             "memory_limit": memory,
-            "temp_directory": str(home.tmp / "spill"),
+            "temp_directory": str(spill),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "preserve_insertion_order": "false",
@@ -163,6 +172,8 @@ def read_only(path: Path) -> duckdb.DuckDBPyConnection:
             "python_enable_replacements": "false",
             "enable_external_access": "false",
             "lock_configuration": "true",
+            # Beside the file by default, where two processes that spill read each other's rows.
+            "temp_directory": str(path.with_name(f"{path.name}.{os.getpid()}.tmp")),
         },
     )
 

@@ -25,7 +25,7 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
     """Publish what the build holds; returns the new version's number.
 
     `connection` is the build, held under its lock; it is checkpointed, so that the copied file is whole by itself.
-    Versions older than the newest `kept` are unlinked. WarehouseError where there is no room: the version before stands.
+    Versions older than the newest `kept` are unlinked. WarehouseError where there is no room: the one before stands.
     """
     newest = max((version for version, _ in (*_versions(home.published), *_versions(_people(home)))), default=0)
     version = newest + 1
@@ -121,7 +121,7 @@ def _retired(folder: Path, kept: int) -> None:
     """
     newest = _versions(folder)[-kept:]
     for entry in list(folder.iterdir()):
-        match = _VERSION.match(entry.name.removesuffix(".wal").removesuffix(".tmp"))
+        match = _VERSION.match(entry.name.partition(".duckdb")[0] + ".duckdb")
         if entry.name.endswith(".part") or (match and (int(match[1]), int(match[2] or 0)) not in newest):
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)

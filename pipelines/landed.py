@@ -1,0 +1,104 @@
+"""control.sqlite (receipts) -> raw_*: whether every row that was signed for is there, and the way back if not.
+
+The receipts rest outside the build for this: a build file that was removed, truncated or put back from an old copy
+would otherwise be modelled as it is, and less would be published without a word.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+import duckdb
+
+from pipelines.errors import PipelineError
+from warehouse import database, file_copy
+from warehouse.home import Home
+
+
+class RowsMissingError(PipelineError):
+    """Raw rows that were signed for are gone: nothing is landed, modelled or published until they are back."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A landed load whose raw rows are not what its receipt says: how many were signed for and how many are there."""
+
+    gateway: str
+    load_no: int
+    landed_at: str
+    signed_rows: int
+    stored_rows: int
+
+
+def missing_loads(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> list[Missing]:
+    """Hold the receipts against the raw tables of `connection`, the build; empty when every load is whole."""
+    query = """SELECT gateway, sum(state = 'begun'), sum(rows) FROM load GROUP BY gateway"""
+    found = []
+    for gateway, unfinished, signed in control.execute(query).fetchall():
+        # The number of rows is known without reading any; only where it differs are they counted load by load.
+        if not unfinished and _count(connection, gateway) == signed:
+            continue
+        stored = _stored(connection, gateway)
+        loads = control.execute(
+            "SELECT load_no, landed_at, rows FROM load WHERE gateway = ? AND state = 'landed' ORDER BY load_no",
+            [gateway],
+        )
+        found += [
+            Missing(gateway, load_no, landed_at, rows, stored.get(load_no, 0))
+            for load_no, landed_at, rows in loads
+            if stored.get(load_no, 0) != rows
+        ]
+    return found
+
+
+def hold(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> None:
+    """Raise RowsMissingError where a load is not whole; says how many, since when, and the next step."""
+    missing = missing_loads(connection, control)
+    if missing:
+        rows = sum(load.signed_rows - load.stored_rows for load in missing)
+        raise RowsMissingError(
+            f"the build lacks {rows:,} rows of {len(missing):,} loads, the first landed at {missing[0].landed_at}; "
+            "nothing is changed until they are back: run `apiledger restore`"
+        )
+
+
+def restore(home: Home) -> list[Missing]:
+    """Put the newest version in the build's place and forget the receipts of what is not in it, which is returned.
+
+    The build as it was is set aside beside it. Files of the loads that are returned can be put into the inbox again.
+    PipelineError where nothing is published; BusyError where a pass is under way.
+    """
+    version = database.current_version(home)
+    if version is None:
+        raise PipelineError(f"nothing is published in {home.root}: there is no version to put in the build's place")
+    with database.held(home.inbox_lock), database.held(home.build_lock):
+        # A write-ahead log that stayed would be replayed into the file that takes this one's name.
+        for path in (home.build_file, home.build_file.with_name(f"{home.build_file.name}.wal")):
+            if path.exists():
+                path.replace(path.with_name(f"set-aside.{path.name}"))
+        file_copy.copied(home.published / f"warehouse-{version}.duckdb", home.build_file, 0o600)
+        with database.build(home) as connection, database.control(home) as control:
+            missing = missing_loads(connection, control)
+            for load in missing:
+                if load.stored_rows:
+                    connection.execute(f"DELETE FROM raw_{load.gateway}.calls WHERE load_no = ?", [load.load_no])
+            with database.transaction(control):
+                control.executemany("DELETE FROM load WHERE load_no = ?", [(load.load_no,) for load in missing])
+    return missing
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection, gateway: str) -> bool:
+    query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = 'calls'"
+    return connection.execute(query, [f"raw_{gateway}"]).fetchone() is not None
+
+
+def _count(connection: duckdb.DuckDBPyConnection, gateway: str) -> int:
+    if not _is_there(connection, gateway):
+        return 0
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM raw_{gateway}.calls").fetchall()
+    return int(rows)
+
+
+def _stored(connection: duckdb.DuckDBPyConnection, gateway: str) -> dict[int, int]:
+    if not _is_there(connection, gateway):
+        return {}
+    return dict(connection.execute(f"SELECT load_no, count(*) FROM raw_{gateway}.calls GROUP BY load_no").fetchall())
