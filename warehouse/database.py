@@ -21,7 +21,7 @@ from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
-BUILD_MEMORY = "1GB"
+BUILD_MEMORY = "384MB"
 LOCK_PATIENCE_S = 120.0
 
 
@@ -100,7 +100,7 @@ def _rotten(home: Home) -> WarehouseError:
 
 
 @contextmanager
-def scratch(spill: Path, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch(spill: Path, memory: str = "128MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory for reading log files in columns; `spill` is a folder that no other process uses.
 
     DuckDB numbers its spill files from 0 in every process: two that share a folder read each other's rows.

@@ -39,6 +39,7 @@ _NAMES = (*_TEXTS, *_NUMBERS, "tags")
 
 _MEANING: dict[str, str] = {
     "form": "0",
+    "identity": "request_id",
     # Through TIMESTAMPTZ, whose cast honours the offset; its epoch is UTC whatever zone the machine is in.
     "requested_at": "make_timestamp(epoch_us(try_cast(ts AS TIMESTAMPTZ)))",
     "account": "account_id",

@@ -116,6 +116,7 @@ _FAILURE_CODES = frozenset(map(str, range(400, 600)))
 
 _COLUMNS = (
     ("form", pa.int16()),
+    ("identity", pa.string()),
     ("request_id", pa.string()),
     ("started_us", pa.int64()),
     ("started", pa.string()),
@@ -156,9 +157,13 @@ def decode(line: bytes) -> tuple[Any, ...]:
         call.prompt_tokens = call.completion_tokens = 0
         usage, read, wrote, written_5m, written_1h = _NO_USAGE, _NO_PROMPT, _NO_COMPLETION, None, None
     status = _status(call, meta)
+    # A caller may choose the call id (`x-litellm-call-id`), so what was served is told by the upstream's id, too; a
+    # failure has none.
+    call_id = call.litellm_call_id or call.request_id or call.id
     return (
         0 if is_payload else 1,
-        call.litellm_call_id or call.request_id or call.id,
+        call_id if status.startswith(("4", "5", "f")) else f"{call_id}/{call.id or call.request_id}",
+        call_id,
         _epoch_us(start),
         start if isinstance(start, str) else None,
         _epoch_us(end),
@@ -205,11 +210,12 @@ def _cache_writes(usage: _Usage, read: _PromptDetails) -> tuple[_Count, _Count]:
 
 
 def _status(call: _Call, meta: _Metadata) -> str:
-    if call.status == "success":
-        return "200"
     error = call.error_information or meta.error_information or _NO_ERROR
     if error.error_class in {"CancelledError", "ClientDisconnect", "ClientDisconnected"}:
+        # A stream that its caller broke off is reported as a success, with LiteLLM's own estimate of its tokens.
         return "cancelled"
+    if call.status == "success":
+        return "200"
     code = str(error.error_code or "")
     return code if code in _FAILURE_CODES else (call.status or "failure")
 

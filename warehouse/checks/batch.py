@@ -6,6 +6,8 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
+from warehouse.errors import WarehouseError
+
 # What says a row's day, in the tables there are.
 _MOMENTS = ("requested_at", "hour", "day")
 
@@ -23,14 +25,17 @@ class Batch:
     ) -> "Batch":
         """Read the rows whose `moment` lies in the UTC day; `columns` gives the SQL of each column by its name.
 
-        A row without a moment belongs to no day and would never be looked at, so it is looked at on each.
+        A row without a moment belongs to no day and would never be looked at, so it is looked at on each. Raises
+        WarehouseError where the table has not these columns.
         """
         selected = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
-        rows = connection.execute(
-            f"""SELECT {selected} FROM {table}
-                WHERE ({moment} >= $day AND {moment} < $day + INTERVAL 1 DAY) OR {moment} IS NULL""",
-            {"day": day},
-        )
+        in_day = f"{moment} >= $day AND {moment} < $day + INTERVAL 1 DAY"
+        try:
+            rows = connection.execute(
+                f"SELECT {selected} FROM {table} WHERE ({in_day}) OR {moment} IS NULL", {"day": day}
+            )
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise WarehouseError(f"{table} is not as warehouse/tables.py has it; run `apiledger doctor`") from error
         return Batch(table, rows.to_arrow_table())
 
 

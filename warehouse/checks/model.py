@@ -34,8 +34,8 @@ _REQUEST_RULES = (
 _TAGS = {
     "tag": "tag",
     "request_no": "request_no",
-    "tells_of_a_call": f"""request_no IN (SELECT request_no FROM {tables.REQUESTS.full_name}
-        WHERE requested_at >= $day AND requested_at < $day + INTERVAL 1 DAY)""",
+    "tells_of_a_call": f"""coalesce(request_no IN (SELECT request_no FROM {tables.REQUESTS.full_name}
+        WHERE requested_at >= $day AND requested_at < $day + INTERVAL 1 DAY), false)""",
 }
 _TAG_RULES = (
     *not_null("tag", "request_no"),

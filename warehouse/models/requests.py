@@ -37,11 +37,23 @@ def read_calls(connection: duckdb.DuckDBPyConnection, gateways: Sequence[str], d
 def one_row_a_call(calls: pl.DataFrame) -> pl.DataFrame:
     """Rows of `read_calls`, each call once."""
     twice = calls.select(pl.col("request_no").is_duplicated()).to_series()
-    if not twice.any():
+    if twice.any():
+        order = ["requested_at", "form", *(name for name in _TAKEN if name != "requested_at"), "tags"]
+        first = calls.filter(twice).sort(order, nulls_last=True).unique("request_no", keep="first", maintain_order=True)
+        calls = pl.concat([calls.filter(~twice), first])
+    return _without_failed_tries(calls)
+
+
+def _without_failed_tries(calls: pl.DataFrame) -> pl.DataFrame:
+    """Drop failures of calls that were served at last: a gateway that tries again logs each try under one call id."""
+    by_id = ["gateway", "account_no", "request_id"]
+    failed = pl.col("outcome") == "error"
+    tried = calls.filter(failed).select(by_id).unique()
+    served = calls.lazy().filter(~failed).select(by_id).join(tried.lazy(), on=by_id, how="semi").collect()
+    if not served.height:
         return calls
-    order = ["requested_at", "form", *(name for name in _TAKEN if name != "requested_at"), "tags"]
-    first = calls.filter(twice).sort(order, nulls_last=True).unique("request_no", keep="first", maintain_order=True)
-    return pl.concat([calls.filter(~twice), first])
+    tries = calls.filter(failed).join(served.unique(), on=by_id, how="semi").select("request_no")
+    return calls.join(tries, on="request_no", how="anti")
 
 
 def priced(calls: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
