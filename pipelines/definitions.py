@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, passage
+from pipelines import build, check, ingest, landed, passage
 from pipelines.provider import Gateway, gateways
 from warehouse import database, mart, publication, tables
 from warehouse.control import receipt
@@ -96,6 +96,8 @@ def _model_spec(table: Table) -> dg.AssetSpec:
 def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Make the dirty days anew, from rows to months."""
     with database.held(HOME.build_lock), database.build(HOME) as connection:
+        with database.control(HOME) as control:
+            landed.hold(connection, control)
         built = build.build(HOME, connection, _told(context.log))
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
     for table in _MODELS:
@@ -158,6 +160,7 @@ def published() -> dg.MaterializeResult[None]:
     """Publish, where the build holds what the newest version does not."""
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         version = publication.publish(HOME, connection, _now()) if publication.due(HOME, connection) else None
+        publication.mend(HOME)
         (newest, as_of) = connection.execute(f"SELECT version, as_of FROM {tables.PUBLISHED.full_name}").fetchall()[0]
     return dg.MaterializeResult(
         metadata={

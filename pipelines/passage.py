@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipelines import build, ingest
+from pipelines import build, ingest, landed
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
@@ -28,19 +28,24 @@ class PassReport:
 def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     """Take in what waits in every inbox, model the dirty days, hold them against their rows, publish.
 
-    `now` is UTC. Raises BusyError where another pass is under way, ConservationError where nothing was published.
+    `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
+    is stored is not what was read, and nothing was published.
     """
     home.make(tuple(gateways()))
     report = PassReport()
     for gateway in gateways().values():
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
     with database.held(home.build_lock), database.build(home) as connection:
+        with database.control(home) as control:
+            landed.hold(connection, control)
         report.built = build.build(home, connection, progress)
         if publication.due(home, connection):
             conservation.hold(connection)
             progress("publishing", 0, 1)
             report.version = publication.publish(home, connection, now)
             progress("publishing", 1, 1)
+        else:
+            publication.mend(home)
     return report
 
 
