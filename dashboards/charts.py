@@ -4,7 +4,7 @@ A bar's height is a float because a pixel is one; every figure in a tooltip is t
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import altair as alt
@@ -18,7 +18,7 @@ _NO_MENU = {"embedOptions": {"actions": False}}
 _MOST_LABELS = 10
 _LATENCY_LABEL = "datum.value >= 1000 ? datum.value / 1000 + ' s' : datum.value + ' ms'"
 LATENCY_LINES = [("p50", "#2a9d8f"), ("p95", "#d9a441"), ("p99", "#d97757")]
-_LATENCY_TICKS_MS = [mantissa * 10**power for power in range(1, 7) for mantissa in (1, 3)]
+_LATENCY_TICKS_MS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
 
 
 def spend(
@@ -124,6 +124,8 @@ def latency(days: Sequence[LatencyRow], first: date, last: date) -> alt.Chart:
         for name, latency_ms in zip(("p50", "p95", "p99"), row[1:], strict=True)
         if latency_ms
     ]
+    found = [latency_ms for row in days for latency_ms in row[1:] if latency_ms]
+    low, high = max(1, min(found, default=100) * 6 // 10), max(found, default=1000) * 15 // 10
     drawn: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_line(strokeWidth=2, point={"size": 18})
@@ -132,8 +134,13 @@ def latency(days: Sequence[LatencyRow], first: date, last: date) -> alt.Chart:
             y=alt.Y(
                 "latency_ms:Q",
                 title=None,
-                scale=alt.Scale(type="log", nice=False, domain=_around(values), clamp=True),
-                axis=alt.Axis(values=_LATENCY_TICKS_MS, labelExpr=_LATENCY_LABEL, domain=False, ticks=False),
+                scale=alt.Scale(type="log", nice=False, domain=[low, high]),
+                axis=alt.Axis(
+                    values=[tick for tick in _LATENCY_TICKS_MS if low <= tick <= high],
+                    labelExpr=_LATENCY_LABEL,
+                    domain=False,
+                    ticks=False,
+                ),
             ),
             color=alt.Color(
                 "name:N",
@@ -166,9 +173,7 @@ def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = Tr
         "at:T",
         timeUnit="utcyearmonthdatehours" if hourly else "utcyearmonthdate",
         title="Hour (UTC)" if hourly else "Day (UTC)",
-        scale=alt.Scale(
-            type="utc", domain=[_epoch_ms(start), _epoch_ms(start + step * (steps if bars else steps - 1))]
-        ),
+        scale=alt.Scale(type="utc", domain=[_utc(start), _utc(start + step * (steps if bars else steps - 1))]),
         axis=alt.Axis(
             values=labels,
             format=pattern,
@@ -179,12 +184,6 @@ def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = Tr
             titleFontSize=12,
         ),
     )
-
-
-def _around(values: list[dict[str, object]]) -> list[int]:
-    """A logarithmic axis that begins a little below the fastest and ends a little above the slowest."""
-    found = [int(str(value["latency_ms"])) for value in values] or [100, 1000]
-    return [max(1, min(found) * 6 // 10), max(found) * 15 // 10]
 
 
 def _dollars(highest: Decimal) -> alt.Axis:
@@ -198,5 +197,6 @@ def _moment(at: date | datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _epoch_ms(at: datetime) -> int:
-    return int(at.replace(tzinfo=UTC).timestamp()) * 1000
+def _utc(at: datetime) -> alt.DateTime:
+    """A moment as Vega-Lite's own UTC date: where there is a time unit, it misreads a number."""
+    return alt.DateTime(year=at.year, month=at.month, date=at.day, hours=at.hour, utc=True)

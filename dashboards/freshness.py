@@ -8,7 +8,7 @@ import streamlit as st
 from dashboards import formats, marts, overview_figures, states
 from dashboards.overview_figures import Published, SourceRow
 
-_LOOK_EVERY_S = 4
+_LOOK_EVERY_S = 3
 
 
 @st.fragment(run_every=60)

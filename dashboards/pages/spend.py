@@ -36,9 +36,8 @@ def page() -> None:
 
 def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -> None:
     """The widgets, filled from the URL on every run: the URL alone says what is asked."""
-    state = st.session_state
-    state[_KEY + "from"], state[_KEY + "to"] = asked.start, asked.end
-    state[_KEY + "grain"], state[_KEY + "by"], state[_KEY + "q"] = asked.grain, list(asked.group_by), asked.search
+    _fill({"from": asked.start, "to": asked.end, "grain": asked.grain, "by": list(asked.group_by), "q": asked.search})
+    _fill({dimension: list(asked.chosen.get(dimension, ())) for dimension in DIMENSIONS})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Slice", GRAINS, format_func=_GRAIN_NAMES.__getitem__, key=_KEY + "grain", required=True, on_change=_told
@@ -53,7 +52,6 @@ def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -
     with st.expander(f"Filters · {chosen} chosen" if chosen else "Filters", expanded=bool(chosen)):
         columns = st.columns(3)
         for index, dimension in enumerate(DIMENSIONS):
-            state[_KEY + dimension] = list(asked.chosen.get(dimension, ()))
             columns[index % 3].multiselect(
                 dimension.capitalize(),
                 names[dimension],
@@ -62,6 +60,13 @@ def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -
                 placeholder="All",
                 on_change=_told,
             )
+
+
+def _fill(values: Mapping[str, object]) -> None:
+    """Set widgets that say something else; a widget that is set closes, even on what is half typed into it."""
+    for name, value in values.items():
+        if st.session_state.get(_KEY + name) != value:
+            st.session_state[_KEY + name] = value
 
 
 def _told() -> None:

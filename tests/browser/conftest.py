@@ -65,7 +65,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Home],
         until = time.monotonic() + 30
         while True:
             try:
-                with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
+                with urllib.request.urlopen(f"{url}/_stcore/health") as answer:  # noqa: S310 - http, by the line above
                     answer.read()
                 return Dashboard(url, home, log)
             except OSError:

@@ -21,7 +21,7 @@ NOW = datetime.now(UTC).replace(tzinfo=None)
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Home], Dashboard]) -> Dashboard:
     """A sandbox home that nothing is published in yet, served; the tests publish one version after another."""
-    return serve(Home(tmp_path_factory.mktemp("states") / "sandbox").make(sandbox=True))
+    return serve(Home(tmp_path_factory.mktemp("states") / "made-up").make(sandbox=True))
 
 
 def test_an_empty_home_says_what_to_do_next(page: Page, dashboard: Dashboard) -> None:
