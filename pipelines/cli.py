@@ -118,7 +118,7 @@ def _pass(home: "Home") -> None:
         report = run_pass(home, _utc(), progress)
     for taken in report.ingested:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
-        click.echo(f"{taken.gateway:<14} {taken.files:,} files, {taken.rows:,} rows{held_back}")
+        click.echo(f"{taken.gateway:<14} {taken.rows:,} rows of {taken.files:,} files{held_back}")
         for reason in taken.refused:
             click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
@@ -199,27 +199,29 @@ def status(named: Path | None) -> None:
     from warehouse import database
 
     home = _chosen(named)
-    click.echo(f"Home       {home.root}{' (sandbox)' if home.is_sandbox else ''}")
+    click.echo(f"Home           {home.root}{' (sandbox)' if home.is_sandbox else ''}")
     found = service.running(home)
     for one in found:
         state = "up" if one.well else "not answering"
         restarts = f", {one.restarts} restarts" if one.restarts else ""
         since = f" since {one.started_at}" if one.started_at else ""
         where = f"  {_address(found, one.name)}" if (one.address or "").startswith("http") else ""
-        click.echo(f"{one.name:<12} {state}{since}{restarts}{where}")
+        click.echo(f"{one.name:<14} {state}{since}{restarts}{where}")
     if not found:
         click.echo("Nothing runs; `apiledger up` starts it")
     try:
         with database.published(home) as connection:
             row = connection.execute("SELECT version, as_of FROM mart.published").fetchone()
-        click.echo("No version" if row is None else f"Version    {row[0]}, published {row[1]:%Y-%m-%d %H:%M:%S} UTC")
+        click.echo(
+            "No version" if row is None else f"Version        {row[0]}, published {row[1]:%Y-%m-%d %H:%M:%S} UTC"
+        )
     except WarehouseError as error:
         click.echo(str(error))
     for part in ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit"):
         try:
-            click.echo(f"{part:<10} {version(part)}")
+            click.echo(f"{part:<14} {version(part)}")
         except PackageNotFoundError:
-            click.echo(f"{part:<10} not installed; `make up` installs it")
+            click.echo(f"{part:<14} not installed; `make up` installs it")
 
 
 @cli.command()

@@ -96,10 +96,12 @@ def _people_file(home: Home) -> Iterator[Finding]:
         if holder is not None and not (path == home.build_file and _pass_under_way(home)):
             step = f"end process {holder}, and open {home.people_file} with read_only=True"
             yield Finding(f"process {holder} holds {path} for writing, so nobody else can open it", step)
-    wal = home.people_file.with_name(f"{home.people_file.name}.wal")
-    if wal.exists():
-        step = "what it holds goes with the next version; write into a database of your own and ATTACH this one"
-        yield Finding(f"{wal} is there: somebody wrote into the people's file", step, warning=True)
+    # Beside the file itself, or beside the link to it by programs that do not follow links.
+    for path in {home.people_file, home.people_file.resolve()}:
+        wal = path.with_name(f"{path.name}.wal")
+        if wal.exists():
+            step = "the next pass gives a fresh copy; write into a database of your own and ATTACH this one"
+            yield Finding(f"{wal} is there: somebody wrote into the people's file", step, warning=True)
 
 
 def _pass_under_way(home: Home) -> bool:
