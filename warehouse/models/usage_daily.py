@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from warehouse.models.usage_hourly import GRAIN, SUMMED
+from warehouse.models.usage_hourly import GRAIN, SUMMED, summed_or_unknown
 
-COUNTED = ("requests", "error_requests", "cancelled_requests", "unpriced_requests", *SUMMED, "list_cost_pico_usd")
+COUNTED = ("requests", "error_requests", "cancelled_requests", "unpriced_requests", *SUMMED)
 
 
 def roll_up(usage_hourly: pl.DataFrame) -> pl.DataFrame:
@@ -13,6 +13,6 @@ def roll_up(usage_hourly: pl.DataFrame) -> pl.DataFrame:
         usage_hourly.lazy()
         .with_columns(pl.col("hour").dt.date().alias("day"))
         .group_by("day", *GRAIN)
-        .agg(pl.col(COUNTED).sum())
+        .agg(pl.col(COUNTED).sum(), *summed_or_unknown("logged_cost_usd", "list_cost_pico_usd"))
         .collect()
     )

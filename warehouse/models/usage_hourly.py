@@ -4,15 +4,21 @@ import polars as pl
 
 from warehouse import tables
 
-_MADE = {"requests", "error_requests", "cancelled_requests", "unpriced_requests", "list_cost_usd"}
+_MADE = {"requests", "error_requests", "cancelled_requests", "unpriced_requests", "list_cost_usd", "logged_cost_usd"}
 SUMMED = tuple(c.name for c in tables.MEASURES if c.name not in _MADE)
 GRAIN = tuple(n for n in tables.USAGE_HOURLY.column_names if n not in {c.name for c in tables.MEASURES} | {"hour"})
+
+
+def summed_or_unknown(*money: str) -> list[pl.Expr]:
+    """The sum of what is known of each amount, NULL where nothing is: an amount that nobody knows is never 0."""
+    return [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in money]
 
 
 def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
     """Priced calls by hour and grain; columns of tables.USAGE_HOURLY with list_cost_pico_usd for list_cost_usd.
 
-    A sum over calls without a price is the sum of the others; `unpriced_requests` says how many are missing.
+    A sum over calls without a price is the sum of the others, NULL where there are none; `unpriced_requests` says how
+    many are missing.
     """
     return (
         requests.lazy()
@@ -24,7 +30,7 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
             (pl.col("outcome") == "cancelled").sum().cast(pl.Int64).alias("cancelled_requests"),
             pl.col("list_cost_pico_usd").is_null().sum().cast(pl.Int64).alias("unpriced_requests"),
             *(pl.col(name).sum() for name in SUMMED),
-            pl.col("list_cost_pico_usd").sum(),
+            *summed_or_unknown("logged_cost_usd", "list_cost_pico_usd"),
         )
         .collect()
     )

@@ -6,6 +6,7 @@ import duckdb
 import polars as pl
 
 from warehouse import tables
+from warehouse.models.usage_hourly import summed_or_unknown
 
 _MONEY = ("list_cost_usd", "logged_cost_usd")
 _COUNTED = tuple(c.name for c in tables.MEASURES)
@@ -18,7 +19,7 @@ def roll_up(usage_daily: pl.DataFrame) -> pl.DataFrame:
         usage_daily.lazy()
         .with_columns(pl.col("day").dt.month_start().alias("month"))
         .group_by("month", *GRAIN)
-        .agg(pl.col(_COUNTED).sum())
+        .agg(pl.col(name for name in _COUNTED if name not in _MONEY).sum(), *summed_or_unknown(*_MONEY))
         .collect()
     )
 
