@@ -245,14 +245,14 @@ def attacker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.browser
 def test_in_a_real_browser_another_page_fails_and_the_persons_click_launches(
-    webs: tuple[Web, Web], attacker: str
+    webs: tuple[Web, Web], attacker: str, chromium: str | None
 ) -> None:
     """Image, fetch, form and WebSocket of another page start runs on the bare app and none on ours; a click does."""
     from playwright.sync_api import sync_playwright
 
     bare, ours = webs
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
             page = browser.new_page()
             page.goto(attacker)
