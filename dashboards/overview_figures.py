@@ -180,14 +180,16 @@ def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[
         ShareRow(*row)
         for row in connection.execute(
             f"""
-            WITH cell AS (
+            WITH combination AS (
+                SELECT provider, model, project, sum(cost_usd) AS cost_usd
+                FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            ), cell AS (
                 SELECT CASE WHEN grouping(provider) = 0 THEN 'provider' WHEN grouping(model) = 0 THEN 'model'
                     ELSE 'project' END AS dimension,
                     CASE WHEN grouping(provider) = 0 THEN provider WHEN grouping(model) = 0 THEN model
                     ELSE project END AS name,
                     sum(cost_usd) AS cost_usd
-                FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
-                GROUP BY GROUPING SETS ((provider), (model), (project))
+                FROM combination GROUP BY GROUPING SETS ((provider), (model), (project))
             ), placed AS (
                 SELECT *, row_number() OVER (PARTITION BY dimension ORDER BY cost_usd DESC, name) AS place
                 FROM cell WHERE cost_usd IS NOT NULL AND cost_usd <> 0

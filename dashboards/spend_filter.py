@@ -4,7 +4,7 @@ A URL comes from anyone. Column names come only from the tables below; whatever 
 ignored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
@@ -88,10 +88,10 @@ class SpendFilter:
             return replace(self, start=self.end - timedelta(days=HOURLY_DAYS - 1))
         return self
 
-    def known(self, names: Mapping[str, Sequence[str]]) -> "SpendFilter":
-        """The same without chosen names that no row has, so that a stale or made-up URL shows rows, not nothing."""
+    def choosing_among(self, names: Mapping[str, Collection[str]]) -> "SpendFilter":
+        """The same with only those chosen names that `names` has of their dimension."""
         kept = {
-            dimension: tuple(name for name in chosen if name in set(names.get(dimension, ())))
+            dimension: tuple(name for name in chosen if name in names.get(dimension, ()))
             for dimension, chosen in self.chosen.items()
         }
         return replace(self, chosen={dimension: chosen for dimension, chosen in kept.items() if chosen})

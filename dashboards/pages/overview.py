@@ -19,19 +19,17 @@ def page() -> None:
     month = marts.answer(overview_figures.month_to, today)
     st.html(_head(month))
     asked = DailySpend(today, 30, "provider")
-    over_month = DailySpend(today, today.day, "provider")
-    whole = next(iter(marts.answer(overview_figures.latency, over_month)), None)
-    st.html(_cards(month, whole))
+    latency = marts.answer(overview_figures.latency, asked)
+    st.html(_cards(month, next(iter(latency), None)))
     if month.so_far.unpriced_requests:
         st.html(_unpriced(marts.answer(overview_figures.unpriced, today)))
     _spend_over_time(asked)
     st.html(_shares(marts.answer(overview_figures.shares, today), month))
     st.subheader("Latency per day")
     st.html(theme.legend(charts.LATENCY_LINES))
-    days = marts.answer(overview_figures.latency, asked)
-    if days:
+    if latency:
         st.altair_chart(
-            charts.latency(days, asked.start, asked.today),
+            charts.latency(latency, asked.start, asked.today),
             width="stretch",
             alt="Latency per UTC day: median, 95th and 99th percentile",
         )
@@ -82,7 +80,7 @@ def _cards(month: Month, whole: overview_figures.LatencyRow | None) -> str:
             "Latency, median",
             formats.duration(whole.p50_ms if whole else None),
             f"p95 {formats.duration(whole.p95_ms if whole else None)}",
-            f"p99 {formats.duration(whole.p99_ms if whole else None)}",
+            f"p99 {formats.duration(whole.p99_ms if whole else None)}, last 30 days",
         ),
     ]
     return f'<div class="al al-cards">{"".join(cards)}</div>'

@@ -21,14 +21,15 @@ _KEY = "spend_"
 def page() -> None:
     """Draw the spend page for the filter in the URL."""
     today = datetime.now(UTC).date()
-    names = marts.answer(spend_figures.names, None)
     query = {key: st.query_params.get_all(key) for key in st.query_params}
-    asked = SpendFilter.from_query(query, today).known(names)
-    _controls(asked, names, today)
+    asked = SpendFilter.from_query(query, today)
+    if asked.chosen:
+        asked = marts.answer(spend_figures.known, asked)
+    _controls(asked, marts.answer(spend_figures.names, (asked.start, asked.end)), today)
     totals = marts.answer(spend_figures.totals, asked)
     st.html(_summary(asked, totals))
-    if not totals.rows or not totals.requests:
-        st.info("No call matches this filter. Widen the days, or clear a filter.")
+    if not totals.rows:
+        st.info("Nothing matches this filter. Widen the days, or clear a filter.")
         return
     _chart(asked)
     _table(asked, totals, today)
@@ -54,7 +55,7 @@ def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -
         for index, dimension in enumerate(DIMENSIONS):
             columns[index % 3].multiselect(
                 dimension.capitalize(),
-                names[dimension],
+                list(dict.fromkeys([*names[dimension], *asked.chosen.get(dimension, ())])),
                 format_func=lambda name: name or formats.NOT_NAMED,
                 key=_KEY + dimension,
                 placeholder="All",
@@ -112,6 +113,9 @@ def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
 def _chart(asked: SpendFilter) -> None:
     rows = marts.answer(spend_figures.series, asked)
     dimension = asked.group_by[0] if asked.group_by else "all"
+    if not rows:
+        st.caption("No price is known for any call in this view.")
+        return
     if asked.when is not None and asked.group_by:
         st.html(charts.legend((row.name for row in rows), dimension))
     if asked.when is None:

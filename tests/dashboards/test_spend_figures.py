@@ -62,7 +62,7 @@ def test_what_is_not_named_can_be_chosen(connection: DuckDBPyConnection) -> None
     expected = sum(requests for _, _, project, _, requests in _rows(connection) if project is None)
     asked = replace(ALL, chosen={"project": ("",)})
     assert spend_figures.totals(connection, Viewer(), asked).requests == expected
-    assert "" in spend_figures.names(connection, Viewer(), None)["project"]
+    assert "" in spend_figures.names(connection, Viewer(), (ALL.start, TODAY))["project"]
 
 
 def test_search_finds_part_of_any_name_as_it_is_written(connection: DuckDBPyConnection) -> None:
@@ -88,6 +88,6 @@ def test_an_account_sees_its_rows_alone(connection: DuckDBPyConnection) -> None:
     assert (spend_figures.totals(connection, viewer, asked).requests,) == expected
     assert set(spend_figures.rows(connection, viewer, asked)["account"].to_pylist()) == {"Beta GmbH"}
     assert {row.name for row in spend_figures.series(connection, viewer, asked)} == {"Beta GmbH"}
-    names = spend_figures.names(connection, viewer, None)
+    names = spend_figures.names(connection, viewer, (ALL.start, TODAY))
     assert names["account"] == ["Beta GmbH"]
     assert set(names) == set(DIMENSIONS)

@@ -77,9 +77,10 @@ def test_a_hostile_url_is_answered_without_error(connection: DuckDBPyConnection,
 
 def test_names_that_no_row_has_are_left_out(connection: DuckDBPyConnection) -> None:
     """A stale link shows the rows there are, not an empty page."""
-    names = spend_figures.names(connection, Viewer(), None)
-    asked = SpendFilter.from_query({"provider": ["openai", "gone"], "team": ["nobody"]}, TODAY).known(names)
-    assert asked.chosen == {"provider": ("openai",)}
+    asked = SpendFilter.from_query({"provider": ["openai", "gone"], "team": ["nobody"], "project": [""]}, TODAY)
+    known = spend_figures.known(connection, Viewer(), asked)
+    assert known.chosen == {"provider": ("openai",), "project": ("",)}
+    assert spend_figures.known(connection, Viewer("nobody"), asked).chosen == {}
 
 
 def test_hours_reach_back_a_month_at_most() -> None:

@@ -1,0 +1,80 @@
+"""The pages as Streamlit runs them, without a browser: no view ends in an exception."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboards import marts
+from tests.dashboards import made_version
+from warehouse.home import Home
+
+NOW = datetime.now(UTC).replace(tzinfo=None)
+FIRST_ROW_ONLY = (
+    "DELETE FROM mart.spend_daily WHERE rowid > 0; DELETE FROM mart.spend_hourly; DELETE FROM mart.latency_daily; "
+    "UPDATE mart.spend_daily SET day = current_date"
+)
+BILL_ONLY = (
+    f"{FIRST_ROW_ONLY}; UPDATE mart.spend_daily SET requests = 0, basis = 'bill', cost_usd = -12.5, model = NULL"
+)
+
+
+def _overview() -> None:
+    from dashboards.pages import overview
+
+    overview.page()
+
+
+def _spend() -> None:
+    from dashboards.pages import spend
+
+    spend.page()
+
+
+def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
+    made_version.publish(home, 1, NOW, extra=extra)
+    marts.forget()
+    test = AppTest.from_function(page, default_timeout=20)
+    for name, values in (query or {}).items():
+        test.query_params[name] = values
+    return test.run()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"grain": ["hour"], "from": [str(NOW.date())]},
+        {"grain": ["hour"], "by": ["key", "model"]},
+        {"grain": ["total"], "by": ["none"]},
+        {"grain": ["total"], "by": ["account", "team"], "q": ["o"]},
+        {"by": ["none"], "provider": ["openai"]},
+        {"provider": ["openrouter"]},
+        {"grain": ["total"], "provider": ["openrouter"]},
+        {"project": [""]},
+        {"q": ["nothing is called so"]},
+        {"to": [str(NOW.date() - timedelta(days=400))]},
+    ],
+)
+def test_every_view_of_spend_is_drawn(home: Home, query: dict[str, list[str]]) -> None:
+    """Whatever is sliced, grouped, chosen or searched, also what has no price, no name or no row."""
+    test = _drawn(_spend, home, query)
+    assert not test.exception
+    assert len(test.multiselect) == 7
+
+
+@pytest.mark.parametrize("extra", ["", FIRST_ROW_ONLY, BILL_ONLY], ids=["ten weeks", "one row", "a credit alone"])
+def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) -> None:
+    """A home of one row, and a bill that gives money back, are drawn as well."""
+    assert not _drawn(_overview, home, extra=extra).exception
+    home.published.joinpath("warehouse-1.duckdb").unlink()
+    assert not _drawn(_spend, home, extra=extra).exception
+
+
+def test_the_overview_tells_spend_apart_by_each_dimension(home: Home) -> None:
+    """Choosing another dimension redraws the chart, without an exception."""
+    test = _drawn(_overview, home)
+    for dimension in ("model", "project", "account"):
+        test.segmented_control(key="by").set_value(dimension)
+        assert not test.run().exception
