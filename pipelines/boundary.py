@@ -21,7 +21,7 @@ from warehouse.control import client, outside_id
 from warehouse.control.receipt import Receipt
 from warehouse.control.vault import Vault
 
-PART_ROWS = 250_000
+PART_ROWS = 100_000
 _PLACE = ("account", "key", "key_name", "project", "project_name", "team", "team_name", "upstream")
 _SERVICE = ("provider", "model", "service_tier", "region", "tags")
 _CLIENT = ("day", "account_no", "ip", "user_agent")
@@ -48,6 +48,21 @@ class Boundary:
             path.unlink()
         del self.parts[kept:]
 
+    def forget(self, load_no: int, kept: int) -> None:
+        """Take a load's rows out of the parts written after the first `kept`: its file was refused half-way."""
+        late, self.parts = self.parts[kept:], self.parts[:kept]
+        for path, _ in late:
+            rows = pl.read_parquet(path).filter(pl.col("load_no") != load_no)
+            path.unlink()
+            if rows.height:
+                self._write(rows)
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        path = self._folder / f"part-{len(self.parts):05d}.parquet"
+        rows.write_parquet(path, compression="lz4", statistics=False)
+        path.chmod(0o600)
+        self.parts.append((path, rows.height))
+
     def admit(self, batch: pa.Table, receipts: Mapping[int, Receipt]) -> None:
         """Write a batch (columns of `record.admitted`) as one part and add its rows and sums to the loads' receipts."""
         if batch.num_rows == 0:
@@ -56,10 +71,7 @@ class Boundary:
         with database.transaction(self._control):
             records = self._numbered(records)
         rows = records.select(column.name for column in tables.RAW_CALLS)
-        path = self._folder / f"part-{len(self.parts):05d}.parquet"
-        rows.write_parquet(path, compression="lz4", statistics=False)
-        path.chmod(0o600)
-        self.parts.append((path, rows.height))
+        self._write(rows)
         _add_sums(rows, receipts)
 
     def _numbered(self, records: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from warehouse.home import Home
 from warehouse.models import latency_hourly, requests, usage_daily, usage_hourly, usage_monthly
 from warehouse.prices import PriceBook
 
-RUN_ROWS = 400_000
+RUN_ROWS = 150_000
 
 
 @dataclass

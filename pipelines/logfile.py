@@ -6,13 +6,14 @@ file: a line may have a gigabyte, a kilobyte of gzip a terabyte.
 
 import gzip
 import hashlib
+import io
 import os
 import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipelines.errors import PipelineError
 
@@ -73,7 +74,7 @@ def ready(folder: Path) -> list[LogFile]:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb", _CHUNK)
 
 
 def lines(file: LogFile) -> Iterator[tuple[int, bytes | int]]:
@@ -81,47 +82,71 @@ def lines(file: LogFile) -> Iterator[tuple[int, bytes | int]]:
 
     Memory stays at the longest line. RefusedFileError where the compression breaks off or swells without measure.
     """
-    number, tail, skipped = 1, b"", 0
-    for chunk in _inflated(file):
-        *whole, rest = chunk.split(b"\n")
-        for part in whole:
-            if skipped:
-                yield number, skipped + len(part)
+    with _readable(file) as handle:
+        number = 0
+        while line := _read_line(handle, file):
+            number += 1
+            if line.endswith(b"\n"):
+                yield number, line[:-1]
+            elif len(line) <= LONGEST_LINE:
+                yield number, line
             else:
-                yield number, tail + part
-            number, tail, skipped = number + 1, b"", 0
-        if skipped or len(tail) + len(rest) > LONGEST_LINE:
-            skipped, tail = (skipped or len(tail)) + len(rest), b""
-        else:
-            tail += rest
-    if skipped:
-        yield number, skipped
-    elif tail:
-        yield number, tail
+                yield number, len(line) + _skipped(handle, file)
 
 
-def _inflated(file: LogFile) -> Iterator[bytes]:
-    with _opened(file.path) as handle:
-        if not file.is_gzip:
-            while chunk := handle.read(_CHUNK):
-                yield chunk
-            return
-        total = 0
-        try:
-            with gzip.open(handle) as unpacked:
-                while chunk := unpacked.read(_CHUNK):
-                    total += len(chunk)
-                    if total > _FREE_BYTES and total > file.size * _MOST_RATIO:
-                        raise RefusedFileError(f"{file.path.name} swells to more than {_MOST_RATIO} times its size")
-                    yield chunk
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise RefusedFileError(f"{file.path.name} is no whole gzip file") from None
+def _read_line(handle: BinaryIO, file: LogFile) -> bytes:
+    try:
+        return handle.readline(LONGEST_LINE + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise RefusedFileError(f"{file.path.name} is no whole gzip file") from None
+
+
+def _skipped(handle: BinaryIO, file: LogFile) -> int:
+    """Read past the rest of a line that is too long; its length without the newline."""
+    length = 0
+    while rest := _read_line(handle, file):
+        length += len(rest)
+        if rest.endswith(b"\n"):
+            return length - 1
+    return length
+
+
+class _Measured(io.RawIOBase):
+    """A gzip file's content, refused once it swells beyond measure."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+        self._packed = _opened(file.path)
+        self._unpacked = gzip.GzipFile(fileobj=self._packed)
+        self._total = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._unpacked.readinto(buffer)
+        self._total += count
+        if self._total > max(_FREE_BYTES, self._file.size * _MOST_RATIO):
+            raise RefusedFileError(f"{self._file.path.name} swells to more than {_MOST_RATIO} times its size")
+        return count
+
+    def close(self) -> None:
+        self._unpacked.close()
+        self._packed.close()
+        super().close()
+
+
+def _readable(file: LogFile) -> BinaryIO:
+    if file.is_gzip:
+        return io.BufferedReader(_Measured(file), _CHUNK)
+    return _opened(file.path)
 
 
 def inflate(file: LogFile, target: Path) -> Path:
     """Write a gzip file's content to `target` (0600), under the same bounds; returns it."""
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
-        for chunk in _inflated(file):
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle, _readable(file) as content:
+        while chunk := _read_line(content, file):
             handle.write(chunk)
     return target
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import duckdb
 
 
-def write(path: Path, rows: int, *, first_day: datetime, days: int = 30, seed: int = 1, clients: int = 20) -> Path:
+def write(
+    path: Path, rows: int, *, first_day: datetime, days: int = 30, seed: int = 1, clients: int = 20, users: int = 1
+) -> Path:
     """Write `rows` contract lines (about 380 bytes each) spread over `days`; the same arguments write the same calls.
 
     40 accounts with 20 clients each, 400 keys, 60 projects, 12 models of 4 providers; 3 % errors; a cost string on nine
@@ -34,7 +36,7 @@ def write(path: Path, rows: int, *, first_day: datetime, days: int = 30, seed: i
                      'key-' || a || '-' || (skew % 10) AS key_id,
                      'project-' || a % 20 || '-' || skew % 3 AS project,
                      'team-' || a % 8 AS team,
-                     'user-' || (h % 500) AS user_id,
+                     'user-' || a || '-' || h % {users} AS user_id,
                      CASE WHEN model LIKE 'claude%' THEN 'anthropic' WHEN model LIKE 'gemini%' THEN 'google'
                           WHEN model LIKE 'deepseek%' THEN 'deepseek' ELSE 'openai' END AS provider,
                      model,

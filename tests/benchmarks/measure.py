@@ -1,0 +1,67 @@
+"""Two sides of one question, in turn, each in a process of its own: seconds, peak memory, and whether they agree."""
+
+import importlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A side's figures over its runs: median seconds, the largest peak of resident memory, what it answered."""
+
+    seconds: float
+    peak_mb: int
+    answer: Any
+
+
+def side(module: str, name: str, rows: int, folder: Path) -> Figure:
+    """Run `module.name(rows, folder)` once in a fresh process; libraries are imported before the clock starts."""
+    command = [sys.executable, "-m", "tests.benchmarks.measure", module, name, str(rows), str(folder)]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, f"{module}.{name} failed; it said why above"
+    said = json.loads(done.stdout.splitlines()[-1])
+    return Figure(said["seconds"], said["peak_mb"], said["answer"])
+
+
+def pair(module: str, rows: int, folder: Path, times: int) -> tuple[Figure, Figure, float]:
+    """Ours and the yardstick `times` times in turn: their medians, and the median of the ratios pair by pair.
+
+    AssertionError where the two sides do not answer the same: a faster wrong answer is no answer.
+    """
+    runs = []
+    for _ in range(times):
+        runs.append((side(module, "ours", rows, folder), side(module, "yardstick", rows, folder)))
+        ours, theirs = runs[-1]
+        assert ours.answer == theirs.answer, f"{module}: ours says {ours.answer}, the yardstick {theirs.answer}"
+    ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in runs)
+    medians = [
+        Figure(statistics.median(f.seconds for f in figures), max(f.peak_mb for f in figures), figures[0].answer)
+        for figures in zip(*runs, strict=True)
+    ]
+    return medians[0], medians[1], ratio
+
+
+def main() -> None:
+    """Run one side and say what it took, as one line of JSON."""
+    module, name, rows, folder = sys.argv[1:]
+    bench = importlib.import_module(f"tests.benchmarks.{module}")
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        if hasattr(bench, "before"):
+            bench.before(name, int(rows), Path(folder), Path(work))
+        started = time.perf_counter()
+        answer = getattr(bench, name)(int(rows), Path(folder), Path(work))
+        seconds = time.perf_counter() - started
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb, "answer": answer}))
+
+
+if __name__ == "__main__":
+    main()
