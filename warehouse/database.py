@@ -21,7 +21,7 @@ from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
-BUILD_MEMORY = "256MB"
+BUILD_MEMORY = "384MB"
 LOCK_PATIENCE_S = 120.0
 # How DuckDB says that a block of a file it has opened is damaged or gone.
 _ROT = ("Corrupt database file", "Could not read enough bytes")
@@ -57,7 +57,6 @@ def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     connection = _opened_build(home)
     try:
-        _hold_size(connection, home)
         migrations.apply(connection, home)
         yield connection
     except duckdb.Error as error:
@@ -93,13 +92,6 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
         raise
     home.build_file.chmod(0o600)
     return connection
-
-
-def _hold_size(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    """A file that was cut off is noticed at once, not when a row of the missing part is read."""
-    rows = connection.execute("SELECT total_blocks * block_size FROM pragma_database_size()").fetchall()
-    if home.build_file.stat().st_size < rows[0][0]:
-        raise _rotten(home)
 
 
 def _rotten(home: Home) -> WarehouseError:
