@@ -106,7 +106,11 @@ def _validated(batch: Batch, rules: Sequence[Rule]) -> Any:
     suite = gx.ExpectationSuite(
         name=batch.table, expectations=[rule.made(expectations, number) for number, rule in enumerate(rules)]
     )
-    return definition.get_batch({"dataframe": frame}).validate(suite, result_format=_COUNTS_ONLY)
+    try:
+        return definition.get_batch({"dataframe": frame}).validate(suite, result_format=_COUNTS_ONLY)
+    finally:
+        # Great Expectations remembers its last context, and with it the rows, for as long as the process lives.
+        context.data_sources.delete("day")
 
 
 def _fared(batch: Batch, rule: Rule, result: Any, rows: int) -> Expectation:
