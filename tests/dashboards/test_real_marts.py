@@ -1,0 +1,51 @@
+"""The pages' questions against the marts that the real line builds, not the made-up ones."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from dashboards import overview_figures, spend_figures
+from dashboards.overview_figures import DailySpend
+from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
+from dashboards.viewer import Viewer
+from warehouse import database
+from warehouse.home import Home
+
+# The day the sandbox's logs end.
+LAST_DAY = date(2026, 6, 30)
+
+
+def test_the_overview_is_answered_by_the_real_marts(sandbox_home: Home) -> None:
+    """Each figure of the overview comes from a published version of the real line, and they agree."""
+    with database.published(sandbox_home) as connection:
+        month = overview_figures.month_to(connection, Viewer(), LAST_DAY)
+        drawn = overview_figures.spend_by_day(connection, Viewer(), DailySpend(LAST_DAY, 30, "project"))
+        shares = overview_figures.shares(connection, Viewer(), LAST_DAY)
+        whole, *days = overview_figures.latency(connection, Viewer(), DailySpend(LAST_DAY, 30, "model"))
+        unpriced = overview_figures.unpriced(connection, Viewer(), LAST_DAY)
+        sources = overview_figures.freshness(connection, Viewer(), None)
+        version = overview_figures.published(connection, Viewer(), None)
+    assert month.so_far.requests > 0
+    assert sum(row.cost_usd for row in drawn) == month.so_far.cost_usd > 0
+    assert sum(row.cost_usd for row in shares if row.dimension == "provider") == month.so_far.cost_usd
+    assert sum(row.requests for row in unpriced) == month.so_far.unpriced_requests
+    assert whole.p50_ms is not None
+    assert days
+    assert sources
+    assert version is not None
+    assert version.home == "sandbox"
+
+
+def test_every_slice_of_spend_is_answered_by_the_real_marts(sandbox_home: Home) -> None:
+    """Grain by grain and group by group the real marts add up to one amount."""
+    sums: set[Decimal] = set()
+    with database.published(sandbox_home) as connection:
+        for grain in GRAINS:
+            for group in DIMENSIONS:
+                asked = SpendFilter(LAST_DAY - timedelta(days=20), LAST_DAY, grain, (group,))
+                table = spend_figures.rows(connection, Viewer(), asked)
+                assert str(table.schema.field("cost_usd").type) == "decimal128(38, 12)"
+                sums.add(sum((cost for cost in table["cost_usd"].to_pylist() if cost), Decimal(0)))
+                assert spend_figures.totals(connection, Viewer(), asked).cost_usd in sums
+        names = spend_figures.names(connection, Viewer(), (LAST_DAY - timedelta(days=20), LAST_DAY))
+    assert len(sums) == 1
+    assert names["model"]
