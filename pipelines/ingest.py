@@ -71,7 +71,7 @@ def ingest(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> I
             _remove(file)
             result.files += 1
             result.rows += receipt.rows
-            result.quarantined += len(receipt.quarantined)
+            result.quarantined += receipt.quarantined
             result.days.update(day.isoformat() for day in receipt.days)
     return result
 

@@ -16,13 +16,18 @@ from pipelines import logfile, record
 from pipelines.boundary import PART_ROWS, Boundary
 from pipelines.logfile import LogFile
 from pipelines.provider import Gateway, LineError
-from warehouse.control.receipt import Quarantined, Receipt
+from warehouse.control.receipt import Receipt
 
 # Below this the careful road is faster than opening DuckDB's reader.
 SHORT_ROAD_BYTES = 1024 * 1024
 # Rows of the careful road are Python objects, a kilobyte each.
 CAREFUL_ROWS = 50_000
+# A line may have megabytes in fields that are read; so many of what is kept are gathered.
+CAREFUL_BYTES = 32 * 1024 * 1024
+_PLAIN_BYTES = 4096
 _SAMPLED_LINES = 200
+# A line can be a million keys: what is sampled is of a plain size.
+_SAMPLED_BYTES = 256 * 1024
 # Names that gateways and SDKs are known to write. Others are counted without a name: a key can be a prompt, too.
 _TELLING = frozenset(
     """messages prompt completion response request body headers metadata proxy_server_request content input output text
@@ -47,6 +52,7 @@ class Reader:
         self._tmp = tmp
         self._receipts: dict[int, Receipt] = {}
         self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
 
     def read(self, file: LogFile, receipt: Receipt) -> None:
         """Read one file. RefusedFileError where it is no log as a whole; nothing of it is kept then."""
@@ -65,7 +71,7 @@ class Reader:
         if not self._rows:
             return
         *columns, load_nos, line_nos, sizes = zip(*self._rows, strict=True)
-        self._rows = []
+        self._rows, self._bytes = [], 0
         arrays = [pa.array(values, type=f.type) for values, f in zip(columns, self._gateway.columns, strict=True)]
         lines = pa.table(arrays, schema=self._gateway.columns)
         for name, values in (("load_no", load_nos), ("line_no", line_nos), ("line_bytes", sizes)):
@@ -83,7 +89,7 @@ class Reader:
         ).fetchall()
         for load_no, line_no, size, problem in wrong:
             reason = record.RULES[problem - 1][0]
-            self._receipts[load_no].quarantined.append(Quarantined(line_no, size, reason))
+            self._receipts[load_no].hold_back(line_no, size, reason)
         right = self._scratch.execute(
             "SELECT * EXCLUDE (line_no, line_bytes, problem) FROM checked WHERE problem IS NULL"
         ).to_arrow_table()
@@ -113,20 +119,24 @@ class Reader:
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
         decode = self._gateway.decode
+        before = len(self._boundary.parts)
         try:
             for number, line in logfile.lines(file):
                 if isinstance(line, int):
-                    receipt.quarantined.append(Quarantined(number, line, "the line is longer than 8 MiB"))
+                    receipt.hold_back(number, line, "the line is longer than 8 MiB")
                 elif line.strip():
                     try:
-                        self._rows.append((*decode(line), receipt.load_no, number, len(line)))
+                        row = decode(line)
                     except (msgspec.MsgspecError, LineError, UnicodeDecodeError, RecursionError) as error:
-                        receipt.quarantined.append(Quarantined(number, len(line), _reason(error)))
-                if len(self._rows) >= CAREFUL_ROWS:
+                        receipt.hold_back(number, len(line), _reason(error))
+                    else:
+                        self._rows.append((*row, receipt.load_no, number, len(line)))
+                        self._bytes += len(line) if len(line) < _PLAIN_BYTES else _held_bytes(row)
+                if len(self._rows) >= CAREFUL_ROWS or self._bytes > CAREFUL_BYTES:
                     self.flush()
         except logfile.RefusedFileError:
-            # What was gathered of this file goes; earlier parts of it have no receipt and are never read.
             self._rows = [row for row in self._rows if row[-3] != receipt.load_no]
+            self._boundary.forget(receipt.load_no, before)
             raise
 
     def _sample(self, file: LogFile, receipt: Receipt) -> None:
@@ -135,13 +145,19 @@ class Reader:
         for number, line in logfile.lines(file):
             if number > _SAMPLED_LINES:
                 break
-            if isinstance(line, bytes) and line.strip():
+            if isinstance(line, bytes) and len(line) <= _SAMPLED_BYTES and line.strip():
                 try:
                     names = _OBJECT.decode(line).keys() - self._gateway.keys
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     continue
                 odd.update({name if name in _TELLING else "(another name)" for name in names})
         receipt.odd_keys = odd
+
+
+def _held_bytes(row: tuple[Any, ...]) -> int:
+    """About what the texts of a row hold in memory; most of a long line is never kept."""
+    texts = sum(len(value) for value in row if type(value) is str)
+    return texts + sum(len(text) + 50 for value in row if type(value) is list for text in value)
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,9 @@ from decimal import Decimal
 
 from warehouse import database
 
+# A file of nothing but broken lines has millions of them: the first tell what is wrong with it, the rest are counted.
+MOST_QUARANTINED = 10_000
+
 
 @dataclass(frozen=True)
 class Quarantined:
@@ -37,7 +40,8 @@ class Receipt:
     first_at: datetime | None = None
     last_at: datetime | None = None
     days: dict[date, int] = field(default_factory=dict)
-    quarantined: list[Quarantined] = field(default_factory=list)
+    quarantined: int = 0
+    quarantine: list[Quarantined] = field(default_factory=list)
     odd_keys: Mapping[str, int] = field(default_factory=dict)
 
     def add(
@@ -59,12 +63,18 @@ class Receipt:
         self.first_at = first if self.first_at is None else min(first, self.first_at)
         self.last_at = last if self.last_at is None else max(last, self.last_at)
 
+    def hold_back(self, line_no: int, line_bytes: int, reason: str) -> None:
+        """Count a line that did not pass; where it stands and why is kept of the first MOST_QUARANTINED."""
+        self.quarantined += 1
+        if len(self.quarantine) < MOST_QUARANTINED:
+            self.quarantine.append(Quarantined(line_no, line_bytes, reason))
+
     def clear(self) -> None:
         """Take back what was added: the file is read again another way."""
-        self.rows = self.input_tokens = self.output_tokens = 0
+        self.rows = self.input_tokens = self.output_tokens = self.quarantined = 0
         self.logged_cost_usd = Decimal(0)
         self.first_at = self.last_at = None
-        self.days, self.quarantined = {}, []
+        self.days, self.quarantine = {}, []
 
 
 def landed(control: sqlite3.Connection, gateway: str, file_sha256: bytes) -> bool:
@@ -107,7 +117,7 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
                 (
                     moment,
                     receipt.rows,
-                    len(receipt.quarantined),
+                    receipt.quarantined,
                     receipt.first_at and database.stamp(receipt.first_at),
                     receipt.last_at and database.stamp(receipt.last_at),
                     receipt.input_tokens,
@@ -122,7 +132,7 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
                 "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?, ?)",
                 [
                     (receipt.file_sha256, q.line_no, receipt.gateway, q.bytes, q.reason, moment)
-                    for q in receipt.quarantined
+                    for q in receipt.quarantine
                 ],
             )
             control.executemany(
