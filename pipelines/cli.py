@@ -240,6 +240,20 @@ def doctor(named: Path | None) -> None:
 
 
 @cli.command()
+@_home
+def restore(named: Path | None) -> None:
+    """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside."""
+    from pipelines import landed
+
+    home = _chosen(named)
+    missing = landed.restore(home)
+    for load in missing:
+        what = f"load {load.load_no} of {load.gateway}, landed at {load.landed_at}: {load.signed_rows:,} rows"
+        click.echo(f"not in it  {what}; put its file into the inbox again")
+    click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
+
+
+@cli.command()
 @click.option("--seed", type=int, help="Draw a new month from this seed.")
 @click.option("--calls", type=click.IntRange(1), help="Draw a new month of this many calls.")
 @click.option("--days", type=click.IntRange(1, 400), help="Draw this many days up to now.")

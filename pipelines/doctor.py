@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import lock_holder, service, supervisor
+from pipelines import landed, lock_holder, service, supervisor
 from warehouse import database
 from warehouse.control import vault
 from warehouse.errors import KeyUnavailableError, WarehouseError
@@ -45,6 +45,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _people_file(home)
     yield from _inbox(home, now)
     yield from _quarantine(home)
+    yield from _build(home)
     yield from _version(home, now)
     yield from _services(home)
     yield from _disk(home)
@@ -140,6 +141,23 @@ def _quarantine(home: Home) -> Iterator[Finding]:
         for gateway, reason, lines in control.execute(query).fetchall():
             what = f"{lines} lines of {gateway} are in quarantine: {reason}"
             yield Finding(what, "correct the gateway's log format and send those lines again", warning=True)
+
+
+def _build(home: Home) -> Iterator[Finding]:
+    """Whether the build has every row that was signed for; not asked while a pass is under way."""
+    step = "run `apiledger restore`: the newest version takes its place"
+    if not home.control_file.exists() or _pass_under_way(home):
+        return
+    try:
+        with database.control(home) as control, database.read_only(home.build_file) as build:
+            missing = landed.missing_loads(build, control)
+    except duckdb.Error as error:
+        if lock_holder.writer(home.build_file) is None:
+            yield Finding(f"{home.build_file} cannot be read: {str(error).splitlines()[0]}", step)
+        return
+    if missing:
+        rows = sum(load.signed_rows - load.stored_rows for load in missing)
+        yield Finding(f"the build lacks {rows:,} rows of {len(missing):,} loads", step)
 
 
 def _version(home: Home, now: datetime) -> Iterator[Finding]:

@@ -4,8 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from pipelines import landed
+from pipelines.cli import cli
+from pipelines.errors import PipelineError
 from pipelines.landed import RowsMissingError
 from pipelines.passage import run_pass
 from tests.faults.gateway_logs import GATEWAYS, Truth
@@ -111,7 +114,27 @@ def test_loads_that_no_version_has_are_named_and_their_files_land_again(home: Ho
     assert_healed(home, truth)
 
 
+def test_the_doctor_says_it_and_the_command_line_restores(home: Home, truth: Truth) -> None:
+    """What a person types: doctor, restore, run."""
+    home.build_file.write_bytes(home.build_file.read_bytes()[:10_000])
+    asked = CliRunner()
+    said = asked.invoke(cli, ["doctor", "--home", str(home.root)])
+    assert f"{home.build_file} cannot be read" in said.output
+    with database.published(home) as connection:
+        assert connection.execute("SELECT count(*) FROM model.requests").fetchone() == (len(truth.calls),)
+    home.build_file.unlink()
+    with database.held(home.build_lock), database.build(home):
+        pass
+    said = asked.invoke(cli, ["doctor", "--home", str(home.root)])
+    assert "rows of 8 loads" in said.output
+    assert "apiledger restore" in said.output
+    assert asked.invoke(cli, ["restore", "--home", str(home.root)]).exit_code == 0
+    assert "the build" not in asked.invoke(cli, ["doctor", "--home", str(home.root)]).output
+    assert _pass(home) is None
+    assert_healed(home, truth)
+
+
 def test_nothing_to_restore_from_is_said(home: Home) -> None:
     """A home without a version."""
-    with pytest.raises(Exception, match="nothing is published"):
+    with pytest.raises(PipelineError, match="nothing is published"):
         landed.restore(home)
