@@ -90,7 +90,7 @@ class Boundary:
         records: pl.DataFrame,
         columns: tuple[str, ...],
         numbered: Callable[[list[_Row]], list[_Row]],
-        result: dict[str, type[pl.DataType]],
+        result: Mapping[str, type[pl.DataType]],
         *,
         keep: bool = True,
     ) -> pl.DataFrame:

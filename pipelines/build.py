@@ -15,7 +15,7 @@ from pipelines.provider import gateways
 from warehouse import database, mart, publication, tables
 from warehouse.control import outside_id, receipt
 from warehouse.home import Home
-from warehouse.models import latency_hourly, requests, usage_daily, usage_hourly, usage_monthly
+from warehouse.models import latency_hourly, request_tag, requests, usage_daily, usage_hourly, usage_monthly
 from warehouse.prices import PriceBook
 
 RUN_ROWS = 150_000
@@ -99,6 +99,7 @@ def _make(
     connection.execute("BEGIN")
     try:
         requests.write(connection, calls, days)
+        request_tag.write(connection, calls, days)
         _replace(connection, tables.USAGE_HOURLY, hourly, days)
         _replace(connection, tables.USAGE_DAILY, daily, days)
         _replace(connection, tables.LATENCY_HOURLY, latency, days)

@@ -78,7 +78,7 @@ def up(named: Path | None) -> None:
         click.echo("It runs already")
     for name, title in (("dashboard", "Dashboard"), ("web-ui", "Dagster")):
         click.echo(f"{title:<10} {_address(found, name)}")
-    click.echo("Stop it with `apiledger stop`.")
+    click.echo("Stop it with `make stop`.")
 
 
 def _address(found: "list[Running]", name: str) -> str:

@@ -63,7 +63,9 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
     def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         taken = ingest.ingest(HOME, gateway, _now(), _told(context.log))
         if taken.refused:
-            context.log.warning("%d files were set aside as .refused; `apiledger doctor` names them", len(taken.refused))
+            context.log.warning(
+                "%d files were set aside as .refused; `apiledger doctor` names them", len(taken.refused)
+            )
         with database.control(HOME) as control:
             total = sum(rows for source, _, _, rows in receipt.load_days(control) if source == gateway.name)
         return dg.MaterializeResult(

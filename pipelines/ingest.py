@@ -81,7 +81,7 @@ def _unfinished(home: Home, gateway: Gateway) -> bool:
         return bool(receipts.unfinished(control, gateway.name))
 
 
-def _read(  # noqa: PLR0917 (one pass over the files, told everything it needs)
+def _read(
     home: Home,
     gateway: Gateway,
     control: sqlite3.Connection,
@@ -114,7 +114,7 @@ def _read(  # noqa: PLR0917 (one pass over the files, told everything it needs)
     return read
 
 
-def _load(  # noqa: PLR0917 (the load, what it is held against, and when it is signed)
+def _load(
     home: Home,
     gateway: Gateway,
     control: sqlite3.Connection,

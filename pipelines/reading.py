@@ -5,6 +5,7 @@ that line, puts it into quarantine by number, length and reason, and takes the r
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,9 @@ _TELLING = frozenset(
     """messages prompt completion response request body headers metadata proxy_server_request content input output text
     choices error_str traceback tool_calls tools system query url api_key authorization password email name session_id
     trace_id model_parameters hidden_params model_map_information cost_breakdown saved_cache_cost cache_key call_type
-    stream total_tokens completionStartTime model_id response_time guardrail_information status_fields""".split()
+    stream total_tokens completionStartTime model_id response_time guardrail_information status_fields""".split()  # noqa: SIM905 (forty words read better than forty literals)
 )
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class _TakeCarefulRoadError(Exception):
-    """The short road met a line that is wrong."""
 
 
 class Reader:
@@ -58,12 +55,8 @@ class Reader:
         """Read one file. RefusedFileError where it is no log as a whole; nothing of it is kept then."""
         self._receipts[receipt.load_no] = receipt
         self._sample(file, receipt)
-        if self._gateway.file_sql is not None and file.size >= SHORT_ROAD_BYTES:
-            try:
-                self._short_road(file, receipt)
-            except _TakeCarefulRoadError:
-                self._careful_road(file, receipt)
-        else:
+        short = self._gateway.file_sql if file.size >= SHORT_ROAD_BYTES else None
+        if short is None or not self._short_road(file, receipt, short):
             self._careful_road(file, receipt)
 
     def flush(self) -> None:
@@ -96,26 +89,31 @@ class Reader:
         self._scratch.unregister("checked")
         self._boundary.admit(right, self._receipts)
 
-    def _short_road(self, file: LogFile, receipt: Receipt) -> None:
-        if self._gateway.file_sql is None:
-            raise _TakeCarefulRoadError
+    def _short_road(self, file: LogFile, receipt: Receipt, file_sql: Callable[[str], str]) -> bool:
+        """Take the whole file in columns; False, and nothing taken, where one line of it is wrong."""
         before = len(self._boundary.parts)
         inflated = logfile.inflate(file, self._tmp / "inflated.jsonl") if file.is_gzip else None
-        source = self._gateway.file_sql(str(inflated or file.path))
+        source = file_sql(str(inflated or file.path))
         query = record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no))
         try:
-            for batch in self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS):
-                table = pa.Table.from_batches([batch])
-                if table.column("problem").null_count < table.num_rows:
-                    raise _TakeCarefulRoadError
-                self._boundary.admit(table.drop_columns(["problem"]), self._receipts)
-        except (duckdb.Error, _TakeCarefulRoadError):
-            self._boundary.drop_parts(before)
-            receipt.clear()
-            raise _TakeCarefulRoadError from None
+            taken = self._taken(query)
+        except duckdb.Error:
+            taken = False
         finally:
             if inflated is not None:
                 inflated.unlink(missing_ok=True)
+        if not taken:
+            self._boundary.drop_parts(before)
+            receipt.clear()
+        return taken
+
+    def _taken(self, query: str) -> bool:
+        for batch in self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS):
+            table = pa.Table.from_batches([batch])
+            if table.column("problem").null_count < table.num_rows:
+                return False
+            self._boundary.admit(table.drop_columns(["problem"]), self._receipts)
+        return True
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
         decode = self._gateway.decode

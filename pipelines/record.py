@@ -111,8 +111,9 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
     request_id = _label("request_id", labels.CALL_ID, "'id-' || md5($pepper || request_id)")
     return f"""
         SELECT {load_no}::BIGINT AS load_no, {also} form, {request_id} AS request_id, requested_at,
-            (md5_number_lower($pepper || identity) >> 1)::BIGINT AS request_no, coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name,
-            "user", end_user, upstream, tags, provider, model, {_OUTCOME} AS outcome, {_STATUS} AS http_status,
+            (md5_number_lower($pepper || identity) >> 1)::BIGINT AS request_no,
+            coalesce(account, '') AS account, key, key_name, project, project_name, team, team_name, "user",
+            end_user, upstream, tags, provider, model, {_OUTCOME} AS outcome, {_STATUS} AS http_status,
             try_cast(round(latency_ms) AS BIGINT) AS latency_ms, {_TIER} AS service_tier, region,
             try_cast(input_tokens - ({_IN}) AS BIGINT) AS uncached_tokens,
             {", ".join(f"try_cast(coalesce({name}, 0) AS BIGINT) AS {name}" for name in _PARTS)},

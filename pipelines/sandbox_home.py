@@ -1,4 +1,4 @@
-"""The sandbox's home: marked, filled with a month of made-up logs, and kept up to date by what happened since.
+"""The sandbox's home: marked, filled with two months of made-up logs, and kept up to date by what happened since.
 
 The mark, `<home>/SANDBOX`, keeps what the logs were drawn from and until when they are written, so that going on never
 writes a call twice. What the calls look like does not belong here (pipelines/sandbox/).
@@ -17,8 +17,9 @@ from pipelines.errors import PipelineError
 from warehouse.home import Home
 
 SEED = 20
-CALLS = 200_000
-DAYS = 31
+CALLS = 300_000
+# This month and the one before, so that the change is seen.
+DAYS = 62
 # Longer ago than this and a month drawn anew is the better first look, and the cheaper one.
 LONGEST_GAP = timedelta(days=7)
 

@@ -62,7 +62,8 @@ class Guard:
             if not _is_loopback(arguments[0]):
                 self._refuse(f"{event} of {arguments[0]}")
         elif event in _FILE_EVENTS and isinstance(arguments[0], (str, bytes, os.PathLike)):
-            path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - a Path for every open is slow
+            # Homes are always absolute; a relative name may be meant against a folder's descriptor, as in rmtree.
+            path = os.fsdecode(arguments[0])
             if any(path == real or path.startswith(real + os.sep) for real in _REAL):
                 self._refuse(f"{event} of {path}")
 

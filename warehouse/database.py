@@ -21,7 +21,7 @@ from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
-BUILD_MEMORY = "384MB"
+BUILD_MEMORY = "256MB"
 LOCK_PATIENCE_S = 120.0
 # How DuckDB says that a block of a file it has opened is damaged or gone.
 _ROT = ("Corrupt database file", "Could not read enough bytes")

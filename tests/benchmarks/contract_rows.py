@@ -27,7 +27,8 @@ def write(
                        (least(h % 97, g % 89)) AS skew
                 FROM range({rows}) t(i)),
               m AS (SELECT *, ['gpt-4o','gpt-4o-mini','gpt-4.1','gpt-4.1-mini','claude-sonnet-4-5','claude-haiku-4-5',
-                   'claude-opus-4-1','gemini-2.5-flash','gemini-2.5-pro','deepseek-chat','o3','o4-mini'][1 + skew % 12] AS model,
+                   'claude-opus-4-1','gemini-2.5-flash','gemini-2.5-pro','deepseek-chat','o3','o4-mini'
+                   ][1 + skew % 12] AS model,
                    (skew % 40) AS a, CASE WHEN h % 100 < 3 THEN 1 ELSE 0 END AS failed,
                    100 + (g % 3900) AS tokens_in, 10 + (h // 7) % 990 AS tokens_out FROM n)
               SELECT printf('req-%016x', h) || '-' || i AS request_id,

@@ -17,7 +17,8 @@ def prepare(rows: int, folder: Path) -> None:
     """The recorded payloads again and again, to `rows` lines."""
     path = folder / f"nested-{rows}.jsonl"
     if not path.exists():
-        records = gzip.decompress((_SHARED / "azure_conv_985_standard_logging_payload.jsonl.gz").read_bytes()).splitlines()
+        packed = (_SHARED / "azure_conv_985_standard_logging_payload.jsonl.gz").read_bytes()
+        records = gzip.decompress(packed).splitlines()
         with path.open("wb") as out:
             for number in range(rows):
                 out.write(records[number % len(records)] + b"\n")

@@ -42,10 +42,8 @@ def prepare(rows: int, folder: Path, users: int = 1) -> None:
         }
         same = {"request_id", "provider", "model", "latency_ms"}
         zero = {*tables.INPUT_CLASSES, *tables.OUTPUT_CLASSES}
-        selected = ", ".join(
-            f'{given.get(c.name) or (c.name if c.name in same else "0" if c.name in zero else "NULL")}::{c.type} AS "{c.name}"'
-            for c in tables.RAW_CALLS
-        )
+        given |= {name: name for name in same} | {name: "0" for name in zero if name not in given}
+        selected = ", ".join(f'{given.get(c.name, "NULL")}::{c.type} AS "{c.name}"' for c in tables.RAW_CALLS)
         connection.execute(f"CREATE TABLE raw_gateway_jsonl.calls AS SELECT {selected} FROM read_json('{log}')")
     log.unlink()
 
@@ -93,11 +91,13 @@ def _yardstick(rows: int, folder: Path, work: Path, users: int) -> list[object]:
         cost = " + ".join(f"calls.{name} * price.{name}" for name in (*tables.INPUT_CLASSES, *tables.OUTPUT_CLASSES))
         connection.execute(
             f"""CREATE TABLE made.model.usage_hourly AS
-                SELECT date_trunc('hour', requested_at) AS hour, {grain}, 'gateway_jsonl' AS gateway, price.price_version,
-                  price.context_band, count(*) AS requests, count(*) FILTER (outcome = 'error') AS error_requests,
+                SELECT date_trunc('hour', requested_at) AS hour, {grain}, 'gateway_jsonl' AS gateway,
+                  price.price_version, price.context_band, count(*) AS requests,
+                  count(*) FILTER (outcome = 'error') AS error_requests,
                   count(*) FILTER (outcome = 'cancelled') AS cancelled_requests,
                   count(*) FILTER (price.price_version IS NULL) AS unpriced_requests,
-                  sum({_added(tables.INPUT_CLASSES)}) AS input_tokens, sum({_added(tables.OUTPUT_CLASSES)}) AS output_tokens,
+                  sum({_added(tables.INPUT_CLASSES)}) AS input_tokens,
+                  sum({_added(tables.OUTPUT_CLASSES)}) AS output_tokens,
                   {sums}, sum(({cost})::{tables.MONEY}) AS list_cost_usd
                 FROM raw_gateway_jsonl.calls AS calls LEFT JOIN price USING (provider, model) GROUP BY ALL"""
         )

@@ -58,10 +58,10 @@ def test_the_readmes_sql_answers(block: str, sandbox_home: Home) -> None:
 @_WRITTEN
 def test_the_readmes_commands_exist(readme: str) -> None:
     """Every `apiledger ...` and `make ...` of the README is there to be typed."""
-    from pipelines import cli
+    from pipelines.cli import cli
 
-    assert isinstance(cli.main, click.Group)
-    assert commands(readme) - set(cli.main.list_commands(click.Context(cli.main))) == set()
+    assert isinstance(cli, click.Group)
+    assert commands(readme) - set(cli.list_commands(click.Context(cli))) == set()
     assert targets(readme) - set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)) == set()
 
 

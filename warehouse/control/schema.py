@@ -27,8 +27,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX client_day ON client (day);
         CREATE TABLE load (
             load_no INTEGER PRIMARY KEY AUTOINCREMENT, gateway TEXT NOT NULL,
-            file_sha256 BLOB NOT NULL, file_bytes INTEGER NOT NULL, state TEXT NOT NULL CHECK (state IN ('begun', 'landed')),
-            begun_at TEXT NOT NULL, landed_at TEXT,
+            file_sha256 BLOB NOT NULL, file_bytes INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('begun', 'landed')), begun_at TEXT NOT NULL, landed_at TEXT,
             rows INTEGER, quarantined INTEGER, first_at TEXT, last_at TEXT, input_tokens INTEGER, output_tokens INTEGER,
             logged_cost_usd TEXT) STRICT;
         CREATE UNIQUE INDEX load_file ON load (gateway, file_sha256) WHERE state = 'landed';

@@ -1,4 +1,4 @@
-"""raw_<gateway>.calls -> model.requests, model.request_tag: one row per model call, priced.
+"""raw_<gateway>.calls -> model.requests: one row per model call, priced.
 
 One call is one (gateway, its own call id); where several rows tell of it, the first `requested_at` wins, then the
 fuller form of the log, then the least row: so a replay, a shuffle or another split of the files gives the same table.
@@ -87,21 +87,14 @@ def told_elsewhere(
 
 
 def write(connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequence[date]) -> None:
-    """Replace the days' rows in model.requests and model.request_tag; the caller holds the transaction."""
+    """Replace the days' rows; the caller holds the transaction."""
     connection.execute(
         f"DELETE FROM {tables.REQUESTS.full_name} WHERE requested_at >= ? AND requested_at < ? "
         "AND requested_at::DATE IN (SELECT unnest(?))",
         [min(days), max(days) + timedelta(days=1), list(days)],
     )
-    connection.execute(f"DELETE FROM {tables.REQUEST_TAG.full_name} WHERE day IN (SELECT unnest(?))", [list(days)])
     connection.register("calls", calls.to_arrow())
     special = {"connection_no": "NULL", "list_cost_usd": tables.from_pico("list_cost_pico_usd")}
     selected = ", ".join(f'{special.get(name, name)} AS "{name}"' for name in tables.REQUESTS.column_names)
     connection.execute(f"INSERT INTO {tables.REQUESTS.full_name} SELECT {selected} FROM calls")
-    if calls["tags"].null_count() < calls.height:
-        connection.execute(
-            f"""INSERT INTO {tables.REQUEST_TAG.full_name}
-                SELECT request_no, requested_at::DATE, unnest(from_json(tags, '["VARCHAR"]'))
-                FROM calls WHERE tags IS NOT NULL"""
-        )
     connection.unregister("calls")

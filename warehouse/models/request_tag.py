@@ -1,0 +1,28 @@
+"""model.requests -> model.request_tag: one row per call and tag."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from warehouse import tables
+
+
+def write(connection: duckdb.DuckDBPyConnection, requests: pl.DataFrame, days: Sequence[date]) -> None:
+    """Replace the days' rows; `requests` has request_no, requested_at and tags, a JSON list of labels or null.
+
+    The caller holds the transaction.
+    """
+    connection.execute(f"DELETE FROM {tables.REQUEST_TAG.full_name} WHERE day IN (SELECT unnest(?))", [list(days)])
+    tagged = requests.filter(pl.col("tags").is_not_null())
+    if not tagged.height:
+        return
+    rows = tagged.select(
+        "request_no",
+        pl.col("requested_at").dt.date().alias("day"),
+        pl.col("tags").str.json_decode(pl.List(pl.String)).alias("tag"),
+    ).explode("tag")
+    connection.register("tagged", rows.to_arrow())
+    connection.execute(f"INSERT INTO {tables.REQUEST_TAG.full_name} FROM tagged")
+    connection.unregister("tagged")
