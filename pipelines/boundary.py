@@ -143,7 +143,7 @@ class Boundary:
         ]
 
     def _word(self, kind: str, text: str | None, pattern: str) -> str | None:
-        if text is None or (re.fullmatch(pattern, text) and not re.search(labels.CREDENTIAL, text)):
+        if text is None or (re.fullmatch(pattern, text) and not labels.is_telling(text)):
             return text
         return self._stand_in(kind, text)
 

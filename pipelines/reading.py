@@ -24,7 +24,7 @@ SHORT_ROAD_BYTES = 1024 * 1024
 # Rows of the careful road are Python objects, a kilobyte each.
 CAREFUL_ROWS = 50_000
 # A line may have megabytes in fields that are read; so many of what is kept are gathered.
-CAREFUL_BYTES = 32 * 1024 * 1024
+CAREFUL_BYTES = 16 * 1024 * 1024
 _PLAIN_BYTES = 4096
 _SAMPLED_LINES = 200
 # A line can be a million keys: what is sampled is of a plain size.

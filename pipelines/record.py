@@ -96,10 +96,6 @@ RULES: tuple[tuple[str, str], ...] = (
 PROBLEM = "CASE " + " ".join(f"WHEN {wrong} THEN {number}" for number, (_, wrong) in enumerate(RULES, 1)) + " END"
 
 
-def _label(name: str, pattern: str, otherwise: str) -> str:
-    return f"CASE WHEN regexp_full_match({name}, '{pattern}') THEN {name} ELSE {otherwise} END"
-
-
 def admitted(source: str, load_no: str, also: str = "") -> str:
     """SQL over a source's SELECT: its columns checked and typed, and `problem`, the number of the rule it breaks.
 
@@ -108,7 +104,11 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
     error here would stop every pass at the same line. A call id that is no id is replaced by its keyed hash; the
     caller binds `pepper`, so that no error can repeat it.
     """
-    request_id = _label("request_id", labels.CALL_ID, "'id-' || md5($pepper || request_id)")
+    hashed = "'id-' || md5($pepper || request_id)"
+    request_id = (
+        f"CASE WHEN regexp_full_match(request_id, '{labels.CALL_ID}') "
+        f"AND NOT regexp_full_match(request_id, '{labels.NO_CALL_ID}') THEN request_id ELSE {hashed} END"
+    )
     return f"""
         SELECT {load_no}::BIGINT AS load_no, {also} form, {request_id} AS request_id, requested_at,
             (md5_number_lower($pepper || identity) >> 1)::BIGINT AS request_no,

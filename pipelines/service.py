@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def services(
             (python, "-m", "pipelines.web_ui", "--workspace", str(workspace), "--port", str(web_ui_port)),
             f"http://{HOST}:{web_ui_port}/server_info",
             after=ready,
-            first=("--first-start",),
+            # The daemon may start a run before this service is up: only what is older was left behind.
+            first=("--end-runs-before", datetime.now(UTC).isoformat()),
         ),
         Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace), *_SAY_LITTLE), after=ready),
         Service(

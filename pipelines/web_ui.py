@@ -7,6 +7,7 @@ still use it: it listens on the loopback only, and a script without a browser's 
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -109,13 +110,13 @@ def _with_page_headers(send: Send) -> Send:
     return send_with_headers
 
 
-def end_abandoned_runs(instance: "DagsterInstance") -> int:
-    """Mark the runs that were under way when everything stopped as failed, so that none blocks; returns how many."""
+def end_abandoned_runs(instance: "DagsterInstance", before: datetime) -> int:
+    """Mark the runs made before a moment (UTC) that are still under way as failed, so that none blocks; how many."""
     from dagster import DagsterRunStatus, RunsFilter
 
     status = DagsterRunStatus
     under_way = [status.QUEUED, status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
-    runs = instance.get_runs(RunsFilter(statuses=under_way))
+    runs = instance.get_runs(RunsFilter(statuses=under_way, created_before=before))
     for run in runs:
         instance.report_run_failed(run, "The services were stopped while this run was under way; the next one resumes.")
     return len(runs)
@@ -126,9 +127,9 @@ def end_abandoned_runs(instance: "DagsterInstance") -> int:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=3000, show_default=True)
 @click.option(
-    "--first-start", is_flag=True, help="Nothing else runs yet: end the runs that a stop or a crash broke off."
+    "--end-runs-before", help="A moment (ISO 8601, UTC) before which nothing ran: runs a stop or a crash broke off end."
 )
-def main(workspace: str, host: str, port: int, first_start: bool) -> None:
+def main(workspace: str, host: str, port: int, end_runs_before: str | None) -> None:
     """Serve Dagster's web UI behind the guard."""
     import uvicorn
     from dagster import DagsterInstance
@@ -139,8 +140,8 @@ def main(workspace: str, host: str, port: int, first_start: bool) -> None:
 
     extra = os.environ.get(EXTRA_HOSTS_ENV, "").split()
     with DagsterInstance.get() as instance:
-        if first_start:
-            end_abandoned_runs(instance)
+        if end_runs_before:
+            end_abandoned_runs(instance, datetime.fromisoformat(end_runs_before))
         with WorkspaceProcessContext(instance, WorkspaceFileTarget([workspace]), version=__version__) as context:
             app = Guard(create_app_from_workspace_process_context(context), allowed_hosts(port, extra), extra)
             uvicorn.run(app, host=host, port=port, log_level="warning", proxy_headers=False, server_header=False)

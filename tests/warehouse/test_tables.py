@@ -59,7 +59,7 @@ UNITS = {
     r"_(at|from|to)$|^(hour|as_of)$": {"TIMESTAMP"},
     r"^(day|month)$": {"DATE"},
     r"_status$|^form$": {"SMALLINT"},
-    r"^(version|files|rows)$": {"BIGINT"},
+    r"^(version|revision|files)$|(^|_)rows$": {"BIGINT"},
 }
 
 
