@@ -35,7 +35,10 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True)
 class Month:
-    """The month so far, the same days of the month before, and that whole month."""
+    """The month so far, the same days of the month before, and that whole month.
+
+    `first_day` is the first day with a row, where the month before is not covered from its own first day; else None.
+    """
 
     start: date
     today: date
@@ -45,6 +48,7 @@ class Month:
     so_far: Totals
     before: Totals
     before_whole_usd: Decimal
+    first_day: date | None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Mon
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals._fields[2:])
     rows = connection.execute(
         f"""
-        SELECT part, coalesce(sum(cost_usd), 0), coalesce(sum(cost_usd) FILTER (settlement = 'provisional'), 0), {sums}
+        SELECT part, min(day), coalesce(sum(cost_usd), 0),
+            coalesce(sum(cost_usd) FILTER (settlement = 'provisional'), 0), {sums}
         FROM (
             SELECT *, CASE WHEN day >= ? THEN 'so far' WHEN day <= ? THEN 'before' ELSE 'rest' END AS part
             FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
@@ -131,7 +136,10 @@ def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Mon
         """,
         [start, before_today, before_start, today, *values],
     ).fetchall()
-    parts = {part: Totals(*figures) for part, *figures in rows}
+    parts = {part: Totals(*figures) for part, _, *figures in rows}
+    first_day = min((day for _, day, *_ in rows), default=None)
+    # The past is looked through only where the compared days begin with one without a row.
+    covered = first_day is None or first_day == before_start or _began_before(connection, viewer, before_start)
     none = Totals(Decimal(0), Decimal(0), 0, 0, 0, 0, 0, 0)
     before, rest = parts.get("before", none), parts.get("rest", none)
     return Month(
@@ -143,7 +151,14 @@ def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Mon
         so_far=parts.get("so far", none),
         before=before,
         before_whole_usd=before.cost_usd + rest.cost_usd,
+        first_day=None if covered else first_day,
     )
+
+
+def _began_before(connection: DuckDBPyConnection, viewer: Viewer, day: date) -> bool:
+    allowed, values = viewer.condition()
+    query = f"SELECT 1 FROM mart.spend_daily WHERE day < ? AND {allowed} LIMIT 1"
+    return connection.execute(query, [day, *values]).fetchone() is not None
 
 
 def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[DayRow]:

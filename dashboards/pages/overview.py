@@ -48,20 +48,17 @@ def _head(month: Month) -> str:
 def _cards(month: Month, whole: overview_figures.LatencyRow | None) -> str:
     now, before = month.so_far, month.before
     compared = formats.days(month.before_start, month.before_today)
-    errors, errors_before = _error_share(now), _error_share(before)
+    requests = f"{_chip(Decimal(now.requests), Decimal(before.requests), judged=False)} against {compared}"
+    errors_before = f"{_error_share(before)} on {compared}"
+    if month.first_day:
+        # Half a month against a whole one would read as a change.
+        requests = errors_before = ""
     cards = [
-        _card(
-            "This month so far",
-            shown(now.cost_usd),
-            f"{_chip(now.cost_usd, before.cost_usd)} against {shown(before.cost_usd)} on {compared}",
-            f"{shown(month.before_whole_usd)} in all of {month.before_start:%B}"
-            + (f" · {shown(now.provisional_usd)} provisional" if now.provisional_usd else ""),
-            hero=True,
-        ),
+        _card("This month so far", shown(now.cost_usd), *_compared(month, compared), hero=True),
         _card(
             "Requests",
             formats.count(now.requests),
-            f"{_chip(Decimal(now.requests), Decimal(before.requests), judged=False)} against {compared}",
+            requests,
             f"{shown(_per_thousand(now))} per 1,000 requests",
         ),
         _card(
@@ -72,9 +69,9 @@ def _cards(month: Month, whole: overview_figures.LatencyRow | None) -> str:
         ),
         _card(
             "Errors",
-            errors,
+            _error_share(now),
             f"{formats.count(now.error_requests)} of {formats.count(now.requests)}",
-            f"{errors_before} on {compared}",
+            errors_before,
         ),
         _card(
             "Latency, median",
@@ -86,8 +83,23 @@ def _cards(month: Month, whole: overview_figures.LatencyRow | None) -> str:
     return f'<div class="al al-cards">{"".join(cards)}</div>'
 
 
+def _compared(month: Month, compared: str) -> tuple[str, str]:
+    """The change against the same days of the month before; where those are not covered, since when there are calls."""
+    now, before, first = month.so_far, month.before, month.first_day
+    if first is None:
+        change = f"{_chip(now.cost_usd, before.cost_usd)} against {shown(before.cost_usd)} on {compared}"
+        further = [f"{shown(month.before_whole_usd)} in all of {month.before_start:%B}"]
+    else:
+        change = f"First call on {formats.days(first, first)}: nothing to compare with yet"
+        in_part = first <= month.before_end
+        further = [f"{shown(month.before_whole_usd)} on {formats.days(first, month.before_end)}"] if in_part else []
+    if now.provisional_usd:
+        further.append(f"{shown(now.provisional_usd)} provisional")
+    return change, " · ".join(further)
+
+
 def _card(title: str, figure: str, *lines: str, hero: bool = False) -> str:
-    said = "".join(f'<p class="dim">{line}</p>' for line in lines)
+    said = "".join(f'<p class="dim">{line}</p>' for line in lines if line)
     return (
         f'<section class="al-card{" al-hero" if hero else ""}" aria-label="{title}">'
         f'<h2>{title}</h2><div class="al-figure">{figure}</div>{said}</section>'

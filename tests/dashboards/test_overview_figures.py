@@ -8,7 +8,10 @@ from duckdb import DuckDBPyConnection
 from dashboards import overview_figures
 from dashboards.overview_figures import DailySpend
 from dashboards.viewer import Viewer
+from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
+from warehouse import database
+from warehouse.home import Home
 
 TODAY = UNTIL.date()
 
@@ -38,6 +41,33 @@ def test_january_stands_against_december(connection: DuckDBPyConnection) -> None
     month = overview_figures.month_to(connection, Viewer(), date(2027, 1, 15))
     assert (month.before_start, month.before_today) == (date(2026, 12, 1), date(2026, 12, 15))
     assert month.so_far.cost_usd == month.before.cost_usd == 0
+
+
+def test_a_month_before_that_began_late_is_no_comparison(connection: DuckDBPyConnection) -> None:
+    """The first call is of August 17: it says since when for September, and nothing is amiss for October."""
+    assert overview_figures.month_to(connection, Viewer(), date(2026, 9, 12)).first_day == date(2026, 8, 17)
+    assert overview_figures.month_to(connection, Viewer(), date(2026, 8, 30)).first_day == date(2026, 8, 17)
+    assert overview_figures.month_to(connection, Viewer(), date(2026, 10, 12)).first_day is None
+
+
+def test_a_month_that_begins_with_a_quiet_day_is_compared(home: Home) -> None:
+    """A call long before covers the days compared, also where their first has none."""
+    gap = "DELETE FROM mart.spend_daily WHERE day BETWEEN '2026-08-25' AND '2026-09-04'"
+    made_version.publish(home, 1, UNTIL, extra=gap)
+    with database.published(home) as connection:
+        month = overview_figures.month_to(connection, Viewer(), TODAY)
+    assert month.first_day is None
+    assert month.before.cost_usd > 0
+
+
+def test_an_account_that_began_late_is_not_compared(home: Home) -> None:
+    """What other accounts did before is not its own past."""
+    made_version.publish(
+        home, 1, UNTIL, extra="DELETE FROM mart.spend_daily WHERE account = 'Beta GmbH' AND day < '2026-09-21'"
+    )
+    with database.published(home) as connection:
+        assert overview_figures.month_to(connection, Viewer("Beta GmbH"), TODAY).first_day == date(2026, 9, 21)
+        assert overview_figures.month_to(connection, Viewer(), TODAY).first_day is None
 
 
 def test_what_may_still_change_is_told_apart(connection: DuckDBPyConnection) -> None:

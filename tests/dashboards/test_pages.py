@@ -1,16 +1,18 @@
 """The pages as Streamlit runs them, without a browser: no view ends in an exception."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import marts
+from dashboards import formats, marts
 from tests.dashboards import made_version
 from warehouse.home import Home
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
+TODAY = NOW.date()
+BEFORE_START = (TODAY.replace(day=1) - timedelta(days=1)).replace(day=1)
 FIRST_ROW_ONLY = (
     "DELETE FROM mart.spend_daily WHERE rowid > 0; DELETE FROM mart.spend_hourly; DELETE FROM mart.latency_daily; "
     "UPDATE mart.spend_daily SET day = current_date"
@@ -78,3 +80,23 @@ def test_the_overview_tells_spend_apart_by_each_dimension(home: Home) -> None:
     for dimension in ("model", "project", "account"):
         test.segmented_control(key="by").set_value(dimension)
         assert not test.run().exception
+
+
+def _said(test: AppTest) -> str:
+    return " ".join(element.proto.body for element in test.get("html"))
+
+
+def test_a_change_is_shown_where_the_month_before_is_covered(home: Home) -> None:
+    """Ten weeks reach past the first of the month before: the days are compared."""
+    said = _said(_drawn(_overview, home))
+    assert "against $" in said
+    assert "nothing to compare with" not in said
+
+
+@pytest.mark.parametrize("first", [BEFORE_START + timedelta(days=2), TODAY], ids=["last month", "today"])
+def test_no_change_is_shown_against_half_a_month(home: Home, first: date) -> None:
+    """The first call came too late to compare with: the page says since when, and no change anywhere."""
+    said = _said(_drawn(_overview, home, extra=f"DELETE FROM mart.spend_daily WHERE day < '{first}'"))
+    assert f"First call on {formats.days(first, first)}: nothing to compare with yet" in said
+    assert "against" not in said
+    assert "in all of" not in said
