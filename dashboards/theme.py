@@ -5,6 +5,7 @@ No file is fetched: the typeface is the one Streamlit serves itself, and every c
 
 from collections.abc import Sequence
 from html import escape
+from zlib import crc32
 
 OTHER = "Other"
 CALM = "#5f9c8d"
@@ -16,15 +17,17 @@ _PROVIDERS = {
     "anthropic": "#d97757",
     "google": "#5186d8",
     "deepseek": "#8a70d0",
-    "openrouter": "#b27fc4",
+    "openrouter": "#ca84ca",
     "mistral": "#d9a441",
     "cohere": "#c9647f",
-    "xai": "#6f7f8f",
-    "azure": "#3f9ac9",
-    "aws": "#c98a3a",
-    "meta": "#4f7fbf",
-    "groq": "#c96a52",
+    "xai": "#7d6f5f",
+    "azure": "#3fa9c9",
+    "aws": "#a26620",
+    "meta": "#7a6698",
+    "groq": "#ca3e48",
 }
+# For a provider without a colour of its own: none of these is taken for a known one's, nor for another of these.
+_SPARE = ("#84c052", "#c03e8e", "#707a2a", "#c0acde", "#a25c52", "#c0ac7a", "#de9898", "#b6b63e")
 
 _LIGHT = {
     "primaryColor": "#23705d",
@@ -65,13 +68,20 @@ def options() -> dict[str, object]:
 
 
 def colours(dimension: str, names: Sequence[str]) -> list[str]:
-    """One colour a name, in the order given: a known provider keeps its own on every page, the rest is grey."""
+    """One colour a name, in the order given: a known provider keeps its own on every page, the rest is grey.
+
+    Another provider gets a spare one, the same on every page as long as no other in the chart has the same.
+    """
     if dimension != "provider":
         free = iter(_PALETTE)
         return [_GREY if name == OTHER else next(free, _GREY) for name in names]
-    taken = {_PROVIDERS[name] for name in names if name in _PROVIDERS}
-    free = iter([colour for colour in _PALETTE if colour not in taken])
-    return [_GREY if name == OTHER else _PROVIDERS.get(name) or next(free, _GREY) for name in names]
+    given = {OTHER: _GREY} | _PROVIDERS
+    for name in names:
+        if name not in given:
+            first = crc32(name.encode()) % len(_SPARE)
+            turned = _SPARE[first:] + _SPARE[:first]
+            given[name] = next((colour for colour in turned if colour not in given.values()), _GREY)
+    return [given[name] for name in names]
 
 
 def legend(series: Sequence[tuple[str, str]]) -> str:
