@@ -5,8 +5,8 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import formats, marts, overview_figures, states
-from dashboards.overview_figures import Published, SourceRow
+from dashboards import formats, frame_figures, marts, states
+from dashboards.frame_figures import Published, SourceRow
 
 _LOOK_EVERY_S = 3
 
@@ -14,8 +14,9 @@ _LOOK_EVERY_S = 3
 @st.fragment(run_every=60)
 def notice() -> None:
     """Say so where nothing has landed for a day."""
-    landed = [row.last_landed_at for row in marts.answer(overview_figures.freshness, None) if row.last_landed_at]
-    states.stale(max(landed, default=None), datetime.now(UTC).replace(tzinfo=None))
+    now = datetime.now(UTC).replace(tzinfo=None)
+    sources = marts.answer(frame_figures.frame, now.date()).sources
+    states.stale(max((row.last_landed_at for row in sources if row.last_landed_at), default=None), now)
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
@@ -26,8 +27,8 @@ def watch(drawn: int | None) -> None:
     if drawn is None:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
-    sources = marts.answer(overview_figures.freshness, None)
-    st.html(table(sources, marts.answer(overview_figures.published, None), now))
+    found = marts.answer(frame_figures.frame, now.date())
+    st.html(table(found.sources, found.version, now))
 
 
 def table(sources: list[SourceRow], version: Published | None, now: datetime) -> str:

@@ -1,11 +1,11 @@
-"""mart.spend_daily, mart.latency_daily, mart.freshness, mart.published -> what AI costs, at a glance.
+"""mart.spend_daily, mart.latency_daily -> what AI costs, at a glance.
 
 Plain functions of (connection, viewer, what was asked); each adds up in SQL and gives money as Decimal.
 """
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from dashboards.theme import OTHER
 from dashboards.viewer import Viewer
 
 DIMENSIONS = ("provider", "model", "project", "account")
+LATENCY_DAYS = 30
 _SERIES = 7
 _SHARES = 6
 _PERCENTILES = (50, 95, 99)
@@ -98,23 +99,24 @@ class UnpricedRow(NamedTuple):
     requests: int
 
 
-class SourceRow(NamedTuple):
-    """How fresh a source is; moments are UTC."""
+class Glance(NamedTuple):
+    """What the overview shows whatever is chosen on it; `latency` begins with the whole 30 days, then goes by day."""
 
-    source: str
-    last_request_at: datetime | None
-    last_landed_at: datetime | None
-    files: int
-    rows: int
-    quarantined_rows: int
+    month: Month
+    latency: list[LatencyRow]
+    unpriced: list[UnpricedRow]
+    shares: list[ShareRow]
 
 
-class Published(NamedTuple):
-    """The version that is read."""
-
-    version: int
-    as_of: datetime
-    home: str
+def at_a_glance(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Glance:
+    """The overview's figures together: opening a version takes as long as a question."""
+    month = month_to(connection, viewer, today)
+    return Glance(
+        month,
+        latency(connection, viewer, DailySpend(today, LATENCY_DAYS, "provider")),
+        unpriced(connection, viewer, today) if month.so_far.unpriced_requests else [],
+        shares(connection, viewer, today),
+    )
 
 
 def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Month:
@@ -255,27 +257,6 @@ def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> lis
             [today.replace(day=1), today, *values],
         ).fetchall()
     ]
-
-
-def freshness(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> list[SourceRow]:  # noqa: ARG001 - a question's form
-    """Each source with its last call and its last landing, by name."""
-    columns = ", ".join(SourceRow._fields)
-    return [
-        SourceRow(*row)
-        for row in connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY source").fetchall()
-    ]
-
-
-def published(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> Published | None:  # noqa: ARG001 - a question's form
-    """The version that is read, and whether its rows are made up."""
-    row = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
-    return None if row is None else Published(*row)
-
-
-def has_spend(connection: DuckDBPyConnection, viewer: Viewer, asked: None) -> bool:  # noqa: ARG001 - a question's form
-    """Whether there is any row to show."""
-    allowed, values = viewer.condition()
-    return bool(connection.execute(f"SELECT 1 FROM mart.spend_daily WHERE {allowed} LIMIT 1", values).fetchone())
 
 
 def _column(dimension: str) -> str:

@@ -49,43 +49,78 @@ class SeriesRow(NamedTuple):
     cost_usd: Decimal
 
 
+class View(NamedTuple):
+    """All that the page draws of one filter; `table` has the first SHOWN_ROWS of `rows`."""
+
+    totals: SpendTotals
+    series: list[SeriesRow]
+    table: pa.Table
+
+
+class _Found(NamedTuple):
+    """What a filter finds, as SQL after FROM with its bound values."""
+
+    sql: str
+    values: list[object]
+
+
+def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
+    """Totals, chart and table of one filter: the mart adds up whatever it is asked for, so it is asked once."""
+    condition, values = asked.condition(viewer)
+    columns = ", ".join([*asked.columns(), "cost_usd", *_SUMS])
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {asked.mart} WHERE {condition}", values
+    )
+    found = _Found("temp.found", [])
+    return View(
+        _totals(connection, found, asked),
+        _series(connection, found, asked),
+        _rows(connection, found, asked, SHOWN_ROWS),
+    )
+
+
 def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> pa.Table:
     """Every row of the table: time and groups, then cost_usd DECIMAL(38,12) and counts; newest and dearest first."""
-    return _rows(connection, viewer, asked, limit=None)
+    return _rows(connection, _found(viewer, asked), asked, limit=None)
 
 
-def shown_rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> pa.Table:
-    """The first thousand of `rows`: what a person can look through."""
-    return _rows(connection, viewer, asked, limit=SHOWN_ROWS)
+def totals(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> SpendTotals:
+    """Sums over all that was asked, in one pass with the number of rows the table has."""
+    return _totals(connection, _found(viewer, asked), asked)
 
 
-def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter, limit: int | None) -> pa.Table:
+def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> list[SeriesRow]:
+    """The chart: spend per time and first group, dearest series first; past the first seven they are "Other"."""
+    return _series(connection, _found(viewer, asked), asked)
+
+
+def _found(viewer: Viewer, asked: SpendFilter) -> _Found:
     condition, values = asked.condition(viewer)
+    return _Found(f"{asked.mart} WHERE {condition}", values)
+
+
+def _rows(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, limit: int | None) -> pa.Table:
     columns = asked.columns()
     grouped = f"GROUP BY {', '.join(columns)}" if columns else "HAVING count(*) > 0"
     order = [f"{asked.when} DESC"] if asked.when else []
     order += ["cost_usd DESC NULLS LAST", *(column for column in columns if column != asked.when)]
     return connection.execute(
         f"""
-        SELECT {", ".join([*columns, _MEASURES])} FROM {asked.mart} WHERE {condition} {grouped}
+        SELECT {", ".join([*columns, _MEASURES])} FROM {found.sql} {grouped}
         ORDER BY {", ".join(order)} {f"LIMIT {limit}" if limit else ""}
         """,
-        values,
+        found.values,
     ).to_arrow_table()
 
 
-def totals(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> SpendTotals:
-    """Sums over all that was asked, in one pass with the number of rows the table has."""
-    condition, values = asked.condition(viewer)
+def _totals(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -> SpendTotals:
     columns = asked.columns()
     cells = f"count(DISTINCT row({', '.join(columns)}))" if columns else "least(count(*), 1)"
-    row = connection.execute(f"SELECT {_MEASURES}, {cells} FROM {asked.mart} WHERE {condition}", values).fetchone()
+    row = connection.execute(f"SELECT {_MEASURES}, {cells} FROM {found.sql}", found.values).fetchone()
     return SpendTotals(*row) if row else SpendTotals(None, 0, 0, 0, 0, 0, 0, 0)
 
 
-def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> list[SeriesRow]:
-    """The chart: spend per time and first group, dearest series first; past the first seven they are "Other"."""
-    condition, values = asked.condition(viewer)
+def _series(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -> list[SeriesRow]:
     name = DIMENSIONS[asked.group_by[0]] if asked.group_by else "'All spend'"
     at = asked.when or "NULL::DATE"
     return [
@@ -94,7 +129,7 @@ def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -
             f"""
             WITH cell AS (
                 SELECT {at} AS moment, {name} AS name, sum(cost_usd) AS cost_usd
-                FROM {asked.mart} WHERE {condition} GROUP BY 1, 2
+                FROM {found.sql} GROUP BY 1, 2
             ), ranked AS (
                 SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place
                 FROM cell GROUP BY name
@@ -106,7 +141,7 @@ def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -
             SELECT moment, name, sum(cost_usd) FROM named GROUP BY moment, name, place
             HAVING sum(cost_usd) IS NOT NULL ORDER BY place, moment
             """,
-            values,
+            found.values,
         ).fetchall()
     ]
 

@@ -4,10 +4,12 @@ Streamlit runs this file anew on every visit and every change; dashboards/app.py
 because Streamlit takes a folder `pages` beside its script for pages of its own finding.
 """
 
+from datetime import UTC, datetime
+
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboards import freshness, marts, overview_figures, states, theme
+from dashboards import frame_figures, freshness, marts, states, theme
 from dashboards.pages import overview, spend
 
 
@@ -36,7 +38,7 @@ def _body(page: Page, drawn: int | None) -> None:
     home = marts.home()
     if home.is_sandbox:
         states.made_up()
-    if drawn is None or not marts.answer(overview_figures.has_spend, None):
+    if drawn is None or not marts.answer(frame_figures.frame, datetime.now(UTC).date()).has_spend:
         states.empty(home)
     else:
         freshness.notice()

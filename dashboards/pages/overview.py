@@ -16,15 +16,14 @@ _SPANS = {"30 days": 30, "60 days": 60, "90 days": 90}
 def page() -> None:
     """Draw the overview as of today (UTC)."""
     today = datetime.now(UTC).date()
-    month = marts.answer(overview_figures.month_to, today)
+    month, latency, unpriced, shares = marts.answer(overview_figures.at_a_glance, today)
     st.html(_head(month))
-    asked = DailySpend(today, 30, "provider")
-    latency = marts.answer(overview_figures.latency, asked)
     st.html(_cards(month, next(iter(latency), None)))
-    if month.so_far.unpriced_requests:
-        st.html(_unpriced(marts.answer(overview_figures.unpriced, today)))
+    if unpriced:
+        st.html(_unpriced(unpriced))
+    asked = DailySpend(today, overview_figures.LATENCY_DAYS, "provider")
     _spend_over_time(asked)
-    st.html(_shares(marts.answer(overview_figures.shares, today), month))
+    st.html(_shares(shares, month))
     st.subheader("Latency per day")
     st.html(theme.legend(charts.LATENCY_LINES))
     if latency:

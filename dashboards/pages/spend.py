@@ -10,7 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboards import charts, download, formats, marts, spend_figures, spend_table
-from dashboards.spend_figures import SpendTotals
+from dashboards.spend_figures import SeriesRow, SpendTotals, View
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
 from warehouse.money import shown
 
@@ -26,13 +26,13 @@ def page() -> None:
     if asked.chosen:
         asked = marts.answer(spend_figures.known, asked)
     _controls(asked, marts.answer(spend_figures.names, (asked.start, asked.end)), today)
-    totals = marts.answer(spend_figures.totals, asked)
-    st.html(_summary(asked, totals))
-    if not totals.rows:
+    found = marts.answer(spend_figures.view, asked)
+    st.html(_summary(asked, found.totals))
+    if not found.totals.rows:
         st.info("Nothing matches this filter. Widen the days, or clear a filter.")
         return
-    _chart(asked)
-    _table(asked, totals, today)
+    _chart(asked, found.series)
+    _table(asked, found, today)
 
 
 def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -> None:
@@ -110,8 +110,7 @@ def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
     )
 
 
-def _chart(asked: SpendFilter) -> None:
-    rows = marts.answer(spend_figures.series, asked)
+def _chart(asked: SpendFilter, rows: list[SeriesRow]) -> None:
     dimension = asked.group_by[0] if asked.group_by else "all"
     if not rows:
         st.caption("No price is known for any call in this view.")
@@ -131,10 +130,9 @@ def _chart(asked: SpendFilter) -> None:
     st.altair_chart(drawn, width="stretch", alt=f"Spend {_GRAIN_NAMES[asked.grain].lower()} (UTC) by {dimension}")
 
 
-def _table(asked: SpendFilter, totals: SpendTotals, today: date) -> None:
-    found = marts.answer(spend_figures.shown_rows, asked)
+def _table(asked: SpendFilter, found: View, today: date) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(_said(asked, totals))
+        st.caption(_said(asked, found.totals))
         with st.container(horizontal=True, width="content"):
             _back(asked, today)
             for name, made, mime in (
@@ -148,7 +146,7 @@ def _table(asked: SpendFilter, totals: SpendTotals, today: date) -> None:
                     mime=mime,
                     on_click="ignore",
                 )
-    picked = spend_table.draw(found, asked)
+    picked = spend_table.draw(found.table, asked)
     if picked is not None:
         st.session_state[_KEY + "back"] = asked.to_query(today)
         _go(asked.hours_of(picked), today)

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
-from dashboards import overview_figures, spend_figures
+from dashboards import frame_figures, overview_figures, spend_figures
 from dashboards.overview_figures import DailySpend
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
 from dashboards.viewer import Viewer
@@ -22,17 +22,19 @@ def test_the_overview_is_answered_by_the_real_marts(sandbox_home: Home) -> None:
         shares = overview_figures.shares(connection, Viewer(), LAST_DAY)
         whole, *days = overview_figures.latency(connection, Viewer(), DailySpend(LAST_DAY, 30, "model"))
         unpriced = overview_figures.unpriced(connection, Viewer(), LAST_DAY)
-        sources = overview_figures.freshness(connection, Viewer(), None)
-        version = overview_figures.published(connection, Viewer(), None)
+        frame = frame_figures.frame(connection, Viewer(), LAST_DAY)
+        glance = overview_figures.at_a_glance(connection, Viewer(), LAST_DAY)
     assert month.so_far.requests > 0
     assert sum(row.cost_usd for row in drawn) == month.so_far.cost_usd > 0
     assert sum(row.cost_usd for row in shares if row.dimension == "provider") == month.so_far.cost_usd
     assert sum(row.requests for row in unpriced) == month.so_far.unpriced_requests
     assert whole.p50_ms is not None
     assert days
-    assert sources
-    assert version is not None
-    assert version.home == "sandbox"
+    assert glance == (month, [whole, *days], unpriced, shares)
+    assert frame.has_spend
+    assert frame.sources
+    assert frame.version is not None
+    assert frame.version.home == "sandbox"
 
 
 def test_every_slice_of_spend_is_answered_by_the_real_marts(sandbox_home: Home) -> None:

@@ -13,6 +13,8 @@ from dashboards.spend_filter import DIMENSIONS, Grain, SpendFilter
 from dashboards.theme import OTHER
 from dashboards.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
+from warehouse import database
+from warehouse.home import Home
 
 TODAY = UNTIL.date()
 ALL = SpendFilter(TODAY - timedelta(days=90), TODAY, group_by=())
@@ -35,6 +37,20 @@ def test_every_grain_adds_up_to_the_same_cent(connection: DuckDBPyConnection, gr
     assert sum(row.cost_usd for row in drawn) == expected
     assert totals.rows == table.num_rows
     assert str(table.schema.field("cost_usd").type) == "decimal128(38, 12)"
+
+
+@pytest.mark.parametrize("grain", ["day", "hour", "total"])
+@pytest.mark.parametrize("groups", [(), ("provider",), ("key", "model")])
+def test_a_view_is_its_parts(made: Home, grain: Grain, groups: tuple[str, ...]) -> None:
+    """What the page asks at once is what each question answers by itself, for the viewer and the filter."""
+    asked = replace(SpendFilter.default(TODAY), grain=grain, group_by=groups, chosen={"provider": ("openai", "google")})
+    looks = Viewer("Acme")
+    with database.published(made) as connection:
+        view = spend_figures.view(connection, looks, asked)
+        assert view.totals == spend_figures.totals(connection, looks, asked)
+        assert view.series == spend_figures.series(connection, looks, asked)
+        assert view.table == spend_figures.rows(connection, looks, asked).slice(0, spend_figures.SHOWN_ROWS)
+        assert view.table.num_rows == min(view.totals.rows, spend_figures.SHOWN_ROWS)
 
 
 def test_groups_are_those_of_the_rows(connection: DuckDBPyConnection) -> None:

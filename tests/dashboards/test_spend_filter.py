@@ -70,7 +70,7 @@ def test_any_url_is_a_filter_in_order(query: dict[str, list[str]]) -> None:
 def test_a_hostile_url_is_answered_without_error(connection: DuckDBPyConnection, hostile: dict[str, list[str]]) -> None:
     """No value of a URL becomes SQL: every question of the page is answered, and the table is still there."""
     asked = SpendFilter.from_query(hostile, TODAY)
-    for question in (spend_figures.totals, spend_figures.series, spend_figures.shown_rows):
+    for question in (spend_figures.view, spend_figures.totals, spend_figures.series, spend_figures.rows):
         question(connection, Viewer(), asked)
     assert connection.execute("SELECT count(*) FROM mart.spend_daily").fetchone() != (0,)
 

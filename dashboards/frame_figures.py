@@ -1,0 +1,60 @@
+"""mart.freshness, mart.published, mart.spend_daily -> what the frame around every page tells: how new, how much."""
+
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from dashboards.viewer import Viewer
+
+_LATELY = timedelta(days=31)
+
+
+class SourceRow(NamedTuple):
+    """How fresh a source is; moments are UTC."""
+
+    source: str
+    last_request_at: datetime | None
+    last_landed_at: datetime | None
+    files: int
+    rows: int
+    quarantined_rows: int
+
+
+class Published(NamedTuple):
+    """The version that is read."""
+
+    version: int
+    as_of: datetime
+    home: str
+
+
+class Frame(NamedTuple):
+    """Whether there is any spend to show, the sources by name, and the version, None where it does not say."""
+
+    has_spend: bool
+    sources: list[SourceRow]
+    version: Published | None
+
+
+def frame(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Frame:
+    """All that the frame tells, in one question: opening a version takes as long as asking it."""
+    columns = ", ".join(SourceRow._fields)
+    sources = connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY source").fetchall()
+    version = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
+    return Frame(
+        has_spend=_has_spend(connection, viewer, today),
+        sources=[SourceRow(*row) for row in sources],
+        version=Published(*version) if version else None,
+    )
+
+
+def _has_spend(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> bool:
+    allowed, values = viewer.condition()
+    # The mart adds up every day it is asked for, so the last month is looked at before all that was.
+    return any(
+        connection.execute(
+            f"SELECT 1 FROM mart.spend_daily WHERE day >= ? AND {allowed} LIMIT 1", [since, *values]
+        ).fetchone()
+        for since in (today - _LATELY, date.min)
+    )
