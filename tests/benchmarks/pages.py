@@ -1,0 +1,121 @@
+"""P8: what a page waits for: each of its questions to a published version, asked as it asks, without its cache."""
+
+import random
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from dashboards import frame_figures, overview_figures, spend_figures
+from dashboards.overview_figures import DailySpend
+from dashboards.spend_filter import SpendFilter
+from dashboards.viewer import Viewer
+from pipelines import passage
+from tests.benchmarks import contract_rows
+from warehouse import database
+from warehouse.home import Home
+
+AIM_MS = 150
+DAYS = 60
+TIMES = 20
+_NOW = datetime(2026, 11, 20, 23, 59)  # noqa: DTZ001 (UTC, naive as everywhere below the pipelines)
+_TODAY = _NOW.date()
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of a page: whom it asks, and what."""
+
+    ask: Callable[..., Any]
+    asked: object
+
+    @property
+    def name(self) -> str:
+        """How the report calls it."""
+        return self.ask.__name__
+
+
+def report(console: Console, folder: Path, rows: int) -> None:
+    """Ask every question of every page TIMES times in random order; print p50 and p95 of each and of each page."""
+    home = _home(folder, rows, console)
+    asked = [(page, question) for page, questions in _pages().items() for question in questions]
+    took: dict[tuple[str, str], list[float]] = {(page, question.name): [] for page, question in asked}
+    shuffled = random.Random(rows)  # noqa: S311 (an order, not a secret)
+    for _ in range(TIMES):
+        shuffled.shuffle(asked)
+        for page, question in asked:
+            took[page, question.name].append(_milliseconds(home, question))
+    shown = Table("page", "question", "p50 ms", "p95 ms", "aim at most", title=f"{rows:,} calls over {DAYS} days")
+    for page, questions in _pages().items():
+        rounds = [sum(parts) for parts in zip(*(took[page, question.name] for question in questions), strict=True)]
+        shown.add_row(f"[bold]{page}", "[bold]all of it", *_figures(rounds), f"{AIM_MS}")
+        for question in questions:
+            shown.add_row("", question.name, *_figures(took[page, question.name]), "")
+    console.print(shown)
+
+
+def _pages() -> dict[str, list[Question]]:
+    """Each page's questions in the order it asks, as it opens and in its widest views."""
+    thirty, ninety = DailySpend(_TODAY, 30, "provider"), DailySpend(_TODAY, 90, "model")
+    spend = SpendFilter.default(_TODAY)
+    whole = SpendFilter(_TODAY - timedelta(days=DAYS - 1), _TODAY, "day", ("key", "model"))
+    hours = SpendFilter(_TODAY - timedelta(days=30), _TODAY, "hour", ("project",))
+    searched = SpendFilter(spend.start, _TODAY, "day", ("key",), {"provider": ("openai",)}, "project-1")
+    return {
+        "overview": _overview(thirty),
+        "overview, 90 days by model": _overview(ninety),
+        "spend": _spend(spend),
+        "spend, 60 days by key and model": _spend(whole),
+        "spend, hours of a month by project": _spend(hours),
+        "spend, chosen and searched": _spend(searched),
+    }
+
+
+def _overview(drawn: DailySpend) -> list[Question]:
+    return [
+        Question(frame_figures.frame, _TODAY),
+        Question(overview_figures.at_a_glance, _TODAY),
+        Question(overview_figures.spend_by_day, drawn),
+    ]
+
+
+def _spend(asked: SpendFilter) -> list[Question]:
+    days: tuple[date, date] = (asked.start, asked.end)
+    known = [Question(spend_figures.known, asked)] if asked.chosen else []
+    return [
+        Question(frame_figures.frame, _TODAY),
+        *known,
+        Question(spend_figures.names, days),
+        Question(spend_figures.view, asked),
+    ]
+
+
+def _milliseconds(home: Home, question: Question) -> float:
+    start = time.perf_counter()
+    with database.published(home) as connection:
+        question.ask(connection, Viewer(), question.asked)
+    return (time.perf_counter() - start) * 1000
+
+
+def _figures(took: list[float]) -> tuple[str, str]:
+    return f"{median(took):.1f}", f"{quantiles(took, n=20, method='inclusive')[-1]:.1f}"
+
+
+def _home(folder: Path, rows: int, console: Console) -> Home:
+    """A home with `rows` calls over DAYS days, made once by a whole pass and kept; half-made ones are made anew."""
+    home = Home(folder / f"pages-{rows}")
+    if database.current_version(home) is None:
+        shutil.rmtree(home.root, ignore_errors=True)
+        home.make(("gateway_jsonl",))
+        first_day = datetime.combine(_TODAY, datetime.min.time()) - timedelta(days=DAYS - 1)
+        with console.status(f"making {rows:,} calls"):
+            contract_rows.write(home.inbox / "gateway_jsonl" / "calls.jsonl", rows, first_day=first_day, days=DAYS)
+            passage.run_pass(home, _NOW, lambda *_: None)
+    return home
