@@ -16,6 +16,8 @@ from warehouse.money import shown
 # Vega's own menu would offer to open the data in an editor on another host.
 _NO_MENU = {"embedOptions": {"actions": False}}
 _MOST_LABELS = 10
+# Where bars are thin, the gap between them would wash out their colours: at most so many bars, and their gap in pixels.
+_GAPS = ((45, 3), (120, 1))
 _LATENCY_LABEL = "datum.value >= 1000 ? datum.value / 1000 + ' s' : datum.value + ' ms'"
 LATENCY_LINES = [("p50", "#2a9d8f"), ("p95", "#d9a441"), ("p99", "#d97757")]
 _LATENCY_TICKS_MS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
@@ -51,9 +53,12 @@ def spend(
         }
         for at, name, cost in named
     ]
+    steps = ((last - first).days + 1) * (24 if hourly else 1)
+    gap = next((pixels for most, pixels in _GAPS if steps <= most), 0)
+    corner = 1.5 if gap else 0
     bars: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
-        .mark_bar(cornerRadiusTopLeft=1.5, cornerRadiusTopRight=1.5)
+        .mark_bar(binSpacing=gap, cornerRadiusTopLeft=corner, cornerRadiusTopRight=corner)
         .encode(
             x=_time_axis(first, last, hourly=hourly),
             y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(max(whole.values()))),
@@ -98,7 +103,8 @@ def ranking(rows: Iterable[tuple[str | None, Decimal]], dimension: str) -> alt.C
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(cornerRadiusEnd=2, height={"band": 0.62})
         .encode(
-            x=alt.X("height:Q", title=None, axis=_dollars(max(cost for _, cost in named))),
+            # A rounded end of the axis would stand past the chart's edge, cut off.
+            x=alt.X("height:Q", title=None, scale=alt.Scale(nice=False), axis=_dollars(max(cost for _, cost in named))),
             y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, ticks=False, domain=False)),
             color=alt.Color(
                 "name:N", scale=alt.Scale(domain=order, range=theme.colours(dimension, order)), legend=None
@@ -125,7 +131,10 @@ def latency(days: Sequence[LatencyRow], first: date, last: date) -> alt.Chart:
         if latency_ms
     ]
     found = [latency_ms for row in days for latency_ms in row[1:] if latency_ms]
-    low, high = max(1, min(found, default=100) * 6 // 10), max(found, default=1000) * 15 // 10
+    low = max((tick for tick in _LATENCY_TICKS_MS if tick < min(found, default=100)), default=1)
+    high = min(
+        (tick for tick in _LATENCY_TICKS_MS if tick > max(found, default=1000)), default=2 * max(found, default=1000)
+    )
     drawn: alt.Chart = (
         alt.Chart(alt.InlineData(values=values))
         .mark_line(strokeWidth=2, point={"size": 18})
@@ -168,7 +177,9 @@ def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = Tr
     every = -(-steps // _MOST_LABELS)
     shift = step / 2 if bars else timedelta()
     labels = [_moment(start + step * place + shift) for place in range(steps - 1, -1, -every)]
-    pattern = ("%H:00" if days == 1 else "%b %-d %H:00") if hourly else "%b %-d"
+    pattern = (
+        ("%H:00" if days == 1 else "%b %-d %H:00") if hourly else "%b %-d" if first.year == last.year else "%b %-d, %Y"
+    )
     return alt.X(
         "at:T",
         timeUnit="utcyearmonthdatehours" if hourly else "utcyearmonthdate",

@@ -12,6 +12,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, one: str) -> str:
+    """A count and what is counted: 1 row, 1,204 rows."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
 def tokens(number: int) -> str:
     """A large count in three digits: 12.3 M, 950, 4.56 B."""
     for index, (step, unit) in enumerate(_STEPS):
@@ -75,9 +80,14 @@ def moment(at: datetime) -> str:
 
 
 def days(start: date, end: date) -> str:
-    """A stretch of days with an en dash, within a month or across two; a single day by itself: Nov 21."""
+    """A stretch of days with an en dash, within a month or across two; a single day by itself: Nov 21.
+
+    The year of `end` is left to the caller; that of `start` is told where it is another.
+    """
+    if start.year != end.year:
+        return f"{start:%b} {start.day}, {start.year} – {end:%b} {end.day}"  # noqa: RUF001 - an en dash joins a range
     if start == end:
         return f"{start:%b} {start.day}"
-    if (start.year, start.month) == (end.year, end.month):
+    if start.month == end.month:
         return f"{start:%b} {start.day}–{end.day}"  # noqa: RUF001 - an en dash joins a range
     return f"{start:%b} {start.day} – {end:%b} {end.day}"  # noqa: RUF001 - an en dash joins a range

@@ -51,7 +51,7 @@ def draw(found: pa.Table, asked: SpendFilter) -> date | None:
         column_config={
             column: st.column_config.Column(
                 _TITLES[column],
-                width="medium" if column in {*names, "hour"} else "small",
+                width=None if column in {*names, "hour"} else "small",
                 pinned=column in {"day", "hour"},
             )
             for column in found.column_names

@@ -150,6 +150,8 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
   .al-figure { font-size: 1.25rem; }
   .al-hero .al-figure { font-size: 2.2rem; }
 }
+.al-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.stApp a:focus-visible, .stApp button:focus-visible { outline: 2px solid #35a58a; outline-offset: 1px; }
 [data-testid="stMainBlockContainer"] { max-width: 84rem; padding: 4.25rem 2.25rem 2rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem 1rem 1.5rem; } }
 </style>

@@ -124,6 +124,9 @@ def _error_share(totals: overview_figures.Totals) -> str:
 
 def _unpriced(models: list[UnpricedRow]) -> str:
     count = sum(row.requests for row in models)
+    missing = (
+        "request has no known price</strong> and is" if count == 1 else "requests have no known price</strong> and are"
+    )
     named = ", ".join(
         f"<strong>{escape(row.provider)}/{escape(row.model)}</strong> ({formats.count(row.requests)})"
         for row in models[:4]
@@ -131,8 +134,8 @@ def _unpriced(models: list[UnpricedRow]) -> str:
     more = f" and {len(models) - 4} more" if len(models) > 4 else ""
     return (
         '<div class="al al-note" role="status" aria-label="Unpriced requests">'
-        f"<strong>{formats.count(count)} requests have no known price</strong> and are missing from the spend above: "
-        f"{named}{more}. They are never counted as $0.</div>"
+        f"<strong>{formats.count(count)} {missing} missing from the spend above: "
+        f"{named}{more}. An unknown price is never counted as $0.</div>"
     )
 
 

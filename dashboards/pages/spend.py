@@ -95,14 +95,14 @@ def _go(asked: SpendFilter, today: date) -> None:
 def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
     groups = " and ".join(asked.group_by)
     said = [
-        f"{formats.count(totals.requests)} requests",
+        formats.counted(totals.requests, "request"),
         f"{formats.tokens(totals.input_tokens)} in · {formats.tokens(totals.output_tokens)} out",
         f"{formats.share(totals.error_requests, totals.requests)} errors",
     ]
     if totals.unpriced_requests:
         said.append(f"<strong>{formats.count(totals.unpriced_requests)} unpriced, left out</strong>")
     return (
-        '<div class="al al-head"><div role="status" aria-label="Spend in this view">'
+        '<div class="al al-head"><h1 class="al-unseen">Spend</h1><div role="status" aria-label="Spend in this view">'
         f'<span class="al-figure">{shown(totals.cost_usd)}</span> '
         f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} (UTC)'
         f"{escape(f' · per {groups}') if groups else ''}</span></div>"
@@ -162,7 +162,7 @@ def _said(asked: SpendFilter, totals: SpendTotals) -> str:
     drill = " Tick a day to see its hours." if asked.grain == "day" else ""
     if totals.rows > spend_figures.SHOWN_ROWS:
         return f"The first {spend_figures.SHOWN_ROWS:,} of {totals.rows:,} rows; a download has them all.{drill}"
-    return f"{totals.rows:,} rows.{drill}"
+    return f"{formats.counted(totals.rows, 'row')}.{drill}"
 
 
 def _back(asked: SpendFilter, today: date) -> None:

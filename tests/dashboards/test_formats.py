@@ -65,3 +65,10 @@ def test_a_duration_and_a_stretch_of_days_are_short() -> None:
     assert formats.days(date(2026, 11, 1), date(2026, 11, 21)) == "Nov 1\u201321"
     assert formats.days(date(2026, 10, 28), date(2026, 11, 3)) == "Oct 28 \u2013 Nov 3"
     assert formats.days(date(2026, 11, 3), date(2026, 11, 3)) == "Nov 3"
+    assert formats.days(date(2025, 11, 25), date(2026, 11, 21)) == "Nov 25, 2025 \u2013 Nov 21"
+
+
+def test_one_is_counted_as_one() -> None:
+    """A home of one call says so."""
+    said = [formats.counted(number, "request") for number in (0, 1, 1204)]
+    assert said == ["0 requests", "1 request", "1,204 requests"]

@@ -1,0 +1,45 @@
+"""Charts hold what they draw: every axis of time says UTC, and every latency is within the chart."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from dashboards import charts
+from dashboards.overview_figures import LatencyRow
+
+DAY = date(2026, 11, 21)
+
+
+@pytest.mark.parametrize("days", [1, 30, 366])
+@pytest.mark.parametrize("hourly", [False, True])
+def test_every_axis_of_time_says_utc(days: int, *, hourly: bool) -> None:
+    """By day and by hour, and in the tooltip; a stretch over two years names the year."""
+    first = DAY - timedelta(days=days - 1)
+    at = datetime(2026, 11, 21, 9) if hourly else DAY  # noqa: DTZ001 - naive moments are UTC in the marts
+    drawn = charts.spend([(at, "openai", Decimal("1.5"))], "provider", first, DAY, hourly=hourly).to_dict()
+    axis = drawn["encoding"]["x"]
+    assert axis["title"] == ("Hour (UTC)" if hourly else "Day (UTC)")
+    assert axis["timeUnit"].startswith("utc")
+    (values,) = drawn["datasets"].values()
+    assert "UTC" in values[0]["when"]
+    assert ("%Y" in axis["axis"]["format"]) is (days == 366 and not hourly)
+    assert charts.latency([LatencyRow(DAY, 1, 2, 3)], first, DAY).to_dict()["encoding"]["x"]["title"] == "Day (UTC)"
+
+
+@pytest.mark.parametrize("latency_ms", [1, 2, 850, 1000, 75_400, 5_000_000, 1_000_000_000])
+def test_a_latency_lies_between_the_ends_of_its_axis(latency_ms: int) -> None:
+    """A home of one call too: from a millisecond to days, drawn between two ends that differ."""
+    drawn = charts.latency([LatencyRow(DAY, latency_ms, latency_ms, latency_ms)], DAY, DAY).to_dict()
+    low, high = drawn["encoding"]["y"]["scale"]["domain"]
+    assert 0 < low <= latency_ms < high
+
+
+def test_a_year_of_bars_leaves_no_gaps() -> None:
+    """Three pixels a bar: a gap between them would wash out their colours; a month has room for one."""
+    rows = [(DAY, "openai", Decimal(1))]
+    gaps = [
+        charts.spend(rows, "provider", DAY - timedelta(days=days), DAY, hourly=False).to_dict()["mark"]["binSpacing"]
+        for days in (29, 89, 365)
+    ]
+    assert gaps == [3, 1, 0]
