@@ -17,7 +17,10 @@ from warehouse import money
 
 @dataclass(frozen=True)
 class Today:
-    """The figures of a UTC day and its month. `before_usd` is the same days of the month before, None without calls.
+    """The figures of a UTC day and its month.
+
+    `before_usd` is the same days of the month before, None where calls are known only since `first_day`, later than
+    those days began: a part is nothing to compare with.
 
     `unpriced` names the models of this month without a price and counts their calls: their cost is in no sum.
     `newest` is each source with its newest call; moments are UTC.
@@ -28,6 +31,7 @@ class Today:
     today_requests: int
     month_usd: Decimal
     before_usd: Decimal | None
+    first_day: date | None
     unpriced: tuple[tuple[str, int], ...]
     newest: tuple[tuple[str, datetime | None], ...]
     version: int
@@ -49,7 +53,7 @@ def read(connection: DuckDBPyConnection, now: datetime) -> Today:
         f"""
         SELECT coalesce(sum(cost_usd) FILTER ({this_day}), 0), coalesce(sum(requests) FILTER ({this_day}), 0),
             coalesce(sum(cost_usd) FILTER ({this_month}), 0),
-            CASE WHEN count(*) FILTER ({same_days}) > 0 THEN coalesce(sum(cost_usd) FILTER ({same_days}), 0) END
+            coalesce(sum(cost_usd) FILTER ({same_days}), 0), (SELECT min(day) FROM mart.spend_daily)
         FROM mart.spend_daily WHERE day BETWEEN DATE '{before}' AND DATE '{day}'
         """
     ).fetchone()
@@ -68,7 +72,8 @@ def read(connection: DuckDBPyConnection, now: datetime) -> Today:
         today_usd=Decimal(row[0]),
         today_requests=int(row[1]),
         month_usd=Decimal(row[2]),
-        before_usd=None if row[3] is None else Decimal(row[3]),
+        before_usd=Decimal(row[3]) if row[4] is not None and row[4] <= before else None,
+        first_day=row[4],
         unpriced=tuple(unpriced),
         newest=tuple(newest),
         version=published[0],
@@ -96,7 +101,9 @@ def told(today: Today, now: datetime) -> Iterator[str]:
 
 def _change(today: Today) -> str:
     if today.before_usd is None:
-        return ", no calls in the same days of last month"
+        return (
+            "" if today.first_day is None else f" since {today.first_day:%d %b}, with no month before to compare with"
+        )
     before = f"the same days of last month: {money.shown(today.before_usd)}"
     if today.before_usd <= 0:
         return f", {before}"

@@ -41,7 +41,9 @@ _MEANING: dict[str, str] = {
     "form": "0",
     "identity": "request_id",
     # Through TIMESTAMPTZ, whose cast honours the offset; its epoch is UTC whatever zone the machine is in.
-    "requested_at": "make_timestamp(epoch_us(try_cast(ts AS TIMESTAMPTZ)))",
+    # A leap second is the last second of its minute; RFC 3339 allows small letters.
+    "requested_at": "make_timestamp(epoch_us(coalesce(try_cast(upper(ts) AS TIMESTAMPTZ), "
+    r"try_cast(regexp_replace(upper(ts), ':60((\.\d+)?(Z|[+-]))', ':59\1') AS TIMESTAMPTZ))))",
     "account": "account_id",
     "key": "key_id",
     "key_name": "key_id",
@@ -78,7 +80,7 @@ _Line = msgspec.defstruct(
     [
         *((name, _Text, None) for name in _TEXTS),
         *((name, _Number, None) for name in _NUMBERS),
-        ("tags", list[str] | None, None),
+        ("tags", list[_Text] | dict[str, _Text] | str | None, None),
     ],
 )
 _DECODER = msgspec.json.Decoder(_Line)
@@ -89,7 +91,16 @@ def decode(line: bytes) -> tuple[Any, ...]:
     values = msgspec.structs.astuple(_DECODER.decode(line))
     texts = tuple(value if value is None or isinstance(value, str) else str(value) for value in values[: len(_TEXTS)])
     numbers = tuple(_number(value) for value in values[len(_TEXTS) : -1])
-    return (*texts, *numbers, values[-1])
+    return (*texts, *numbers, _tags(values[-1]))
+
+
+def _tags(tags: list[Any] | dict[str, Any] | str | None) -> list[str] | None:
+    """Tags as a list: one text is one tag, a pair is `key:value`."""
+    if isinstance(tags, dict):
+        return [f"{key}:{value}" for key, value in tags.items() if value is not None]
+    if isinstance(tags, str):
+        return [tags]
+    return None if tags is None else [str(tag) for tag in tags if tag is not None]
 
 
 def _number(value: str | float | None) -> float | None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,6 +31,8 @@ CALLS = """
  "model": "gpt-4o", "input_tokens": 2000, "output_tokens": 200, "status": "ok", "latency_ms": 10}
 {"request_id": "d", "ts": "2026-03-02T10:00:00Z", "account_id": "acme", "key_id": "k", "provider": "nobody",
  "model": "=unheard-of", "input_tokens": 5, "output_tokens": 5, "status": "ok", "latency_ms": 10}
+{"request_id": "e", "ts": "2026-02-01T00:00:00Z", "account_id": "acme", "key_id": "k", "provider": "openai",
+ "model": "gpt-4o", "input_tokens": 0, "output_tokens": 0, "status": 429, "latency_ms": 10}
 """
 
 
@@ -45,7 +47,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Home:
-    """The own home after one pass over four calls."""
+    """The own home after one pass over five calls."""
     inbox = tmp_path / "own" / "inbox" / "gateway_jsonl"
     inbox.mkdir(parents=True, mode=0o700)
     lines = [json.dumps(json.loads(line)) for line in CALLS.replace(",\n ", ", ").strip().splitlines()]
@@ -64,7 +66,7 @@ def apiledger(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_pass_says_what_it_took_and_a_second_finds_nothing(served: Home) -> None:
-    """Four calls are taken once; the pass after that publishes nothing."""
+    """Five calls are taken once; the pass after that publishes nothing."""
     assert database.current_version(served) == 2
     again = apiledger("run")
     assert again.returncode == 0
@@ -86,6 +88,14 @@ def test_today_adds_up_exactly(served: Home) -> None:
     assert "$0.0035 in 1 requests" in told
     assert "+100.0 % against the same days of last month: $0.0070" in told
     assert "2 hours ago (gateway_jsonl)" in told
+
+
+def test_a_part_of_a_month_is_nothing_to_compare_with(served: Home) -> None:
+    """Where the calls begin within the month before, a change would be made up."""
+    with database.published(served) as connection:
+        found = figures.read(connection, NOW - timedelta(days=40))
+    assert found.before_usd is None
+    assert "since 01 Feb, with no month before to compare with" in "\n".join(figures.told(found, NOW))
 
 
 def test_today_needs_no_service_no_heavy_import_and_no_two_seconds(served: Home) -> None:
@@ -113,9 +123,9 @@ def test_sql_gives_exact_decimals_in_every_format(served: Home) -> None:
     )
     assert served.people_file.exists()
     assert json.loads(apiledger("sql", question, "--format", "json").stdout) == [
-        {"cost_usd": "0.000000000001", "n": 4, "nothing": None}
+        {"cost_usd": "0.000000000001", "n": 5, "nothing": None}
     ]
-    assert apiledger("sql", question, "--format", "csv").stdout == "cost_usd,n,nothing\n0.000000000001,4,\n"
+    assert apiledger("sql", question, "--format", "csv").stdout == "cost_usd,n,nothing\n0.000000000001,5,\n"
     assert "0.000000000001" in apiledger("sql", question).stdout
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipelines import record
+from pipelines.providers import gateway_jsonl
 from pipelines.reading import SHORT_ROAD_BYTES
 from tests.pipelines.gateway_log import (
     CALL,
@@ -199,8 +200,8 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("a field has the wrong type, or the line is no object", {"model": {"name": "gpt-4o"}}),
     ("a field has the wrong type, or the line is no object", {"model": ["gpt-4o"]}),
     ("a field has the wrong type, or the line is no object", {"cost": True}),
-    ("a field has the wrong type, or the line is no object", {"tags": "one"}),
-    ("a field has the wrong type, or the line is no object", {"tags": {"one": 1}}),
+    ("a field has the wrong type, or the line is no object", {"tags": 1}),
+    ("a field has the wrong type, or the line is no object", {"tags": [{"one": 1}]}),
 ]
 NO_CALL = {
     "hello": "the line is no JSON",
@@ -329,3 +330,13 @@ def test_the_contract_needs_no_more_than_it_says(home: Home) -> None:
         "project_no, team_no, user_no, end_user_no, client_no, service_tier, region, logged_cost_usd, http_status"
     )
     assert query(home, f"SELECT {optional} FROM model.requests") == [(None,) * 9]
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [("blue", ["blue"]), ({"team": "blue", "tier": 1}, ["team:blue", "tier:1"]), (["blue", None, 2], ["blue", "2"])],
+)
+def test_tags_may_be_one_text_a_mapping_or_a_list(tags: object, kept: list[str]) -> None:
+    """Gateways write tags in three ways; each is read, none costs the line."""
+    line = {"request_id": "r", "tags": tags}
+    assert gateway_jsonl.decode(json.dumps(line).encode())[-1] == kept
