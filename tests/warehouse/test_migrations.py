@@ -1,0 +1,88 @@
+"""Migrations: each once, in order, after a copy; a newer home is refused, a broken step is undone."""
+
+import sqlite3
+
+import duckdb
+import pytest
+
+from tests.pipelines.gateway_log import line, one, put, query, take_in
+from warehouse import database, migrations
+from warehouse.control import schema
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+
+
+@pytest.fixture
+def filled(home: Home, master_key: str) -> Home:
+    """A home of this program with one call."""
+    assert master_key
+    put(home, "a.jsonl", [line()])
+    take_in(home)
+    return home
+
+
+def m002_later(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make a table of what is there, as a later release may."""
+    connection.execute("CREATE TABLE model.later AS SELECT label FROM model.account")
+
+
+def m002_broken(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fail half-way."""
+    connection.execute("ALTER TABLE model.account ADD COLUMN note VARCHAR")
+    connection.execute("SELECT * FROM nowhere")
+
+
+def test_a_home_is_brought_up_once_after_a_copy(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next release's step runs on the rows there are; the file as it was lies beside it, private."""
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m002_later))
+    take_in(filled)
+    copy = filled.build_file.with_name("warehouse.before-m002_later.duckdb")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with duckdb.connect(str(copy), read_only=True) as before:
+        assert before.execute("SELECT count(*) FROM model.requests").fetchone() == (1,)
+    written = copy.stat().st_mtime_ns
+    put(filled, "b.jsonl", [line(request_id="b")])
+    take_in(filled)
+    assert copy.stat().st_mtime_ns == written
+    assert query(filled, "FROM model.later") == [("acme",)]
+    assert one(filled, "SELECT count(*) FROM model.requests") == 2
+
+
+def test_a_step_that_fails_is_undone(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a step is none: the program of before goes on with the home as it was."""
+    steps = migrations.MIGRATIONS
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*steps, m002_broken))
+    with pytest.raises(duckdb.Error, match="nowhere"):
+        take_in(filled)
+    monkeypatch.setattr(migrations, "MIGRATIONS", steps)
+    put(filled, "b.jsonl", [line(request_id="b")])
+    take_in(filled)
+    assert one(filled, "SELECT count(*) FROM model.requests") == 2
+
+
+def test_a_home_of_a_newer_program_is_refused(filled: Home) -> None:
+    """The build and the control store each say that the program, not the home, is what to change."""
+    with duckdb.connect(str(filled.build_file)) as connection:
+        connection.execute("INSERT INTO main.migration VALUES ('m999_later')")
+    with pytest.raises(WarehouseError, match=r"newer apiledger \(m999_later\): update the program"):
+        take_in(filled)
+    with sqlite3.connect(filled.control_file) as control:
+        control.execute("INSERT INTO migration VALUES ('m998_later')")
+    control.close()
+    with pytest.raises(WarehouseError, match=r"newer apiledger \(m998_later\): update the program"):
+        take_in(filled)
+
+
+def test_the_control_store_is_brought_up_after_a_copy(filled: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later step of the control store keeps its rows and leaves the store of before beside it."""
+    later = ("m900_later", "CREATE TABLE later (n INTEGER) STRICT; INSERT INTO later VALUES (1);")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, later))
+    with database.control(filled) as control:
+        assert control.execute("SELECT n FROM later").fetchall() == [(1,)]
+        assert control.execute("SELECT count(*) FROM load WHERE state = 'landed'").fetchone() == (1,)
+    copy = filled.control_file.with_name("control.before-m900_later.sqlite")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(copy) as before:
+        assert before.execute("SELECT count(*) FROM load").fetchone() == (1,)
+        assert before.execute("SELECT 1 FROM sqlite_master WHERE name = 'later'").fetchone() is None
+    before.close()
