@@ -45,6 +45,9 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 NAMES = tuple(name for name, _ in COLUMNS)
 
 MOST_TOKENS = 1_000_000_000
+# No name, agent or id is longer; a field of megabytes would be held a hundred thousand times over.
+LONGEST_TEXT_BYTES = 8192
+_TEXTS = tuple(name for name, kind in COLUMNS if kind == "VARCHAR")
 _PARTS = ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "audio_in_tokens", "image_in_tokens")
 _OUT_PARTS = ("reasoning_out_tokens", "audio_out_tokens")
 _OPTIONAL = (*_PARTS, *_OUT_PARTS)
@@ -73,6 +76,7 @@ _OUT = " + ".join(f"coalesce({name}, 0)" for name in _OUT_PARTS)
 
 # The first rule that does not hold is the reason a line goes to quarantine; a reason never repeats a value.
 RULES: tuple[tuple[str, str], ...] = (
+    ("a field is longer than 8 KiB", "too_long"),
     ("request_id is missing", "request_id IS NULL OR request_id = ''"),
     (
         "the start is no RFC 3339 time between 2015 and 2100",
@@ -94,6 +98,16 @@ RULES: tuple[tuple[str, str], ...] = (
 )
 # The common case is one comparison a row; the reason is looked for only where something is wrong.
 PROBLEM = "CASE " + " ".join(f"WHEN {wrong} THEN {number}" for number, (_, wrong) in enumerate(RULES, 1)) + " END"
+
+
+def _bounded(source: str) -> str:
+    """SQL: the source without texts that are too long, and `too_long`, whether it had one."""
+    lengths = {name: f'strlen("{name}")' for name in _TEXTS} | {"tags": "strlen(array_to_string(tags, ''))"}
+    short = (
+        f'CASE WHEN {length} <= {LONGEST_TEXT_BYTES} THEN "{name}" END AS "{name}"' for name, length in lengths.items()
+    )
+    long = " OR ".join(f"coalesce({length} > {LONGEST_TEXT_BYTES}, false)" for length in lengths.values())
+    return f"SELECT * REPLACE ({', '.join(short)}), {long} AS too_long FROM ({source})"
 
 
 def admitted(source: str, load_no: str, also: str = "") -> str:
@@ -120,4 +134,4 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
             try_cast(output_tokens - ({_OUT}) AS BIGINT) AS text_out_tokens,
             {", ".join(f"try_cast(coalesce({name}, 0) AS BIGINT) AS {name}" for name in _OUT_PARTS)},
             ip, user_agent, try_cast(cost AS DECIMAL(38,12)) AS logged_cost_usd, {PROBLEM} AS problem
-        FROM ({source})"""
+        FROM ({_bounded(source)})"""
