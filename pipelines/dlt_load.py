@@ -20,7 +20,7 @@ _SETTINGS = {
     "RUNTIME__LOG_LEVEL": "ERROR",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    "LOAD__WORKERS": "1",
+    "LOAD__WORKERS": "2",
     "NORMALIZE__WORKERS": "1",
 }
 _KINDS: dict[str, dict[str, Any]] = {

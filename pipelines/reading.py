@@ -5,7 +5,8 @@ that line, puts it into quarantine by number, length and reason, and takes the r
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class Reader:
         return taken
 
     def _taken(self, query: str) -> bool:
-        for batch in self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS):
+        batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS)
+        for batch in _ahead(batches):
             table = pa.Table.from_batches([batch])
             if table.column("problem").null_count < table.num_rows:
                 return False
@@ -156,6 +158,15 @@ def _held_bytes(row: tuple[Any, ...]) -> int:
     """About what the texts of a row hold in memory; most of a long line is never kept."""
     texts = sum(len(value) for value in row if type(value) is str)
     return texts + sum(len(text) + 50 for value in row if type(value) is list for text in value)
+
+
+def _ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches of a reader, the next one read while this one is worked on: else DuckDB and Polars take turns."""
+    with ThreadPoolExecutor(1) as reading:
+        following = reading.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reading.submit(next, batches, None)
+            yield batch
 
 
 def _reason(error: Exception) -> str:

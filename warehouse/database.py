@@ -76,6 +76,8 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
             str(home.build_file),
             config={
                 "memory_limit": BUILD_MEMORY,
+                # At the default of 16 MB every run of days ends in a checkpoint; the pass ends with one of its own.
+                "checkpoint_threshold": "256MB",
                 "temp_directory": str(spill),
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
