@@ -6,16 +6,24 @@ RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stay
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 import polars as pl
 
 from pipelines.provider import gateways
-from warehouse import database, mart, publication, tables
+from warehouse import database, frame, mart, publication, tables
 from warehouse.control import outside_id, receipt
 from warehouse.home import Home
-from warehouse.models import latency_hourly, request_tag, requests, usage_daily, usage_hourly, usage_monthly
+from warehouse.models import (
+    latency_daily,
+    latency_hourly,
+    request_tag,
+    requests,
+    usage_daily,
+    usage_hourly,
+    usage_monthly,
+)
 from warehouse.prices import PriceBook
 
 # Two of DuckDB's row groups: whole groups are written once, past the write-ahead log.
@@ -104,6 +112,7 @@ def _make(
         _replace(connection, tables.USAGE_HOURLY, hourly, days)
         _replace(connection, tables.USAGE_DAILY, daily, days)
         _replace(connection, tables.LATENCY_HOURLY, latency, days)
+        _replace(connection, tables.LATENCY_DAILY, latency_daily.roll_up(latency), days)
         connection.execute(
             f"DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (SELECT unnest(?))", [[*days, *again]]
         )
@@ -122,39 +131,36 @@ def _make(
         connection.execute("ROLLBACK")
         raise
     built.days.extend(days)
-    for table, frame in (
+    for table, rows in (
         (tables.REQUESTS, calls),
         (tables.USAGE_HOURLY, hourly),
         (tables.USAGE_DAILY, daily),
         (tables.LATENCY_HOURLY, latency),
     ):
-        built.add(table, frame.height)
+        built.add(table, rows.height)
     return again
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, table: tables.Table, frame: pl.DataFrame, days: list[date]) -> None:
+def _replace(connection: duckdb.DuckDBPyConnection, table: tables.Table, rows: pl.DataFrame, days: list[date]) -> None:
     when = table.columns[0].name
-    connection.execute(f"DELETE FROM {table.full_name} WHERE {when}::DATE IN (SELECT unnest(?))", [days])
-    connection.register("frame", frame.to_arrow())
+    connection.execute(
+        f"DELETE FROM {table.full_name} WHERE {when} >= ? AND {when} < ? AND {when}::DATE IN (SELECT unnest(?))",
+        [min(days), max(days) + timedelta(days=1), days],
+    )
     money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
-    selected = ", ".join(f'{money.get(name, name)} AS "{name}"' for name in table.column_names)
-    connection.execute(f"INSERT INTO {table.full_name} SELECT {selected} FROM frame")
-    connection.unregister("frame")
+    frame.insert(connection, rows, table.full_name, table.column_names, money)
 
 
 def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:
     table = tables.USAGE_MONTHLY
     for (month,) in connection.execute(f"FROM {tables.STALE_MONTH.full_name} ORDER BY 1").fetchall():
-        frame = usage_monthly.roll_up(usage_monthly.read_days(connection, month))
+        rows = usage_monthly.roll_up(usage_monthly.read_days(connection, month))
         connection.execute("BEGIN")
         connection.execute(f"DELETE FROM {table.full_name} WHERE month = ?", [month])
-        connection.register("frame", frame.to_arrow())
-        selected = ", ".join(f'"{name}"' for name in table.column_names)
-        connection.execute(f"INSERT INTO {table.full_name} SELECT {selected} FROM frame")
-        connection.unregister("frame")
+        frame.insert(connection, rows, table.full_name, table.column_names)
         connection.execute(f"DELETE FROM {tables.STALE_MONTH.full_name} WHERE month = ?", [month])
         connection.execute("COMMIT")
-        built.add(table, frame.height)
+        built.add(table, rows.height)
 
 
 def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) -> None:

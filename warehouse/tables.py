@@ -163,25 +163,29 @@ USAGE_HOURLY = _usage(
 USAGE_DAILY = _usage(
     "usage_daily", "Hours rolled up to the UTC day.", Column("day", "DATE", "The UTC day."), people=True
 )
-USAGE_MONTHLY = _usage(
-    "usage_monthly",
-    "Days rolled up to the UTC month, without key and user.",
-    Column("month", "DATE", "The first day of the UTC month."),
-    people=False,
-)
+_MONTH = Column("month", "DATE", "The first day of the UTC month.")
+USAGE_MONTHLY = _usage("usage_monthly", "Days rolled up to the UTC month, without key and user.", _MONTH, people=False)
 
-LATENCY_HOURLY = Table(
-    "model",
-    "latency_hourly",
-    "A mergeable histogram of latency: add `requests` over any rows, then read a percentile off the buckets.",
-    (
-        Column("hour", "TIMESTAMP", "The start of the hour, UTC."),
+
+def _latency(name: str, meaning: str, when: Column) -> Table:
+    columns = (
+        when,
         Column("account_no", "BIGINT", "As in model.requests."),
         Column("project_no", "BIGINT", "As in model.requests."),
         *_SERVICE,
         Column("bucket_ms", "BIGINT", "Upper bound of the bucket; bounds grow by a sixteenth of a power of two."),
-        Column("requests", "BIGINT", "Calls in the bucket."),
-    ),
+        Column("requests", "BIGINT", "Calls in the bucket; add them over any rows, then read a percentile off."),
+    )
+    return Table("model", name, meaning, columns)
+
+
+LATENCY_HOURLY = _latency(
+    "latency_hourly",
+    "A mergeable histogram of latency by UTC hour.",
+    Column("hour", "TIMESTAMP", "The start of the hour, UTC."),
+)
+LATENCY_DAILY = _latency(
+    "latency_daily", "The hours' histograms added up by UTC day.", Column("day", "DATE", "The UTC day.")
 )
 
 
@@ -213,12 +217,7 @@ BUILT_LOAD = Table(
     ),
 )
 
-STALE_MONTH = Table(
-    "model",
-    "stale_month",
-    "Months whose days changed since they were rolled up; empty in what is published.",
-    (Column("month", "DATE", "The first day of the UTC month."),),
-)
+STALE_MONTH = Table("model", "stale_month", "Months whose days changed since they were rolled up.", (_MONTH,))
 
 SOURCE_STATE = Table(
     "model",
@@ -260,6 +259,7 @@ MODEL_TABLES = (
     USAGE_DAILY,
     USAGE_MONTHLY,
     LATENCY_HOURLY,
+    LATENCY_DAILY,
     *NAMES.values(),
     BUILT_LOAD,
     STALE_MONTH,

@@ -6,7 +6,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from warehouse import tables
+from warehouse import frame, tables
 
 
 def write(connection: duckdb.DuckDBPyConnection, requests: pl.DataFrame, days: Sequence[date]) -> None:
@@ -23,6 +23,4 @@ def write(connection: duckdb.DuckDBPyConnection, requests: pl.DataFrame, days: S
         pl.col("requested_at").dt.date().alias("day"),
         pl.col("tags").str.json_decode(pl.List(pl.String)).alias("tag"),
     ).explode("tag")
-    connection.register("tagged", rows.to_arrow())
-    connection.execute(f"INSERT INTO {tables.REQUEST_TAG.full_name} FROM tagged")
-    connection.unregister("tagged")
+    frame.insert(connection, rows, tables.REQUEST_TAG.full_name, tables.REQUEST_TAG.column_names)

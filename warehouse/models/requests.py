@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import duckdb
 import polars as pl
 
-from warehouse import tables
+from warehouse import frame, tables
 from warehouse.prices import PriceBook
 
 _MADE = {"connection_no", "gateway", "context_band", "input_tokens", "output_tokens", "list_cost_usd", "price_version"}
@@ -93,8 +93,5 @@ def write(connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequ
         "AND requested_at::DATE IN (SELECT unnest(?))",
         [min(days), max(days) + timedelta(days=1), list(days)],
     )
-    connection.register("calls", calls.to_arrow())
     special = {"connection_no": "NULL", "list_cost_usd": tables.from_pico("list_cost_pico_usd")}
-    selected = ", ".join(f'{special.get(name, name)} AS "{name}"' for name in tables.REQUESTS.column_names)
-    connection.execute(f"INSERT INTO {tables.REQUESTS.full_name} SELECT {selected} FROM calls")
-    connection.unregister("calls")
+    frame.insert(connection, calls, tables.REQUESTS.full_name, tables.REQUESTS.column_names, special)
