@@ -45,7 +45,8 @@ def main() -> None:
             ours, theirs, ratio = measure.pair(name, rows, folder, times)
         seconds = (f"{ours.seconds:.2f}", str(ours.peak_mb), f"{theirs.seconds:.2f}", str(theirs.peak_mb))
         shown.add_row(bench.QUESTION, f"{rows:,}", *seconds, f"{ratio:.2f}", aim)
-    console.print(shown)
+    if shown.row_count:
+        console.print(shown)
 
 
 if __name__ == "__main__":
