@@ -1,5 +1,6 @@
 """What the page tests stand on: one made-up version, read through the road the pages take."""
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -12,6 +13,14 @@ from warehouse.home import Home
 
 # The last day of a long month after a short one: "the same days" of September end on the 30th.
 UNTIL = datetime(2026, 10, 31, 14, 30)  # noqa: DTZ001 - naive moments are UTC in the marts
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Put the program's main module back: a page run by AppTest stays there, and a forked process would run it."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture(scope="module")
