@@ -18,7 +18,7 @@ import duckdb
 
 from pipelines import bill_boundary, dlt_load
 from pipelines.bill_boundary import BillBoundary
-from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report
+from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
 from pipelines.errors import KeyRefusedError, ProviderError
 from warehouse import database
@@ -28,6 +28,7 @@ from warehouse.control.connection import Connection
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.pull import ReportDay
 from warehouse.control.vault import Vault
+from warehouse.errors import BusyError
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -83,6 +84,19 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             tables = {report.kind: report.table for report in biller.reports}
             told = {(kind, day): boundary.admit(tables[kind], day, rows) for (kind, day), rows in told.items()}
         return _land(home, biller, connection, told, now)
+
+
+def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
+    """Pull every provider whose key is in the environment; one that fails is skipped and said, the others land."""
+    return [pull_or_say(home, biller, now, progress) for biller in billers().values() if is_connected(home, biller)]
+
+
+def pull_or_say(home: Home, biller: Biller, now: datetime, progress: Progress) -> Pulled:
+    """Pull one provider; why there was nothing stands in `skipped`."""
+    try:
+        return pull(home, biller, now, progress)
+    except (ProviderError, BusyError) as error:
+        return Pulled(biller.name, skipped=str(error))
 
 
 def _key(biller: Biller) -> str:

@@ -86,6 +86,7 @@ WITH holder AS (
     FROM bill
     LEFT JOIN (SELECT day, connection_no, sum(cost_usd) AS cost_usd FROM detailed GROUP BY ALL) AS detail
         ON detail.day = bill.day AND detail.connection_no = bill.connection_no
+    WHERE bill.amount_usd <> 0 OR detail.cost_usd IS NOT NULL
 )
 SELECT
     spend.day,
