@@ -270,3 +270,42 @@ def test_a_build_that_lost_its_bills_asks_for_them_again(billed: World) -> None:
     billed.take_in()
     assert charged(billed, "openai") == billed.billed("openai")
     assert stored(billed, RAW)["raw_openai.costs"][-1][3] > date(2026, 6, 27)
+
+
+def test_a_call_that_may_be_in_one_of_two_bills_adds_no_amount(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two connections nobody can say which bill a call is in: its tokens stay, the sum is the bill."""
+    billed.pull("openai")
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    with database.control(billed.home) as control:
+        control.execute(
+            """INSERT INTO connection (connection_no, provider, account_no, is_operator, created_at)
+               SELECT 7, provider, account_no, 1, created_at FROM connection"""
+        )
+    billed.take_in()
+    ((spend, requests, unclaimed),) = billed.query(
+        """SELECT sum(cost_usd), sum(requests) FILTER (basis = 'log'), count(*) FILTER (basis = 'log' AND cost_usd > 0)
+           FROM mart.spend_daily WHERE provider = 'openai' AND day < '2026-06-30'"""
+    )
+    assert spend == billed.apis["openai"].bill.amount(date(2026, 6, 1), date(2026, 6, 30))
+    assert requests > 0
+    assert unclaimed == 0
+    assert charged(billed, "openai") == billed.billed("openai")
+
+
+def test_a_connection_without_a_bill_leaves_the_log_as_it_is(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of an account whose own connection has no bill count by their price, whatever the operator's bill says."""
+    billed.take_in()
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    ((tandem,),) = billed.query("SELECT account_no FROM model.account WHERE label = 'tandem'")
+    with database.control(billed.home) as control:
+        control.execute(
+            """INSERT INTO connection (connection_no, provider, account_no, is_operator, created_at)
+               VALUES (7, 'openai', ?, 0, '2026-01-01T00:00:00.000000Z')""",
+            [tandem],
+        )
+    billed.take_in()
+    ((own,),) = billed.query(
+        "SELECT sum(list_cost_usd) FROM model.usage_daily WHERE provider = 'openai' AND account_no = ?", tandem
+    )
+    ((spend,),) = billed.query("SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = 'openai'")
+    assert spend == billed.billed("openai") + own

@@ -29,7 +29,7 @@ class Connection:
 def of_environment(control: sqlite3.Connection, ids: OutsideIds, provider: str, now: datetime) -> Connection:
     """The operator's connection at a provider, made at its first use; the caller holds the transaction."""
     account_no = ids.accounts(OPERATOR, [UNNAMED_ACCOUNT])[UNNAMED_ACCOUNT]
-    query = "SELECT connection_no, read_until FROM connection WHERE provider = ? AND account_no = ?"
+    query = "SELECT connection_no, read_until FROM connection WHERE provider = ? AND account_no = ? ORDER BY created_at"
     row = control.execute(query, (provider, account_no)).fetchone()
     if row is None:
         row = (secrets.randbelow(2**53 - 1) + 1, None)
