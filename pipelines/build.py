@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import duckdb
 import polars as pl
 
+from pipelines import build_bills
 from pipelines.provider import gateways
 from warehouse import database, frame, mart, publication, tables
 from warehouse.control import outside_id, receipt
@@ -71,6 +72,8 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     _months(connection, built)
     _names(connection, names)
     _states(connection, states)
+    with database.control(home) as control:
+        built.rows |= build_bills.build(connection, control, book)
     mart.create(connection)
     return built
 

@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, landed, passage
+from pipelines import build, check, ingest, landed, passage, pull_assets
 from pipelines.provider import Gateway, gateways
-from warehouse import database, mart, publication, tables
+from warehouse import bill_tables, database, mart, publication, tables
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.tables import Column, Table
 
 HOME = Home.own()
-_MODELS = tuple(table for table in tables.MODEL_TABLES if table.schema == "model")
+_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *bill_tables.BILL_TABLES)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 
@@ -86,7 +86,9 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
 def _model_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         _key(table),
-        deps=[_key(_raw_table(gateway)) for gateway in gateways().values()],
+        deps=list(map(_key, bill_tables.RAW_BILL_TABLES))
+        if table in bill_tables.BILL_TABLES
+        else [_key(_raw_table(gateway)) for gateway in gateways().values()],
         group_name="model",
         description=table.meaning,
         metadata={"dagster/column_schema": check.column_schema(table), "dagster/table_name": table.full_name},
@@ -175,6 +177,7 @@ def published() -> dg.MaterializeResult[None]:
 
 
 _RAW = [_raw(gateway) for gateway in gateways().values()]
+_PULLS = pull_assets.assets(HOME)
 _ALL = [*_RAW, models, mart_views, published]
 _CONSERVATION = check.conserved(HOME, _key(tables.USAGE_MONTHLY))
 _EXPECTATIONS = check.expectations(
@@ -192,6 +195,7 @@ a_pass = dg.define_asset_job(
     description="Inboxes to a new version: what `apiledger run` does.",
     executor_def=dg.in_process_executor,
 )
+bills = pull_assets.job(_PULLS, [models, mart_views, published], _CONSERVATION)
 expectations = dg.define_asset_job(
     "expectations",
     selection=dg.AssetSelection.checks(*_EXPECTATIONS),
@@ -242,10 +246,10 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=_ALL,
+    assets=[*_ALL, *_PULLS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, expectations],
+    jobs=[a_pass, bills, expectations],
     sensors=[inbox, newly_published],
-    schedules=[hourly],
+    schedules=[hourly, pull_assets.half_hourly(HOME, bills, _under_way)],
     executor=dg.in_process_executor,
 )

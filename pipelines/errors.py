@@ -11,3 +11,11 @@ class AlreadyRunningError(PipelineError):
 
 class QueryError(PipelineError):
     """A question in SQL has no answer: the person changes the question."""
+
+
+class ProviderError(PipelineError):
+    """A provider's API gave no usable answer within its tries: the connection is skipped until the next pull."""
+
+
+class KeyRefusedError(ProviderError):
+    """A provider refused the key (401, 403): asking again is no use until the key is another one."""

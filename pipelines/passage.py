@@ -1,4 +1,4 @@
-"""One whole pass through the house: inboxes -> raw -> models -> conservation -> a new version.
+"""One whole pass through the house: bills and inboxes -> raw -> models -> conservation -> a new version.
 
 What `apiledger run` does in the foreground and Dagster's assets do step by step. It is taken up where it broke off, and
 does nothing twice.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipelines import build, ingest, landed
+from pipelines import build, ingest, landed, pull
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
@@ -18,21 +18,23 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class PassReport:
-    """What a pass did: per gateway what was taken in, what was modelled, the version published (None: nothing new)."""
+    """What a pass did: what gateways and providers gave, what was modelled, the version published (None: none)."""
 
     ingested: list[ingest.Ingested] = field(default_factory=list)
+    pulled: list[pull.Pulled] = field(default_factory=list)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
 
 
 def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
-    """Take in what waits in every inbox, model the dirty days, hold them against their rows, publish.
+    """Pull the bills, take in what waits in every inbox, model the dirty days, hold them against their rows, publish.
 
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
     is stored is not what was read, and nothing was published.
     """
     home.make(tuple(gateways()))
     report = PassReport()
+    report.pulled = pull.pull_all(home, now, progress)
     for gateway in gateways().values():
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
     with database.held(home.build_lock), database.build(home) as connection:

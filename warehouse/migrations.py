@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from warehouse import file_copy, tables
+from warehouse import bill_tables, file_copy, tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -16,8 +16,15 @@ def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m002_connections(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of connections and their bills."""
+    for table in bill_tables.BILL_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables,)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables, m002_connections)
 
 
 def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:

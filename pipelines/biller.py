@@ -1,0 +1,60 @@
+"""The registry of providers that send bills: what a provider's file says about its API, and how the files are found.
+
+Dropping a file that names a `BILLER` into `providers/` gives it raw tables, assets and, once its key is in the
+environment, a connection.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+from pipelines import providers
+from pipelines.billing_api import BillingApi
+from warehouse.tables import Table
+
+FIRST_BACKFILL_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report of a provider: the raw table it lands in, and how the days `[first, after)` of it are read.
+
+    `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
+    table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
+    """
+
+    kind: str  # costs or usage
+    table: Table
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]]
+
+
+@dataclass(frozen=True)
+class Biller:
+    """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day."""
+
+    name: str
+    title: str
+    address: str
+    key_variable: str
+    address_variable: str
+    headers: Callable[[str], Mapping[str, str]]
+    lookback_days: int
+    reports: tuple[Report, ...]
+
+
+@cache
+def billers() -> dict[str, Biller]:
+    """Every provider that sends bills, by name."""
+    found = {}
+    for module in sorted(pkgutil.iter_modules(providers.__path__), key=lambda entry: entry.name):
+        if module.name.startswith("apiledger_"):
+            # These run inside somebody else's process and are no source of ours.
+            continue
+        biller = getattr(importlib.import_module(f"{providers.__name__}.{module.name}"), "BILLER", None)
+        if isinstance(biller, Biller):
+            found[biller.name] = biller
+    return found

@@ -1,0 +1,222 @@
+"""A provider's billing API -> raw_<provider>.*: what it says of the days that may have changed, whole or not at all.
+
+Read are whole UTC days: from where the last pull ended, less the provider's look-back window, up to today. A day that
+says the same again is not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and
+days whose rows are gone are asked for again.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines import bill_boundary, dlt_load
+from pipelines.bill_boundary import BillBoundary
+from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report, billers
+from pipelines.billing_api import BillingApi, Clock, is_loopback
+from pipelines.errors import KeyRefusedError, ProviderError
+from warehouse import database
+from warehouse.control import connection as connections
+from warehouse.control import pull as receipts
+from warehouse.control.connection import Connection
+from warehouse.control.outside_id import OutsideIds
+from warehouse.control.pull import ReportDay
+from warehouse.control.vault import Vault
+from warehouse.errors import BusyError
+from warehouse.home import Home
+
+Progress = Callable[[str, int, int], None]
+_RETRY_REFUSED = timedelta(days=1)
+_Days = dict[tuple[str, date], list[dict[str, Any]]]
+
+
+@dataclass
+class Pulled:
+    """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none."""
+
+    provider: str
+    days: int = 0
+    new_days: int = 0
+    rows: int = 0
+    skipped: str | None = None
+
+
+def is_connected(home: Home, biller: Biller) -> bool:
+    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine."""
+    return bool(_key(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
+
+
+def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: Clock | None = None) -> Pulled:
+    """Pull one provider's reports with the key of the environment; `now` is UTC.
+
+    ProviderError where it gives no usable answer, nothing was stored then; BusyError where another pull or pass is
+    under way. A provider without a key, or that refused it today, is skipped and said.
+    """
+    if not is_connected(home, biller):
+        return Pulled(biller.name, skipped=f"{biller.key_variable} is not set")
+    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
+    with _alone(home, biller), database.control(home) as control:
+        with database.transaction(control):
+            vault = Vault(control, now)
+            ids = OutsideIds(control, vault, now)
+            connection = connections.of_environment(control, ids, biller.name, now)
+        lookup = vault.lookup("credential", biller.name, _key(biller))
+        refused = connections.refused_since(control, connection.connection_no, lookup)
+        if refused is not None and now - refused < _RETRY_REFUSED:
+            return Pulled(biller.name, skipped=f"the key was refused; set another {biller.key_variable}")
+        with database.held(home.build_lock), database.build(home) as build:
+            receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
+        with database.transaction(control):
+            connection = connections.of_environment(control, ids, biller.name, now)
+        try:
+            told = _fetched(biller, connection, now.date(), progress, clock)
+        except KeyRefusedError:
+            connections.refuse(control, connection.connection_no, lookup, now)
+            raise
+        with database.transaction(control):
+            boundary = BillBoundary(ids, vault, connection)
+            tables = {report.kind: report.table for report in biller.reports}
+            told = {(kind, day): boundary.admit(tables[kind], day, rows) for (kind, day), rows in told.items()}
+        return _land(home, biller, connection, told, now)
+
+
+def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
+    """Pull every provider whose key is in the environment; one that fails is skipped and said, the others land."""
+    return [pull_or_say(home, biller, now, progress) for biller in billers().values() if is_connected(home, biller)]
+
+
+def pull_or_say(home: Home, biller: Biller, now: datetime, progress: Progress) -> Pulled:
+    """Pull one provider; why there was nothing stands in `skipped`."""
+    try:
+        return pull(home, biller, now, progress)
+    except (ProviderError, BusyError) as error:
+        return Pulled(biller.name, skipped=str(error))
+
+
+def _key(biller: Biller) -> str:
+    return os.environ.get(biller.key_variable, "").strip()
+
+
+def _address(biller: Biller) -> str:
+    return os.environ.get(biller.address_variable) or biller.address
+
+
+def _alone(home: Home, biller: Biller) -> AbstractContextManager[None]:
+    """Two pulls of one provider would tell its days twice."""
+    return database.held(home.build_lock.with_name(f"pull-lock-{biller.name}"), patience_s=5)
+
+
+def _fetched(biller: Biller, connection: Connection, today: date, progress: Progress, clock: Clock | None) -> _Days:
+    first = today - timedelta(days=FIRST_BACKFILL_DAYS)
+    if connection.read_until is not None:
+        first = min(connection.read_until, today) - timedelta(days=biller.lookback_days)
+    told: _Days = {}
+    with BillingApi(biller.title, _address(biller), biller.headers(_key(biller)), clock) as api:
+        for number, report in enumerate(biller.reports):
+            progress(f"asking {biller.name}", number, len(biller.reports))
+            told |= {(report.kind, day): rows for day, rows in _read(api, biller, report, first, today).items()}
+    progress(f"asking {biller.name}", len(biller.reports), len(biller.reports))
+    return told
+
+
+def _read(
+    api: BillingApi, biller: Biller, report: Report, first: date, after: date
+) -> dict[date, list[dict[str, Any]]]:
+    """A report's days, each once and without a gap; ProviderError where the answer is of another form."""
+    days: dict[date, list[dict[str, Any]]] = {}
+    try:
+        for day, rows in report.read(api, first, after):
+            if day in days or not first <= day < after:
+                raise ProviderError(f"{biller.title}: a day twice or one not asked for; nothing was stored")
+            days[day] = rows
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise ProviderError(
+            f"{biller.title}: {report.table.name} has another form than documented; nothing was stored"
+        ) from None
+    if days and (max(days) - min(days)).days + 1 != len(days):
+        raise ProviderError(f"{biller.title}: {report.table.name} leaves out a day; nothing was stored")
+    return days
+
+
+def _lost(build: duckdb.DuckDBPyConnection, biller: Biller, days: list[ReportDay]) -> list[ReportDay]:
+    """The days whose raw rows are not what their receipts say, as after a build that was put back."""
+    stored: dict[tuple[str, int, date], int] = {}
+    for report in biller.reports:
+        if _exists(build, report):
+            counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
+            stored |= {(report.kind, no, day): rows for no, day, rows in build.execute(counted).fetchall()}
+    return [day for day in days if stored.get((day.report, day.pull_no, day.day), 0) != day.rows]
+
+
+def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
+    query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+    return build.execute(query, [report.table.schema, report.table.name]).fetchone() is not None
+
+
+def _land(home: Home, biller: Biller, connection: Connection, told: _Days, now: datetime) -> Pulled:
+    number = connection.connection_no
+    work = home.tmp / f"pull-{biller.name}"
+    with (
+        database.held(home.build_lock),
+        database.build(home) as build,
+        database.control(home) as control,
+    ):
+        broken = receipts.unfinished(control, number)
+        for report in biller.reports:
+            if broken and _exists(build, report):
+                build.execute(f"DELETE FROM {report.table.full_name} WHERE pull_no IN (SELECT unnest(?))", [broken])
+        receipts.forget(control, broken)
+        known = {(day.report, day.day): day for day in receipts.days(control, number)}
+        pull_no = receipts.begin(control, number, now)
+        days, new = [], {}
+        for (kind, day), rows in told.items():
+            before, told_sha256 = known.get((kind, day)), bill_boundary.sha256(rows)
+            if before is None or before.sha256 != told_sha256:
+                new[kind, day] = rows
+                before = ReportDay(number, kind, day, pull_no, len(rows), told_sha256, now.date())
+            days.append(ReportDay(number, kind, day, before.pull_no, len(rows), told_sha256, now.date()))
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700, parents=True)
+        try:
+            landed = _store(build, home, biller, work, new, pull_no, now)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        # Before the signature: what is in the file itself outlives a rotten write-ahead log.
+        build.execute("CHECKPOINT")
+        reached = [max((day for kind, day in told if kind == report.kind), default=None) for report in biller.reports]
+        ends = [day + timedelta(days=1) for day in reached if day is not None]
+        start = connection.read_until or now.date() - timedelta(days=FIRST_BACKFILL_DAYS - biller.lookback_days)
+        until = min(ends) if len(ends) == len(reached) else start
+        receipts.sign(control, pull_no, days, until, now)
+    return Pulled(biller.name, days=len({day for _, day in told}), new_days=len({day for _, day in new}), rows=landed)
+
+
+def _store(
+    build: duckdb.DuckDBPyConnection,
+    home: Home,
+    biller: Biller,
+    work: Path,
+    new: _Days,
+    pull_no: int,
+    now: datetime,
+) -> int:
+    loads, landed = [], 0
+    for report in biller.reports:
+        rows = [row for (kind, _), told in new.items() if kind == report.kind for row in told]
+        if rows:
+            part = bill_boundary.write(work / f"{report.table.name}.parquet", report.table, rows, pull_no, now)
+            loads.append((report.table, [part]))
+            landed += len(rows)
+    if loads:
+        dlt_load.load_tables(build, home.dlt, biller.name, loads)
+        for table, parts in loads:
+            query = f"SELECT count(*) FROM {table.full_name} WHERE pull_no = ?"
+            if build.execute(query, [pull_no]).fetchall() != [(parts[0][1],)]:
+                raise ProviderError(f"{biller.title}: a pull stored other rows than it read; the next one asks again")
+    return landed

@@ -1,0 +1,105 @@
+"""GroundTruth -> what the providers of the sandbox's world bill and count, with the causes a gateway's log cannot see.
+
+Two causes make a bill differ from the log, both known to the cent: a stream that the caller broke off goes on at the
+provider for a while, and one leaked key calls the provider directly. Amounts are list price, whole pico-dollars.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from pipelines.sandbox.ground_truth import GroundTruth
+from warehouse import money, tables
+from warehouse.prices import PriceBook
+
+# How much of what a caller had got when it hung up the provider had made by the time it noticed.
+CANCELLED_TIMES = 2
+LEAKED_KEY, LEAKED_PROJECT = "leaked", "legacy-import"
+# The leaked key's one call a day, by provider: model, input and output tokens.
+LEAKS = {"openai": ("gpt-4o", 61_000, 7_300), "anthropic": ("claude-haiku-4-5", 48_000, 5_100)}
+LEAKED_EVERY_DAYS = 3
+KINDS = {"uncached_tokens": "input", "cache_read_tokens": "cached input", "text_out_tokens": "output"}
+
+
+@dataclass(frozen=True)
+class Bill:
+    """One provider's bill: `usage` by day, project, key, model, tier; `lines` by day, project, model, tier, kind."""
+
+    usage: pl.DataFrame
+    lines: pl.DataFrame
+
+    @staticmethod
+    def of(truth: GroundTruth, provider: str) -> "Bill":
+        """What a provider bills for the calls of a ground truth, leaked calls and broken-off streams included."""
+        calls = truth.calls.filter((pl.col("provider") == provider) & (pl.col("status") != "error"))
+        served = _served(calls)
+        if served.height:
+            served = pl.concat([served, _leaked(provider, served["day"].min(), served["day"].max())])
+        grain = ["day", "project", "key", "model", "service_tier"]
+        usage = served.group_by(grain).agg(pl.len().cast(pl.Int64).alias("requests"), pl.col(list(KINDS)).sum())
+        return Bill(usage.sort(grain, nulls_last=True), _lines(served))
+
+    def amount(self, first: date, after: date) -> Decimal:
+        """The bill of `[first, after)` in USD: the oracle."""
+        within = self.lines.filter(pl.col("day").is_between(first, after, closed="left"))
+        return money.from_pico(int(within["pico"].sum()))
+
+
+def _served(calls: pl.DataFrame) -> pl.DataFrame:
+    times = pl.when(pl.col("status") == "cancelled").then(CANCELLED_TIMES).otherwise(1)
+    return calls.select(
+        pl.col("requested_at").dt.replace_time_zone(None),
+        pl.col("requested_at").dt.date().alias("day"),
+        pl.concat_str("account", pl.col("project").fill_null("default"), separator="-").alias("project"),
+        "key",
+        "provider",
+        "model",
+        "service_tier",
+        (pl.col("input_tokens") - pl.col("cached_tokens")).alias("uncached_tokens"),
+        pl.col("cached_tokens").alias("cache_read_tokens"),
+        (pl.col("output_tokens") * times).alias("text_out_tokens"),
+    )
+
+
+def _leaked(provider: str, first: object, last: object) -> pl.DataFrame:
+    if not isinstance(first, date) or not isinstance(last, date):
+        raise TypeError("calls have days")
+    model, uncached, out = LEAKS[provider]
+    days = [first + timedelta(days=n) for n in range(0, (last - first).days + 1, LEAKED_EVERY_DAYS)]
+    frame = pl.DataFrame({"day": days}, schema={"day": pl.Date})
+    return frame.select(
+        pl.col("day").cast(pl.Datetime("us")).alias("requested_at"),
+        "day",
+        pl.lit(LEAKED_PROJECT).alias("project"),
+        pl.lit(LEAKED_KEY).alias("key"),
+        pl.lit(provider).alias("provider"),
+        pl.lit(model).alias("model"),
+        pl.lit(None, pl.String).alias("service_tier"),
+        pl.lit(uncached, pl.Int64).alias("uncached_tokens"),
+        pl.lit(0, pl.Int64).alias("cache_read_tokens"),
+        pl.lit(out, pl.Int64).alias("text_out_tokens"),
+    )
+
+
+def _lines(served: pl.DataFrame) -> pl.DataFrame:
+    """Each kind of token priced by itself, at the band that the whole call is in."""
+    book = PriceBook.load()
+    whole = served.with_columns(
+        (pl.col("uncached_tokens") + pl.col("cache_read_tokens")).alias("input_tokens"),
+        pl.lit(None, pl.String).alias("region"),
+        *(pl.lit(0, pl.Int64).alias(c.name) for c in tables.TOKEN_CLASSES if c.name not in KINDS),
+    )
+    frames = []
+    for column, kind in KINDS.items():
+        alone = whole.with_columns(pl.lit(0, pl.Int64).alias(other) for other in KINDS if other != column)
+        priced = book.price(alone).filter(pl.col(column) > 0)
+        frames.append(
+            priced.group_by("day", "project", "model", "service_tier").agg(
+                pl.col(column).sum().alias("tokens"),
+                pl.col("list_cost_pico_usd").sum().alias("pico"),
+                pl.lit(kind).first().alias("kind"),
+            )
+        )
+    return pl.concat(frames).sort("day", "project", "model", "service_tier", "kind", nulls_last=True)

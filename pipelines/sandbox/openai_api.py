@@ -1,0 +1,92 @@
+"""OpenAI's admin API as the sandbox serves it: `/organization/costs` and `/organization/usage/completions`."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pipelines.sandbox.admin_api import AdminApi, Query, RequestError, Window
+from pipelines.sandbox.bill import Bill
+from warehouse import money
+
+_DAY_S = 86_400
+_COST_GROUPS = {"project_id", "line_item", "api_key_id"}
+_USAGE_GROUPS = {"project_id", "user_id", "api_key_id", "model", "batch", "service_tier"}
+
+
+def serve(bill: Bill, key: str, port: int = 0) -> AdminApi:
+    """OpenAI's API with one bill; a context manager. It takes `key` alone."""
+    routes = {"/organization/costs": _costs, "/organization/usage/completions": _usage}
+    return AdminApi(bill, f"Bearer {key}", "Authorization", routes, port=port)
+
+
+def _window(query: Query, groups: set[str], most: int) -> Window:
+    start, end = int(query["start_time"][0]), int(query["end_time"][0])
+    limit = int(query.get("limit", ["7"])[0])
+    asked = query.get("group_by", [])
+    if query.get("bucket_width", ["1d"]) != ["1d"] or not 1 <= limit <= most or not set(asked) <= groups:
+        raise RequestError("bucket_width, limit or group_by")
+    first, after = (datetime.fromtimestamp(at, UTC).date() for at in (start, end))
+    return Window(first, after, limit, asked, query.get("page", [None])[0])
+
+
+def _page(days: list[date], following: str | None, results: dict[date, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        "object": "page",
+        "data": [
+            {
+                "object": "bucket",
+                "start_time": (start := int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())),
+                "end_time": start + _DAY_S,
+                "results": results.get(day, []),
+            }
+            for day in days
+        ],
+        "has_more": following is not None,
+        "next_page": following,
+    }
+
+
+def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
+    days, following = _window(query, _COST_GROUPS, 180).days()
+    results = {
+        day: [
+            {
+                "object": "organization.costs.result",
+                "amount": {"value": money.from_pico(line["pico"]), "currency": "usd"},
+                "line_item": ", ".join(filter(None, (line["model"], line["kind"], line["service_tier"]))),
+                "project_id": f"proj_{line['project']}",
+                "api_key_id": None,
+                "quantity": line["tokens"],
+                "quantity_unit": "tokens",
+            }
+            for line in lines
+        ]
+        for day, lines in api.lines_of(days).items()
+    }
+    return _page(days, following, results)
+
+
+def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
+    days, following = _window(query, _USAGE_GROUPS, 31).days()
+    results = {
+        day: [
+            {
+                "object": "organization.usage.completions.result",
+                "input_tokens": row["uncached_tokens"] + row["cache_read_tokens"],
+                "input_cached_tokens": row["cache_read_tokens"],
+                "input_uncached_tokens": row["uncached_tokens"],
+                "output_tokens": row["text_out_tokens"],
+                "input_audio_tokens": 0,
+                "output_audio_tokens": 0,
+                "num_model_requests": row["requests"],
+                "project_id": f"proj_{row['project']}",
+                "user_id": None,
+                "api_key_id": f"key_{row['key']}",
+                "model": row["model"],
+                "batch": row["service_tier"] == "batch",
+                "service_tier": row["service_tier"],
+            }
+            for row in rows
+        ]
+        for day, rows in api.usage_of(days).items()
+    }
+    return _page(days, following, results)

@@ -1,0 +1,64 @@
+"""Connections: one credential at one provider, with the day up to which its bills were read.
+
+The first account of an installation is the operator's: it owns the connections whose keys the environment holds, and
+pays for the calls of every account that has no connection of its own at that provider.
+"""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from warehouse import database
+from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
+
+# The namespace of the operator's account; no gateway has this name.
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connection: its number, its provider, who pays, and up to which UTC day (not included) it was read."""
+
+    connection_no: int
+    provider: str
+    account_no: int
+    read_until: date | None
+
+
+def of_environment(control: sqlite3.Connection, ids: OutsideIds, provider: str, now: datetime) -> Connection:
+    """The operator's connection at a provider, made at its first use; the caller holds the transaction."""
+    account_no = ids.accounts(OPERATOR, [UNNAMED_ACCOUNT])[UNNAMED_ACCOUNT]
+    query = "SELECT connection_no, read_until FROM connection WHERE provider = ? AND account_no = ? ORDER BY created_at"
+    row = control.execute(query, (provider, account_no)).fetchone()
+    if row is None:
+        row = (secrets.randbelow(2**53 - 1) + 1, None)
+        control.execute(
+            "INSERT INTO connection (connection_no, provider, account_no, is_operator, created_at)"
+            " VALUES (?, ?, ?, 1, ?)",
+            (row[0], provider, account_no, database.stamp(now)),
+        )
+    return Connection(row[0], provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
+
+
+def rows(control: sqlite3.Connection) -> list[tuple[int, str, int, bool]]:
+    """Every connection in the columns of model.connection."""
+    query = "SELECT connection_no, provider, account_no, is_operator FROM connection ORDER BY connection_no"
+    return [
+        (number, provider, account, bool(operator)) for number, provider, account, operator in control.execute(query)
+    ]
+
+
+def refused_since(control: sqlite3.Connection, connection_no: int, key_lookup: bytes) -> datetime | None:
+    """When the provider refused this very key; None where it did not, or the key is another one now."""
+    query = "SELECT refused_at FROM connection WHERE connection_no = ? AND refused_key = ?"
+    row = control.execute(query, (connection_no, key_lookup)).fetchone()
+    return database.moment(row[0]) if row else None
+
+
+def refuse(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now: datetime) -> None:
+    """Remember that the provider refused a key, by its keyed hash: it is not asked with it again until tomorrow."""
+    control.execute(
+        "UPDATE connection SET refused_key = ?, refused_at = ? WHERE connection_no = ?",
+        (key_lookup, database.stamp(now), connection_no),
+    )

@@ -1,0 +1,96 @@
+"""Receipts of pulls: which days of a report a complete pull told anew, with rows and a hash of them.
+
+A day that says the same again gets no new rows, only a later `read_on`. Raw rows without a receipt are never read, so a
+pull that broke off anywhere never happened; and a part-read period never writes nothing over something.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from warehouse import database
+
+
+@dataclass(frozen=True)
+class ReportDay:
+    """A report's day as its newest complete pull told it: rows, their hash, and the UTC day it was last read on."""
+
+    connection_no: int
+    report: str
+    day: date
+    pull_no: int
+    rows: int
+    sha256: bytes
+    read_on: date
+
+
+def begin(control: sqlite3.Connection, connection_no: int, now: datetime) -> int:
+    """Open a pull; its number is never used twice."""
+    query = "INSERT INTO pull (connection_no, begun_at) VALUES (?, ?)"
+    cursor = control.execute(query, (connection_no, database.stamp(now)))
+    if cursor.lastrowid is None:
+        raise AssertionError("an INSERT gives a row id")
+    return cursor.lastrowid
+
+
+def unfinished(control: sqlite3.Connection, connection_no: int) -> list[int]:
+    """Pulls that were begun and never got a receipt: their raw rows, if any, are to be removed."""
+    query = "SELECT pull_no FROM pull WHERE connection_no = ? AND completed_at IS NULL"
+    return [pull_no for (pull_no,) in control.execute(query, (connection_no,))]
+
+
+def forget(control: sqlite3.Connection, pull_nos: list[int]) -> None:
+    """Drop pulls that broke off, once their raw rows are gone."""
+    control.executemany("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", [(no,) for no in pull_nos])
+
+
+def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_until: date, now: datetime) -> None:
+    """Write a pull's receipt, all or nothing: the days it told anew or again, and up to where it read.
+
+    A pull that told nothing new leaves no receipt of its own.
+    """
+    with database.transaction(control):
+        ((connection_no,),) = control.execute("SELECT connection_no FROM pull WHERE pull_no = ?", (pull_no,)).fetchall()
+        if any(day.pull_no == pull_no for day in days):
+            control.execute("UPDATE pull SET completed_at = ? WHERE pull_no = ?", (database.stamp(now), pull_no))
+        control.executemany(
+            """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+               pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256,
+               read_on = excluded.read_on""",
+            [
+                (d.connection_no, d.report, d.day.isoformat(), d.pull_no, d.rows, d.sha256, d.read_on.isoformat())
+                for d in days
+            ],
+        )
+        control.execute(
+            "UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL WHERE connection_no = ?",
+            (read_until.isoformat(), connection_no),
+        )
+        control.execute("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", (pull_no,))
+
+
+def days(control: sqlite3.Connection, connection_no: int | None = None) -> list[ReportDay]:
+    """Every report's days that were told, of one connection or of all."""
+    rows = control.execute(
+        """SELECT connection_no, report, day, pull_no, rows, sha256, read_on FROM report_day
+           WHERE connection_no = coalesce(?, connection_no) ORDER BY connection_no, report, day""",
+        (connection_no,),
+    )
+    return [
+        ReportDay(number, report, date.fromisoformat(day), pull_no, count, sha256, date.fromisoformat(read_on))
+        for number, report, day, pull_no, count, sha256, read_on in rows
+    ]
+
+
+def lose(control: sqlite3.Connection, lost: list[ReportDay]) -> None:
+    """Forget days whose raw rows are gone, and go back to the first of them: the provider is asked again."""
+    with database.transaction(control):
+        for day in lost:
+            control.execute(
+                "DELETE FROM report_day WHERE connection_no = ? AND report = ? AND day = ?",
+                (day.connection_no, day.report, day.day.isoformat()),
+            )
+            control.execute(
+                "UPDATE connection SET read_until = min(read_until, ?) WHERE connection_no = ?",
+                (day.day.isoformat(), day.connection_no),
+            )

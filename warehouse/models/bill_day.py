@@ -1,0 +1,34 @@
+"""model.charges -> model.bill_day: what each connection's UTC day was billed, and whether that may still change.
+
+A day without a line is a bill of 0 once the provider had its look-back window to write one; until then it has no bill,
+and what the log says counts.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+
+from warehouse import bill_tables
+
+PROVISIONAL, SETTLED = "provisional", "settled"
+
+
+def settlement(day: date, read_on: date, lookback_days: int) -> str:
+    """Whether a day was read after the provider's window for corrections, which begins when the day ends."""
+    return SETTLED if (read_on - day).days > lookback_days else PROVISIONAL
+
+
+def write(connection: duckdb.DuckDBPyConnection, days: Sequence[tuple[int, date, str]]) -> None:
+    """Make the rows of (connection_no, day, settlement) anew; the caller holds the transaction."""
+    name = bill_tables.BILL_DAY.full_name
+    for connection_no, day, settled in days:
+        connection.execute(f"DELETE FROM {name} WHERE connection_no = ? AND day = ?", [connection_no, day])
+        ((lines, amount),) = connection.execute(
+            "SELECT count(*), coalesce(sum(amount_usd), 0) FROM model.charges WHERE connection_no = ? AND day = ?",
+            [connection_no, day],
+        ).fetchall()
+        if lines or settled == SETTLED:
+            row = [day, connection_no, lines, Decimal(amount), settled]
+            connection.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?)", row)
