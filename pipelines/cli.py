@@ -119,6 +119,9 @@ def _pass(home: "Home") -> None:
     for taken in report.ingested:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
         click.echo(f"{taken.gateway:<14} {taken.rows:,} rows of {taken.files:,} files{held_back}")
+        if taken.late_rows:
+            said = f"{taken.late_rows:,} rows refused: the calls of their days have expired"
+            click.echo(f"{taken.gateway:<14} {said}", err=True)
         for reason in taken.refused:
             click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"

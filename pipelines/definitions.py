@@ -75,6 +75,7 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
                 "files": taken.files,
                 "files_known_before": taken.known_files,
                 "quarantined": taken.quarantined,
+                "late_rows_refused": taken.late_rows,
                 "refused_files": len(taken.refused),
                 "days": len(taken.days),
             }
