@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.policy_command import policy
+from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
@@ -272,10 +274,13 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
     click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
 
 
+cli.add_command(policy)
+
+
 def main() -> None:
     """Run the command line; what is wrong is one sentence on standard error, and the exit code is 1."""
     try:
         cli()
-    except (PipelineError, WarehouseError) as error:
+    except (PipelineError, RetentionError, WarehouseError) as error:
         click.echo(f"apiledger: {error}", err=True)
         sys.exit(1)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, landed, passage
+from pipelines import build, check, ingest, landed, passage, retain
 from pipelines.provider import Gateway, gateways
 from warehouse import database, mart, publication, tables
 from warehouse.control import receipt
@@ -243,10 +243,10 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=_ALL,
+    assets=[*_ALL, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, expectations],
+    jobs=[a_pass, expectations, *retain.JOBS],
     sensors=[inbox, newly_published],
-    schedules=[hourly],
+    schedules=[hourly, *retain.SCHEDULES],
     executor=dg.in_process_executor,
 )

@@ -35,7 +35,8 @@ def missing_loads(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connec
     """Hold the receipts against the raw tables of `connection`, the build; empty when every load is whole."""
     begun = dict(control.execute("SELECT gateway, sum(state = 'begun') FROM load GROUP BY gateway").fetchall())
     signed = """SELECT gateway, sum(load_day.rows) FROM load_day JOIN load USING (load_no)
-                WHERE state = 'landed' GROUP BY gateway"""
+                WHERE state = 'landed' AND (gateway, day) NOT IN (SELECT gateway, day FROM closed_day)
+                GROUP BY gateway"""
     found = []
     for gateway, rows in control.execute(signed).fetchall():
         # How many rows there are is known without reading any; only where it differs are they counted load by load.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import duckdb
 
@@ -26,17 +27,25 @@ class _Side:
     when: str
     requests: str
     since: date = date.min
+    before: date = date.max
     only: str = "TRUE"
 
     def by_month(self, connection: duckdb.DuckDBPyConnection) -> _Sums:
+        rows = self._by(connection, f"strftime({self.when}, '%Y-%m')")
+        return {month: tuple(values) for month, *values in rows}
+
+    def by_day(self, connection: duckdb.DuckDBPyConnection) -> dict[tuple[date, str], tuple[object, ...]]:
+        rows = self._by(connection, f"{self.when}::DATE, gateway")
+        return {(day, gateway): tuple(values) for day, gateway, *values in rows}
+
+    def _by(self, connection: duckdb.DuckDBPyConnection, grain: str) -> list[tuple[Any, ...]]:
         # An hour of only unpriced calls sums to 0 in Polars and to NULL in SQL; both say "nothing known".
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS)
-        rows = connection.execute(
-            f"""SELECT strftime({self.when}, '%Y-%m') AS month, {self.requests}::HUGEINT, {sums}
-                FROM {self.table.full_name} WHERE {self.when} >= ? AND {self.only} GROUP BY month""",
-            [self.since],
+        return connection.execute(
+            f"""SELECT {grain}, {self.requests}::HUGEINT, {sums} FROM {self.table.full_name}
+                WHERE {self.when} >= ? AND {self.when} < ? AND {self.only} GROUP BY {grain}""",
+            [self.since, self.before],
         ).fetchall()
-        return {month: tuple(values) for month, *values in rows}
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,27 @@ class Difference:
     columns: tuple[str, ...]
 
 
+_REQUESTS = _Side(tables.REQUESTS, "requested_at", "count(*)")
+_HOURLY = _Side(tables.USAGE_HOURLY, "hour", "sum(requests)")
+_DAILY = _Side(tables.USAGE_DAILY, "day", "sum(requests)")
+_MONTHLY = _Side(tables.USAGE_MONTHLY, "month", "sum(requests)")
+
+
+def hours_hold_calls(connection: duckdb.DuckDBPyConnection, before: date) -> set[tuple[date, str]]:
+    """The days before `before`, each with its source, whose hours hold exactly what their calls hold."""
+    return _held(connection, replace(_REQUESTS, before=before), replace(_HOURLY, before=before))
+
+
+def days_hold_hours(connection: duckdb.DuckDBPyConnection, before: date) -> set[tuple[date, str]]:
+    """The days before `before`, each with its source, that hold exactly what their hours hold."""
+    return _held(connection, replace(_HOURLY, before=before), replace(_DAILY, before=before))
+
+
+def _held(connection: duckdb.DuckDBPyConnection, below: _Side, above: _Side) -> set[tuple[date, str]]:
+    sums = above.by_day(connection)
+    return {key for key, held in below.by_day(connection).items() if sums.get(key) == held}
+
+
 def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
     """Compare rows, hours, days and months with each other, month by month; empty when all hold the same.
 
@@ -55,15 +85,11 @@ def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
     """
     hours, days = (sealing.whole_from(connection, table) for table in (tables.USAGE_HOURLY, tables.USAGE_DAILY))
     open_days = f"(hour::DATE, gateway) NOT IN (SELECT (day, gateway) FROM {CLOSED_DAY.full_name})"
-    rows = _Side(tables.REQUESTS, "requested_at", "count(*)")
-    hourly = _Side(tables.USAGE_HOURLY, "hour", "sum(requests)")
-    daily = _Side(tables.USAGE_DAILY, "day", "sum(requests)")
-    monthly = _Side(tables.USAGE_MONTHLY, "month", "sum(requests)")
     found: list[Difference] = []
     for below, above in (
-        (rows, replace(hourly, only=open_days)),
-        (replace(hourly, since=hours), replace(daily, since=hours)),
-        (replace(daily, since=days), replace(monthly, since=days.replace(day=1))),
+        (_REQUESTS, replace(_HOURLY, only=open_days)),
+        (replace(_HOURLY, since=hours), replace(_DAILY, since=hours)),
+        (replace(_DAILY, since=days), replace(_MONTHLY, since=days.replace(day=1))),
     ):
         found += _compared(above.table, below.by_month(connection), above.by_month(connection))
     return found
