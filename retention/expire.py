@@ -154,6 +154,7 @@ def _days(
         connection.execute(f"DELETE FROM {CLOSED_DAY.full_name} WHERE day < ?", [cutoff])
 
     yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
+    yield Going(clause.id, tables.LATENCY_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff})
 
 
 def counted(connection: duckdb.DuckDBPyConnection, going: Going) -> Expired | None:
