@@ -40,7 +40,7 @@ def from_build(
     Made one after the other, so that the proof of each is looked for when its turn comes.
     """
     today = now.date()
-    for gateway in seal.gateways(connection):
+    for gateway in seal.sources(connection):
         clause = policy.clause(seal.CLAUSE)
         if days := seal.ready(connection, clause, today, gateway):
             yield Going(
@@ -56,8 +56,8 @@ def from_build(
     yield from _people(connection, policy.clause("R-people"), today)
     yield from _days(connection, control, policy.clause("R-daily"), today)
     cutoff = policy.clause("R-loads").cutoff(today)
-    for gateway in seal.gateways(connection):
-        yield Going("R-loads", f"raw_{gateway}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})
+    for source in seal.sources(connection, "_dlt_loads"):
+        yield Going("R-loads", f"raw_{source}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})
 
 
 def _calls(
@@ -65,7 +65,7 @@ def _calls(
 ) -> Iterator[Going]:
     cutoff = clause.cutoff(now.date())
     held = conservation.hours_hold_calls(connection, cutoff)
-    for gateway in seal.gateways(connection):
+    for gateway in seal.sources(connection):
         # A call that its gateway repeated after midnight would be new if its first telling were gone.
         query = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE requested_at < ?"
         held -= {(day, gateway) for (day,) in connection.execute(query, [cutoff]).fetchall()}

@@ -82,9 +82,10 @@ def overdue(
 
 
 def _dated(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str]]:
-    for gateway in seal.gateways(connection):
-        yield "R-raw", f"raw_{gateway}.calls", "requested_at"
-        yield "R-loads", f"raw_{gateway}._dlt_loads", "inserted_at"
+    for source in seal.sources(connection):
+        yield "R-raw", f"raw_{source}.calls", "requested_at"
+    for source in seal.sources(connection, "_dlt_loads"):
+        yield "R-loads", f"raw_{source}._dlt_loads", "inserted_at"
     yield "R-requests", "model.requests", "requested_at"
     yield "R-requests", "model.request_tag", "day"
     yield "R-hourly", "model.usage_hourly", "hour"

@@ -12,12 +12,10 @@ from warehouse.tables import BUILT_LOAD
 CLAUSE = "R-raw"
 
 
-def gateways(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The gateways that have a raw table."""
-    query = (
-        "SELECT schema_name FROM duckdb_tables() WHERE schema_name LIKE 'raw\\_%' ESCAPE '\\' AND table_name = 'calls'"
-    )
-    return sorted(name.removeprefix("raw_") for (name,) in connection.execute(query).fetchall())
+def sources(connection: duckdb.DuckDBPyConnection, table: str = "calls") -> list[str]:
+    """The sources whose raw schema has a table: with `calls`, the gateways."""
+    query = "SELECT schema_name FROM duckdb_tables() WHERE schema_name LIKE 'raw\\_%' ESCAPE '\\' AND table_name = ?"
+    return sorted(name.removeprefix("raw_") for (name,) in connection.execute(query, [table]).fetchall())
 
 
 def ready(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date, gateway: str) -> list[date]:
