@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from warehouse import database, labels, tables
+from warehouse import database, labels, sealing, tables
 from warehouse.control import client, outside_id
 from warehouse.control.receipt import Receipt
 from warehouse.control.vault import Vault
@@ -40,6 +40,8 @@ class Boundary:
             self._vault = Vault(control, now)
         self._ids = outside_id.OutsideIds(control, self._vault, now)
         self._known: dict[tuple[str, ...], dict[_Row, _Row]] = {}
+        self._refused_days = sealing.refused_days(control, gateway)
+        self._refused_before = sealing.refused_before(control)
         self.parts: list[tuple[Path, int]] = []
         self.pepper = self._vault.lookup("request_no", gateway).hex()[:16]
 
@@ -68,12 +70,24 @@ class Boundary:
         """Write a batch (columns of `record.admitted`) as one part and add its rows and sums to the loads' receipts."""
         if batch.num_rows == 0:
             return
-        records = pl.DataFrame(pl.from_arrow(batch))
+        records = self._landable(pl.DataFrame(pl.from_arrow(batch)), receipts)
+        if records.height == 0:
+            return
         with database.transaction(self._control):
             records = self._numbered(records)
         rows = records.select(column.name for column in tables.RAW_CALLS)
         self._write(rows)
         _add_sums(rows, receipts)
+
+    def _landable(self, records: pl.DataFrame, receipts: Mapping[int, Receipt]) -> pl.DataFrame:
+        """Without the rows of closed days, before an id or a client of theirs is looked at; how many is counted."""
+        day = pl.col("requested_at").dt.date()
+        late = records.select(day.is_in(self._refused_days) | (day < self._refused_before)).to_series()
+        if not late.any():
+            return records
+        for load_no, rows in records.filter(late).group_by("load_no").len().iter_rows():
+            receipts[load_no].late_rows += rows
+        return records.filter(~late)
 
     def _numbered(self, records: pl.DataFrame) -> pl.DataFrame:
         numbers = {f"{kind}_no": pl.Int64 for kind in ("account", "key", "project", "team", "upstream")}

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines import build_bills
 from pipelines.provider import gateways
-from warehouse import database, frame, mart, publication, tables
+from warehouse import database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
 from warehouse.home import Home
 from warehouse.models import (
@@ -58,6 +58,8 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
         landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
         names = outside_id.named(control)
         states = receipt.states(control)
+    closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
+    landed = [load for load in landed if (load.day, load.gateway) not in closed and load.day >= since]
     book = PriceBook.load((home.root / "prices.toml",))
     dirty = _dirty(connection, landed)
     runs = list(_runs(dirty, landed))
@@ -102,7 +104,9 @@ def _make(
 ) -> list[date]:
     """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
     read = [name for name in gateways() if any(load.gateway == name for load in loads)]
-    calls = requests.one_row_a_call(requests.read_calls(connection, read, days))
+    sealed = {(day, gateway) for day, gateway, _ in sealing.sealed_loads(connection) if day in set(days)}
+    closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
+    calls = requests.one_row_a_call(requests.read_calls(connection, read, days, sealed))
     calls, again = requests.told_elsewhere(connection, calls, days)
     calls = requests.priced(calls, book)
     hourly = usage_hourly.roll_up(calls)
@@ -112,10 +116,10 @@ def _make(
     try:
         requests.write(connection, calls, days)
         request_tag.write(connection, calls, days)
-        _replace(connection, tables.USAGE_HOURLY, hourly, days)
-        _replace(connection, tables.USAGE_DAILY, daily, days)
-        _replace(connection, tables.LATENCY_HOURLY, latency, days)
-        _replace(connection, tables.LATENCY_DAILY, latency_daily.roll_up(latency), days)
+        _replace(connection, tables.USAGE_HOURLY, hourly, days, closed)
+        _replace(connection, tables.USAGE_DAILY, daily, days, closed)
+        _replace(connection, tables.LATENCY_HOURLY, latency, days, closed)
+        _replace(connection, tables.LATENCY_DAILY, latency_daily.roll_up(latency), days, closed)
         connection.execute(
             f"DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (SELECT unnest(?))", [[*days, *again]]
         )
@@ -144,12 +148,21 @@ def _make(
     return again
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, table: tables.Table, rows: pl.DataFrame, days: list[date]) -> None:
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: tables.Table,
+    rows: pl.DataFrame,
+    days: list[date],
+    closed: set[tuple[date, str]],
+) -> None:
     when = table.columns[0].name
-    connection.execute(
-        f"DELETE FROM {table.full_name} WHERE {when} >= ? AND {when} < ? AND {when}::DATE IN (SELECT unnest(?))",
-        [min(days), max(days) + timedelta(days=1), days],
-    )
+    query = f"DELETE FROM {table.full_name} WHERE {when} >= ? AND {when} < ? AND {when}::DATE IN (SELECT unnest(?))"
+    bound: list[object] = [min(days), max(days) + timedelta(days=1), days]
+    if closed:
+        # Nothing could make these anew.
+        query += f" AND ({when}::DATE)::VARCHAR || '/' || gateway NOT IN (SELECT unnest(?))"
+        bound.append([f"{day}/{gateway}" for day, gateway in closed])
+    connection.execute(query, bound)
     money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
     frame.insert(connection, rows, table.full_name, table.column_names, money)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.policy_command import policy
+from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
@@ -119,6 +121,9 @@ def _pass(home: "Home") -> None:
     for taken in report.ingested:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
         click.echo(f"{taken.gateway:<14} {taken.rows:,} rows of {taken.files:,} files{held_back}")
+        if taken.late_rows:
+            said = f"{taken.late_rows:,} rows refused: the calls of their days have expired"
+            click.echo(f"{taken.gateway:<14} {said}", err=True)
         for reason in taken.refused:
             click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
     for bill in report.pulled:
@@ -272,10 +277,13 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
     click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
 
 
+cli.add_command(policy)
+
+
 def main() -> None:
     """Run the command line; what is wrong is one sentence on standard error, and the exit code is 1."""
     try:
         cli()
-    except (PipelineError, WarehouseError) as error:
+    except (PipelineError, RetentionError, WarehouseError) as error:
         click.echo(f"apiledger: {error}", err=True)
         sys.exit(1)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, landed, passage, pull_assets
+from pipelines import build, check, ingest, landed, passage, pull_assets, retain
 from pipelines.provider import Gateway, gateways
 from warehouse import bill_tables, database, mart, publication, tables
 from warehouse.control import receipt
@@ -75,6 +75,7 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
                 "files": taken.files,
                 "files_known_before": taken.known_files,
                 "quarantined": taken.quarantined,
+                "late_rows_refused": taken.late_rows,
                 "refused_files": len(taken.refused),
                 "days": len(taken.days),
             }
@@ -246,10 +247,10 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations],
+    jobs=[a_pass, bills, expectations, *retain.JOBS],
     sensors=[inbox, newly_published],
-    schedules=[hourly, pull_assets.half_hourly(HOME, bills, _under_way)],
+    schedules=[hourly, pull_assets.half_hourly(HOME, bills, _under_way), *retain.SCHEDULES],
     executor=dg.in_process_executor,
 )

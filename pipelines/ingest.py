@@ -30,12 +30,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Ingested:
-    """What a pass took from one inbox: files, rows, lines in quarantine, files landed before, files refused."""
+    """What a pass took from one inbox: files, rows, lines in quarantine, rows too late for their day, files refused."""
 
     gateway: str
     files: int = 0
     rows: int = 0
     quarantined: int = 0
+    late_rows: int = 0
     known_files: int = 0
     refused: list[str] = field(default_factory=list)
     days: set[str] = field(default_factory=set)
@@ -72,6 +73,7 @@ def ingest(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> I
             result.files += 1
             result.rows += receipt.rows
             result.quarantined += receipt.quarantined
+            result.late_rows += receipt.late_rows
             result.days.update(day.isoformat() for day in receipt.days)
     return result
 

@@ -6,11 +6,13 @@ would otherwise be modelled as it is, and less would be published without a word
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 
 from pipelines.errors import PipelineError
-from warehouse import database, file_copy
+from warehouse import database, file_copy, sealing
+from warehouse.control import receipt
 from warehouse.home import Home
 
 
@@ -31,23 +33,36 @@ class Missing:
 
 def missing_loads(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> list[Missing]:
     """Hold the receipts against the raw tables of `connection`, the build; empty when every load is whole."""
-    query = """SELECT gateway, sum(state = 'begun'), sum(rows) FROM load GROUP BY gateway"""
+    begun = dict(control.execute("SELECT gateway, sum(state = 'begun') FROM load GROUP BY gateway").fetchall())
+    signed = """SELECT gateway, sum(load_day.rows) FROM load_day JOIN load USING (load_no)
+                WHERE state = 'landed' AND (gateway, day) NOT IN (SELECT gateway, day FROM closed_day)
+                GROUP BY gateway"""
     found = []
-    for gateway, unfinished, signed in control.execute(query).fetchall():
-        # The number of rows is known without reading any; only where it differs are they counted load by load.
-        if not unfinished and _count(connection, gateway) == signed:
-            continue
-        stored = _stored(connection, gateway)
-        loads = control.execute(
-            "SELECT load_no, landed_at, rows FROM load WHERE gateway = ? AND state = 'landed' ORDER BY load_no",
-            [gateway],
-        )
-        found += [
-            Missing(gateway, load_no, landed_at, rows, stored.get(load_no, 0))
-            for load_no, landed_at, rows in loads
-            if stored.get(load_no, 0) != rows
-        ]
+    for gateway, rows in control.execute(signed).fetchall():
+        # How many rows there are is known without reading any; only where it differs are they counted load by load.
+        sealed = sealing.sealed_rows(connection, gateway)
+        if begun[gateway] or _count(connection, gateway) + sealed != rows:
+            found += _differing(connection, control, gateway)
     return found
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, gateway: str) -> list[Missing]:
+    """The loads of a gateway that lack rows, apart from what a seal has taken of them."""
+    stored = _stored(connection, gateway)
+    sealed, closed = sealing.sealed_loads(connection), sealing.closed_days(connection)
+    expected: dict[int, int] = {}
+    for source, text, load_no, rows in receipt.load_days(control):
+        day = date.fromisoformat(text)
+        if source == gateway and (day, gateway, load_no) not in sealed and (day, gateway) not in closed:
+            expected[load_no] = expected.get(load_no, 0) + rows
+    landed_at = dict(
+        control.execute("SELECT load_no, landed_at FROM load WHERE gateway = ? AND state = 'landed'", [gateway])
+    )
+    return [
+        Missing(gateway, load_no, landed_at[load_no], expected.get(load_no, 0), stored.get(load_no, 0))
+        for load_no in sorted(landed_at)
+        if stored.get(load_no, 0) != expected.get(load_no, 0)
+    ]
 
 
 def hold(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> None:

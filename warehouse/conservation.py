@@ -1,18 +1,52 @@
 """Conservation: every roll-up holds what its rows hold, to the token and the pico-dollar, or nothing is published."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
 
 import duckdb
 
-from warehouse import tables
+from warehouse import sealing, tables
 from warehouse.errors import WarehouseError
+from warehouse.sealing_tables import CLOSED_DAY
 
 _TOKENS = ("input_tokens", "output_tokens", *(c.name for c in tables.TOKEN_CLASSES))
 _SUMS = (*_TOKENS, "list_cost_usd", "logged_cost_usd")
+_Sums = dict[str, tuple[object, ...]]
 
 
 class ConservationError(WarehouseError):
     """A roll-up does not hold what its rows hold: nothing is published, and the build stands to be looked at."""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a comparison: which rows of a table, by when, and how its calls are counted."""
+
+    table: tables.Table
+    when: str
+    requests: str
+    since: date = date.min
+    before: date = date.max
+    only: str = "TRUE"
+
+    def by_month(self, connection: duckdb.DuckDBPyConnection) -> _Sums:
+        # Numbers and not texts for the months: strftime takes as long as all the sums.
+        rows = self._by(connection, f"year({self.when}) * 100 + month({self.when})")
+        return {f"{month // 100}-{month % 100:02}": tuple(values) for month, *values in rows}
+
+    def by_day(self, connection: duckdb.DuckDBPyConnection) -> dict[tuple[date, str], tuple[object, ...]]:
+        rows = self._by(connection, f"{self.when}::DATE, gateway")
+        return {(day, gateway): tuple(values) for day, gateway, *values in rows}
+
+    def _by(self, connection: duckdb.DuckDBPyConnection, grain: str) -> list[tuple[Any, ...]]:
+        # An hour of only unpriced calls sums to 0 in Polars and to NULL in SQL; both say "nothing known".
+        sums = ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS)
+        return connection.execute(
+            f"""SELECT {grain}, {self.requests}::HUGEINT, {sums} FROM {self.table.full_name}
+                WHERE {self.when} >= ? AND {self.when} < ? AND {self.only} GROUP BY {grain}""",
+            [self.since, self.before],
+        ).fetchall()
 
 
 @dataclass(frozen=True)
@@ -24,22 +58,51 @@ class Difference:
     columns: tuple[str, ...]
 
 
+_REQUESTS = _Side(tables.REQUESTS, "requested_at", "count(*)")
+_HOURLY = _Side(tables.USAGE_HOURLY, "hour", "sum(requests)")
+_DAILY = _Side(tables.USAGE_DAILY, "day", "sum(requests)")
+_MONTHLY = _Side(tables.USAGE_MONTHLY, "month", "sum(requests)")
+
+
+def hours_hold_calls(connection: duckdb.DuckDBPyConnection, before: date) -> set[tuple[date, str]]:
+    """The days before `before`, each with its source, whose hours hold exactly what their calls hold."""
+    return _held(connection, replace(_REQUESTS, before=before), replace(_HOURLY, before=before))
+
+
+def days_hold_hours(connection: duckdb.DuckDBPyConnection, before: date) -> set[tuple[date, str]]:
+    """The days before `before`, each with its source, that hold exactly what their hours hold."""
+    return _held(connection, replace(_HOURLY, before=before), replace(_DAILY, before=before))
+
+
+def _held(connection: duckdb.DuckDBPyConnection, below: _Side, above: _Side) -> set[tuple[date, str]]:
+    sums = above.by_day(connection)
+    return {key for key, held in below.by_day(connection).items() if sums.get(key) == held}
+
+
 def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
-    """Compare rows, hours, days and months with each other, month by month; empty when all hold the same."""
-    chain = (
-        (tables.REQUESTS, "requested_at", "count(*)"),
-        (tables.USAGE_HOURLY, "hour", "sum(requests)"),
-        (tables.USAGE_DAILY, "day", "sum(requests)"),
-        (tables.USAGE_MONTHLY, "month", "sum(requests)"),
-    )
-    sums = [_by_month(connection, table, when, requests) for table, when, requests in chain]
+    """Compare rows, hours, days and months with each other, month by month; empty when all hold the same.
+
+    What has expired is compared no more: hours of closed days have no rows, days before the first whole hour no hours.
+    """
+    hours, days = (sealing.whole_from(connection, table) for table in (tables.USAGE_HOURLY, tables.USAGE_DAILY))
+    open_days = f"(hour::DATE, gateway) NOT IN (SELECT (day, gateway) FROM {CLOSED_DAY.full_name})"
+    found: list[Difference] = []
+    for below, above in (
+        (_REQUESTS, replace(_HOURLY, only=open_days)),
+        (replace(_HOURLY, since=hours), replace(_DAILY, since=hours)),
+        (replace(_DAILY, since=days), replace(_MONTHLY, since=days.replace(day=1))),
+    ):
+        found += _compared(above.table, below.by_month(connection), above.by_month(connection))
+    return found
+
+
+def _compared(table: tables.Table, below: _Sums, above: _Sums) -> list[Difference]:
     found = []
-    for (table, _, _), above, below in zip(chain[1:], sums[1:], sums, strict=False):
-        for month in sorted(above.keys() | below.keys()):
-            pairs = zip(("requests", *_SUMS), above.get(month, ()), below.get(month, ()), strict=False)
-            wrong = tuple(name for name, one, other in pairs if one != other)
-            if wrong or (month in above) != (month in below):
-                found.append(Difference(table.full_name, month, wrong or ("requests",)))
+    for month in sorted(above.keys() | below.keys()):
+        pairs = zip(("requests", *_SUMS), above.get(month, ()), below.get(month, ()), strict=False)
+        wrong = tuple(name for name, one, other in pairs if one != other)
+        if wrong or (month in above) != (month in below):
+            found.append(Difference(table.full_name, month, wrong or ("requests",)))
     return found
 
 
@@ -51,16 +114,3 @@ def hold(connection: duckdb.DuckDBPyConnection) -> None:
         raise ConservationError(
             f"roll-ups differ from their rows ({said}): nothing was published; run `apiledger doctor`"
         )
-
-
-def _by_month(
-    connection: duckdb.DuckDBPyConnection, table: tables.Table, when: str, requests: str
-) -> dict[str, tuple[object, ...]]:
-    # An hour of only unpriced calls sums to 0 in Polars and to NULL in SQL; both say "nothing known".
-    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS)
-    # Numbers and not texts for the months: strftime takes as long as all the sums.
-    rows = connection.execute(
-        f"""SELECT year({when}) * 100 + month({when}) AS month, {requests}::HUGEINT, {sums}
-            FROM {table.full_name} GROUP BY month"""
-    ).fetchall()
-    return {f"{month // 100}-{month % 100:02}": tuple(values) for month, *values in rows}

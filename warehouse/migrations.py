@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from warehouse import bill_tables, file_copy, tables
+from warehouse import bill_tables, file_copy, sealing_tables, tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -23,8 +23,15 @@ def m002_connections(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m003_seals(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that say what a seal has taken and which days are closed."""
+    for table in sealing_tables.SEALING_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables, m002_connections)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables, m002_connections, m003_seals)
 
 
 def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:

@@ -6,6 +6,7 @@ never used twice: DuckDB follows it and puts what a careless writer commits besi
 meet it. Beside a fixed name his write-ahead log was replayed into the next version without a word.
 """
 
+import os
 import re
 import shutil
 from datetime import datetime
@@ -127,6 +128,25 @@ def _retired(folder: Path, kept: int) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
+
+
+def withdraw(home: Home) -> int:
+    """Empty and unlink every version but the newest, at once, with all that lies beside them; how many there were.
+
+    Emptied first: whoever holds an old file open reads nothing more of it, rather than rows that have expired.
+    """
+    withdrawn = 0
+    for folder in (home.published, _people(home)):
+        newest = _versions(folder)[-1:]
+        for entry in folder.iterdir():
+            match = _VERSION.match(entry.name)
+            if match and (int(match[1]), int(match[2] or 0)) not in newest:
+                entry.chmod(0o600)
+                os.truncate(entry, 0)
+                withdrawn += 1
+        _retired(folder, 1)
+        file_copy.synced(folder)
+    return withdrawn
 
 
 def _pointed(link: Path, name: str) -> None:

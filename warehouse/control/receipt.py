@@ -41,6 +41,8 @@ class Receipt:
     last_at: datetime | None = None
     days: dict[date, int] = field(default_factory=dict)
     quarantined: int = 0
+    # Rows of days that are closed: counted, and nothing else of them is kept.
+    late_rows: int = 0
     quarantine: list[Quarantined] = field(default_factory=list)
     odd_keys: Mapping[str, int] = field(default_factory=dict)
 
@@ -71,7 +73,7 @@ class Receipt:
 
     def clear(self) -> None:
         """Take back what was added: the file is read again another way."""
-        self.rows = self.input_tokens = self.output_tokens = self.quarantined = 0
+        self.rows = self.input_tokens = self.output_tokens = self.quarantined = self.late_rows = 0
         self.logged_cost_usd = Decimal(0)
         self.first_at = self.last_at = None
         self.days, self.quarantine = {}, []
@@ -112,7 +114,7 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
         for receipt in receipts:
             control.execute(
                 """UPDATE load SET state = 'landed', landed_at = ?, rows = ?, quarantined = ?,
-                   first_at = ?, last_at = ?, input_tokens = ?, output_tokens = ?, logged_cost_usd = ?
+                   first_at = ?, last_at = ?, input_tokens = ?, output_tokens = ?, logged_cost_usd = ?, late_rows = ?
                    WHERE load_no = ?""",
                 (
                     moment,
@@ -123,6 +125,7 @@ def sign(control: sqlite3.Connection, receipts: list[Receipt], now: datetime) ->
                     receipt.input_tokens,
                     receipt.output_tokens,
                     str(receipt.logged_cost_usd),
+                    receipt.late_rows,
                     receipt.load_no,
                 ),
             )

@@ -1,10 +1,10 @@
-"""raw_<gateway>.calls -> model.requests: one row per model call, priced.
+"""raw_<gateway>.calls, model.request_tag -> model.requests: one row per model call, priced.
 
 One call is one (gateway, its own call id); where several rows tell of it, the first `requested_at` wins, then the
 fuller form of the log, then the least row: so a replay, a shuffle or another split of the files gives the same table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 import duckdb
@@ -15,22 +15,49 @@ from warehouse.prices import PriceBook
 
 _MADE = {"connection_no", "gateway", "context_band", "input_tokens", "output_tokens", "list_cost_usd", "price_version"}
 _TAKEN = tuple(name for name in tables.REQUESTS.column_names if name not in _MADE)
+# What a call of a sealed day has cost stays, whatever today's prices say.
+_KEPT = {
+    "kept_cost_pico_usd": ("(list_cost_usd * 1000000000000)::BIGINT", "BIGINT"),
+    "kept_price_version": ("price_version", "VARCHAR"),
+    "kept_context_band": ("context_band", "VARCHAR"),
+}
+# Form -1: told of again at the same moment, a call stays what it was.
+_KNOWN = f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, -1::SMALLINT AS form, tagged.tags, gateway,
+      {", ".join(f"{source} AS {name}" for name, (source, _) in _KEPT.items())}
+    FROM model.requests LEFT JOIN (
+        SELECT request_no, to_json(list(tag ORDER BY tag))::VARCHAR AS tags FROM model.request_tag
+        WHERE day IN (SELECT unnest($days)) GROUP BY request_no
+    ) AS tagged USING (request_no)
+    WHERE requested_at >= $first AND requested_at < $after
+      AND (requested_at::DATE)::VARCHAR || '/' || gateway IN (SELECT unnest($sealed))"""
 
 
-def read_calls(connection: duckdb.DuckDBPyConnection, gateways: Sequence[str], days: Sequence[date]) -> pl.DataFrame:
+def read_calls(
+    connection: duckdb.DuckDBPyConnection,
+    gateways: Sequence[str],
+    days: Sequence[date],
+    sealed: Collection[tuple[date, str]] = (),
+) -> pl.DataFrame:
     """The raw rows of some days from every gateway that has a raw table.
 
     Columns of tables.REQUESTS without the ones made here, and `gateway`, `form`, `tags`; money as Decimal(38,12).
+    Of a sealed (day, gateway) the calls that are known are read as well, with what they cost in `_KEPT`: its raw rows
+    are gone, and only what came late is there.
     """
+    kept = ", ".join(f"NULL::{kind} AS {name}" for name, (_, kind) in _KEPT.items())
     selects = [
         f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, form, tags, '{gateway}' AS gateway
+              {f", {kept}" if sealed else ""}
             FROM raw_{gateway}.calls
             WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))"""
         for gateway in gateways
     ]
     if not selects:
         raise AssertionError("no gateway has landed anything: there is nothing to model")
-    bound = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
+    bound: dict[str, object] = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
+    if sealed:
+        selects.append(_KNOWN)
+        bound["sealed"] = [f"{day}/{gateway}" for day, gateway in sealed]
     return connection.execute(" UNION ALL ".join(selects), bound).pl()
 
 
@@ -62,7 +89,14 @@ def priced(calls: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
         pl.sum_horizontal(tables.INPUT_CLASSES).alias("input_tokens"),
         pl.sum_horizontal(tables.OUTPUT_CLASSES).alias("output_tokens"),
     )
-    return book.price(whole)
+    found = book.price(whole)
+    if "kept_cost_pico_usd" not in found.columns:
+        return found
+    made = ("list_cost_pico_usd", "price_version", "context_band")
+    known = pl.col("form") == -1
+    return found.with_columns(
+        pl.when(known).then(kept).otherwise(name).alias(name) for kept, name in zip(_KEPT, made, strict=True)
+    )
 
 
 def told_elsewhere(

@@ -1,0 +1,229 @@
+"""What goes tonight from the build and the control store, and its going: one transaction a clause, its proof in it.
+
+A plan and its execution ask the same questions; `Going` is what a clause takes from one table.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+
+from retention import receipts, seal
+from retention.policy import Clause, Policy
+from retention.receipts import Expired
+from warehouse import conservation, database, publication, sealing, tables
+from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
+
+_Bound = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Going:
+    """Rows of a table that a clause takes: where they stand, what is done before, what is done in their place."""
+
+    clause: str
+    table: str
+    when: str
+    only: str
+    bound: _Bound
+    before: Callable[[], None] = lambda: None
+    instead: Callable[[], None] | None = None
+
+
+def from_build(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, policy: Policy, now: datetime
+) -> Iterator[Going]:
+    """What goes from the build, finest grain first: each step sees what the one before it left.
+
+    Made one after the other, so that the proof of each is looked for when its turn comes.
+    """
+    today = now.date()
+    for gateway in seal.sources(connection):
+        clause = policy.clause(seal.CLAUSE)
+        if days := seal.ready(connection, clause, today, gateway):
+            yield Going(
+                clause.id,
+                f"raw_{gateway}.calls",
+                "requested_at",
+                "requested_at::DATE IN (SELECT unnest($days))",
+                {"days": days},
+                before=lambda gateway=gateway, days=days: seal.note(connection, gateway, days),  # type: ignore[misc] # bound now
+            )
+    yield from _calls(connection, control, policy.clause("R-requests"), now)
+    yield from _hours(connection, policy.clause("R-hourly"), today)
+    yield from _people(connection, policy.clause("R-people"), today)
+    yield from _days(connection, control, policy.clause("R-daily"), today)
+    cutoff = policy.clause("R-loads").cutoff(today)
+    for source in seal.sources(connection, "_dlt_loads"):
+        yield Going("R-loads", f"raw_{source}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})
+
+
+def _calls(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, clause: Clause, now: datetime
+) -> Iterator[Going]:
+    cutoff = clause.cutoff(now.date())
+    held = conservation.hours_hold_calls(connection, cutoff)
+    for gateway in seal.sources(connection):
+        # A call that its gateway repeated after midnight would be new if its first telling were gone.
+        query = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE requested_at < ?"
+        held -= {(day, gateway) for (day,) in connection.execute(query, [cutoff]).fetchall()}
+    if not held:
+        return
+    keys = [f"{day}/{gateway}" for day, gateway in sorted(held)]
+    listed = "(requested_at::DATE)::VARCHAR || '/' || gateway IN (SELECT unnest($keys))"
+
+    def close() -> None:
+        sealing.close(control, sorted(held), now)
+        connection.executemany(f"INSERT INTO {CLOSED_DAY.full_name} VALUES (?, ?)", sorted(held))
+        for table in (SEALED_LOAD, tables.BUILT_LOAD):
+            query = f"DELETE FROM {table.full_name} WHERE day::VARCHAR || '/' || gateway IN (SELECT unnest(?))"
+            connection.execute(query, [keys])
+
+    bound: _Bound = {"cutoff": cutoff, "keys": keys}
+    tagged = (
+        f"request_no IN (SELECT request_no FROM {tables.REQUESTS.full_name} WHERE requested_at < $cutoff AND {listed})"
+    )
+    yield Going(clause.id, tables.REQUEST_TAG.full_name, "day", tagged, bound)
+    only = f"requested_at < $cutoff AND {listed}"
+    yield Going(clause.id, tables.REQUESTS.full_name, "requested_at", only, bound, before=close)
+
+
+def _hours(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date) -> Iterator[Going]:
+    cutoff = clause.cutoff(today)
+    query = f"SELECT min(requested_at)::DATE FROM {tables.REQUESTS.full_name}"
+    ((first_call,),) = connection.execute(query).fetchall()
+    held = conservation.days_hold_hours(connection, cutoff)
+    hours = f"SELECT DISTINCT hour::DATE, gateway FROM {tables.USAGE_HOURLY.full_name} WHERE hour < ? ORDER BY 1"
+    there = connection.execute(hours, [cutoff]).fetchall()
+    # Up to the first day that differs: what is whole begins with it.
+    wrong = [day for day, gateway in there if (day, gateway) not in held or (first_call and day >= first_call)]
+    before = min([cutoff, *wrong])
+    bound: _Bound = {"cutoff": before}
+
+    def note() -> None:
+        name = tables.USAGE_HOURLY.name
+        connection.execute(f"DELETE FROM {EXPIRED_BEFORE.full_name} WHERE table_name = ?", [name])
+        connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, before])
+
+    yield Going(clause.id, tables.USAGE_HOURLY.full_name, "hour", "hour < $cutoff", bound, before=note)
+    yield Going(clause.id, tables.LATENCY_HOURLY.full_name, "hour", "hour < $cutoff", bound)
+
+
+def _people(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date) -> Iterator[Going]:
+    """Days without key and user: the same sums in fewer rows."""
+    table = tables.USAGE_DAILY
+    cutoff = clause.cutoff(today)
+    only = "day < $cutoff AND (key_no IS NOT NULL OR user_no IS NOT NULL)"
+    measures = [column.name for column in tables.MEASURES]
+    kept = [n for n in table.column_names if n not in {*measures, "key_no", "user_no"}]
+    gone = {"key_no": "NULL", "user_no": "NULL"} | {n: f"sum({n})" for n in measures}
+    types = {column.name: column.type for column in table.columns}
+    columns = ", ".join(f'{gone.get(n, n)}::{types[n]} AS "{n}"' for n in table.column_names)
+
+    def grouped() -> None:
+        connection.execute(
+            f"""CREATE TEMP TABLE grouped AS SELECT {columns} FROM {table.full_name}
+                WHERE {only} GROUP BY {", ".join(kept)}""",
+            {"cutoff": cutoff},
+        )
+
+    def put_back() -> None:
+        connection.execute(f"INSERT INTO {table.full_name} FROM grouped")
+        connection.execute("DROP TABLE grouped")
+
+    yield Going(clause.id, table.full_name, "day", only, {"cutoff": cutoff}, before=grouped, instead=put_back)
+
+
+def _days(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, clause: Clause, today: date
+) -> Iterator[Going]:
+    """Whole months only: a month is made of its days, and would be made anew from the rest of them."""
+    cutoff: date = clause.cutoff(today).replace(day=1)
+    wrong = [each for each in conservation.differences(connection) if each.table == tables.USAGE_MONTHLY.full_name]
+    stale = connection.execute(f"SELECT 1 FROM {tables.STALE_MONTH.full_name} WHERE month < ?", [cutoff]).fetchone()
+    if wrong or stale:
+        return
+
+    def note() -> None:
+        sealing.refuse_before(control, cutoff)
+        name = tables.USAGE_DAILY.name
+        connection.execute(f"DELETE FROM {EXPIRED_BEFORE.full_name} WHERE table_name = ?", [name])
+        connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, cutoff])
+        connection.execute(f"DELETE FROM {CLOSED_DAY.full_name} WHERE day < ?", [cutoff])
+
+    yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
+    yield Going(clause.id, tables.LATENCY_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff})
+
+
+def counted(connection: duckdb.DuckDBPyConnection, going: Going) -> Expired | None:
+    """What a clause takes, before it is taken; None where nothing is there to take."""
+    row = connection.execute(
+        f"""SELECT count(*), min({going.when})::DATE, max({going.when})::DATE,
+              coalesce(bit_xor(hash(t)), 0)::VARCHAR FROM {going.table} AS t WHERE {going.only}""",
+        going.bound,
+    ).fetchone()
+    if row is None or not row[0]:
+        return None
+    return Expired(going.clause, going.table, row[0], row[1], row[2], row[3])
+
+
+def carry_out(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, going: Going, now: datetime
+) -> Expired | None:
+    """Take what a clause takes, with its receipt; None where there was nothing."""
+    expired = counted(connection, going)
+    if expired is None:
+        return None
+    connection.execute("BEGIN")
+    try:
+        going.before()
+        connection.execute(f"DELETE FROM {going.table} WHERE {going.only}", going.bound)
+        if going.instead is not None:
+            going.instead()
+        publication.changed(connection)
+        receipts.write(control, expired, now)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return expired
+
+
+# Of the control store: the clause, its table, the column that dates a row, what else must hold, what a row is called.
+_CONTROL = (
+    ("R-client", "client", "day", "TRUE", "client_no"),
+    (
+        "R-receipt-days",
+        "load_day",
+        "day",
+        "(gateway_of(load_no), day) IN (SELECT gateway, day FROM closed_day)",
+        "load_no",
+    ),
+    ("R-receipts", "load", "landed_at", "load_no NOT IN (SELECT load_no FROM load_day)", "load_no"),
+    ("R-quarantine", "quarantine", "seen_at", "TRUE", "line_no"),
+    ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
+)
+
+
+def from_control(
+    control: sqlite3.Connection, policy: Policy, now: datetime, *, only_plan: bool = False
+) -> Iterator[Expired]:
+    """Take what has expired from the control store, a transaction a clause; with `only_plan` only say what would go."""
+    for clause_id, table, when, also, name in _CONTROL:
+        cutoff = policy.clause(clause_id).cutoff(now.date()).isoformat()
+        only = f"{when} < ? AND {also}".replace(
+            "gateway_of(load_no)", "(SELECT gateway FROM load WHERE load.load_no = load_day.load_no)"
+        )
+        rows = control.execute(f"SELECT {name}, substr({when}, 1, 10) FROM {table} WHERE {only}", (cutoff,)).fetchall()
+        if not rows:
+            continue
+        days = sorted(date.fromisoformat(day) for _, day in rows)
+        place = f"control.{table}"
+        expired = Expired(clause_id, place, len(rows), days[0], days[-1], receipts.digest(number for number, _ in rows))
+        if not only_plan:
+            with database.transaction(control):
+                control.execute(f"DELETE FROM {table} WHERE {only}", (cutoff,))
+                receipts.write(control, expired, now)
+        yield expired

@@ -1,0 +1,102 @@
+"""The nightly expiry as people meet it: in Dagster with what it deleted, and on the command line."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from pipelines import retain
+from pipelines.cli import cli
+from tests.pipelines.gateway_log import line, one, put, take_in
+from warehouse import database
+from warehouse.home import Home
+
+
+@pytest.fixture
+def old(home: Home, master_key: str) -> Home:
+    """A home with a call of 100 days ago and one of now."""
+    assert master_key
+    now = datetime.now(UTC)
+    put(home, "a.jsonl", [line(request_id="old", ts=(now - timedelta(days=100)).isoformat(), ip="203.0.113.4")])
+    put(home, "b.jsonl", [line(request_id="new", ts=(now - timedelta(minutes=5)).isoformat(), ip="203.0.113.4")])
+    take_in(home, now.replace(tzinfo=None))
+    return home
+
+
+def _policy(home: Home, *command: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, ["policy", *command, "--home", str(home.root)])
+    return done.exit_code, done.output
+
+
+@pytest.mark.clause("VA-6.1")
+def test_the_asset_says_what_it_deleted_under_which_clause(old: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows by clause in the run's metadata; afterwards nothing is overdue."""
+    monkeypatch.setattr(retain, "HOME", old)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([retain.expired], instance=instance)
+        (event,) = result.asset_materializations_for_node("retention__expired")
+    counted = {name: value.value for name, value in event.metadata.items() if name.startswith("deleted/")}
+    assert counted == {
+        "deleted/R-raw": 1,
+        "deleted/R-client": 1,
+        "deleted/R-requests": 1,
+        "deleted/R-receipt-days": 1,
+    }
+    assert "Single calls and their tags" in str(event.metadata["deleted"].value)
+    assert one(old, "SELECT count(*) FROM model.requests") == 1
+    assert one(old, "SELECT sum(requests) FROM model.usage_daily") == 2
+    assert _policy(old, "verify")[0] == 0
+
+
+@pytest.mark.clause("VA-6.1")
+def test_runs_go_by_dagsters_own_hand(home: Home) -> None:
+    """A run that ended a month ago is deleted with its stored values; one that is younger, or goes on, stays."""
+
+    @dg.job
+    def nothing() -> None:
+        """Do nothing."""
+
+    with dg.DagsterInstance.local_temp(str(home.dagster)) as instance:
+        ended = nothing.execute_in_process(instance=instance).run_id
+        going = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED).run_id
+        assert list(home.dagster.rglob(f"*{ended}*"))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        assert retain.sweep_runs(instance, home, now + timedelta(days=29)) is None
+        swept = retain.sweep_runs(instance, home, now + timedelta(days=31))
+        assert swept is not None
+        assert (swept.clause, swept.things) == ("S-runs", 1)
+        assert [run.run_id for run in instance.get_runs()] == [going]
+    assert list(home.dagster.rglob(f"*{ended}*")) == []
+
+
+def test_the_command_line_plans_and_verifies(old: Home) -> None:
+    """The plan names clause and place and changes nothing; verify ends with 1 until the expiry has run."""
+    code, said = _policy(old, "plan")
+    assert code == 0
+    assert "R-raw" in said
+    assert "raw_gateway_jsonl.calls" in said
+    assert "R-client" in said
+    code, said = _policy(old, "verify")
+    assert code == 1
+    assert "overdue under R-raw: raw_gateway_jsonl.calls" in said
+    code, said = _policy(old, "expire")
+    assert code == 0, said
+    assert "R-requests" in said
+    assert "is published" in said
+    assert _policy(old, "plan")[1] == "Nothing goes tonight\n"
+    assert _policy(old, "verify")[0] == 0
+    (old.root / "backup").mkdir()
+    code, said = _policy(old, "verify")
+    assert code == 1
+    assert "no clause holds backup: add it to retention/policy.toml" in said
+
+
+def test_a_plan_changes_nothing(old: Home) -> None:
+    """Rows, receipts and version are what they were."""
+    before = database.current_version(old), one(old, "SELECT count(*) FROM model.requests")
+    _policy(old, "plan")
+    with database.control(old) as control:
+        assert control.execute("SELECT count(*) FROM expiry").fetchone() == (0,)
+        assert control.execute("SELECT count(*) FROM client").fetchone() == (2,)
+    assert (database.current_version(old), one(old, "SELECT count(*) FROM model.requests")) == before

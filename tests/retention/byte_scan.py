@@ -1,0 +1,66 @@
+"""Everything at rest in a home as bytes: each file as it is, and opened where it is packed or a database.
+
+Databases are copied first, so that looking changes nothing. A pattern that is found nowhere proves nothing by itself:
+tests plant it and find it first.
+"""
+
+import gzip
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+
+def contents(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Every regular file below `root` with its raw bytes, then unpacked and read table by table where it can be."""
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        name, raw = str(path.relative_to(root)), path.read_bytes()
+        yield name, raw
+        if raw[:2] == b"\x1f\x8b":
+            yield f"{name} unpacked", gzip.decompress(raw)
+        elif raw[:4] == b"PAR1":
+            with duckdb.connect() as connection:
+                rows = connection.execute("SELECT t::VARCHAR FROM read_parquet(?) AS t", [str(path)]).fetchall()
+            yield f"{name} read", "\n".join(row for (row,) in rows).encode()
+        elif raw[8:12] == b"DUCK":
+            yield f"{name} read", _duckdb_rows(path)
+        elif raw[:15] == b"SQLite format 3":
+            yield f"{name} read", _sqlite_rows(path)
+
+
+def _duckdb_rows(path: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.duckdb")
+        for suffix in ("", ".wal"):
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        with duckdb.connect(str(copy)) as connection:
+            tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+            found = [
+                row for (t,) in tables for (row,) in connection.execute(f"SELECT t::VARCHAR FROM {t} AS t").fetchall()
+            ]
+    return "\n".join(found).encode()
+
+
+def _sqlite_rows(path: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.sqlite")
+        for suffix in ("", "-wal"):
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+        connection = sqlite3.connect(copy)
+        text = "\n".join(connection.iterdump())
+        connection.close()
+    return text.encode()
+
+
+def found(root: Path, pattern: bytes) -> dict[str, set[bytes]]:
+    """What a pattern meets, by the file it was met in and how that was read."""
+    met = ((name, set(re.findall(pattern, data))) for name, data in contents(root))
+    return {name: what for name, what in met if what}

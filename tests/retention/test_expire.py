@@ -1,0 +1,224 @@
+"""Days with an expiry each night: sums as if nothing were ever deleted, and nothing expired left in any file."""
+
+import gzip
+import re
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines import retain
+from retention import hunter, rewrite
+from tests.pipelines.gateway_log import line, one, put, query, take_in
+from tests.retention import byte_scan
+from tests.retention.gateway_days import FIRST, SHORT, Days, days_by_month, months, night_of
+from warehouse import database
+from warehouse.home import Home
+
+_DAY_OF_A_CALL = rb"call-(\d{4}-\d\d-\d\d)-"
+_DAY_OF_A_TAG = rb"tag-(\d{4}-\d\d-\d\d)"
+
+
+@pytest.fixture
+def short(home: Home, master_key: str) -> Home:
+    """A home whose owner keeps everything for days instead of years."""
+    assert master_key
+    (home.root / "policy.toml").write_text(SHORT)
+    return home
+
+
+@pytest.fixture
+def plain_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB writes what it stores as it is: compression hides a value from a search without removing it."""
+    connect = duckdb.connect
+
+    def uncompressed(*arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
+        connection = connect(*arguments, **named)
+        if not named.get("read_only"):
+            connection.execute("SET force_compression = 'uncompressed'")
+        return connection
+
+    monkeypatch.setattr(duckdb, "connect", uncompressed)
+
+
+def oldest(home: Home, pattern: bytes) -> Iterator[tuple[str, date]]:
+    """By file, the oldest day that a pattern finds."""
+    for name, days in byte_scan.found(home.root, pattern).items():
+        yield name, min(date.fromisoformat(day.decode()) for day in days)
+
+
+def sealed_clients(home: Home) -> dict[str, set[bytes]]:
+    """What is sealed of clients, by day: the bytes that must be gone."""
+    with database.control(home) as control:
+        rows = control.execute("SELECT day, sealed_ip, sealed_user_agent FROM client").fetchall()
+    found: dict[str, set[bytes]] = {}
+    for day, *sealed in rows:
+        found.setdefault(day, set()).update(text.encode() for text in sealed)
+    return found
+
+
+def _lived(home: Home, days: int, calls_a_day: int) -> None:
+    """Live through days, with a pass a day and an expiry a night, and hold every night against the truth."""
+    lived, clients, policy = Days(calls_a_day), dict[str, set[bytes]](), retain.policy_of(home)
+    refused = 0
+    for number in range(days):
+        today = FIRST + timedelta(days=number)
+        lived.live(home, today, closed_after=10)
+        clients |= sealed_clients(home)
+        night_of(home, today, looked_at=False)
+        assert months(home) == lived.truth
+        tomorrow = today + timedelta(days=1)
+        for pattern in (_DAY_OF_A_CALL, _DAY_OF_A_TAG):
+            assert {n: d for n, d in oldest(home, pattern) if d < tomorrow - timedelta(days=10)} == {}
+        expired = [
+            t for d, texts in clients.items() if date.fromisoformat(d) < tomorrow - timedelta(days=5) for t in texts
+        ]
+        if number % 10 == 9 and expired:
+            assert byte_scan.found(home.root, b"|".join(map(re.escape, expired))) == {}
+        with database.control(home) as control:
+            (refused,) = control.execute("SELECT sum(late_rows) FROM load").fetchone()
+    assert refused == lived.too_late
+    assert hunter.offences(home, policy) == []
+    # Positive control: what is not expired is found in the very same way.
+    assert any(name.endswith("duckdb") for name, _ in oldest(home, _DAY_OF_A_CALL))
+    kept = {
+        month: sums for month, sums in lived.truth.items() if month[0] >= (today - timedelta(days=30)).replace(day=1)
+    }
+    assert days_by_month(home) == kept
+    people = "SELECT min(day) FROM model.usage_daily WHERE key_no IS NOT NULL OR user_no IS NOT NULL"
+    assert one(home, people) == tomorrow - timedelta(days=25)
+    assert one(home, "SELECT min(hour)::DATE FROM model.usage_hourly") == tomorrow - timedelta(days=20)
+    assert one(home, "SELECT min(requested_at)::DATE FROM model.requests") == tomorrow - timedelta(days=10)
+    with database.read_only(home.build_file) as build:
+        query = "SELECT min(requested_at)::DATE FROM raw_gateway_jsonl.calls"
+        assert build.execute(query).fetchall() == [(tomorrow - timedelta(days=3),)]
+
+
+@pytest.mark.clause("VA-6.3")
+@pytest.mark.clause("VA-6.1")
+@pytest.mark.usefixtures("plain_bytes")
+def test_sixty_days_add_up_as_if_nothing_were_deleted(short: Home) -> None:
+    """Late lines, lines again and lines far too late included; after each night no expired byte is in any file."""
+    _lived(short, 62, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.clause("VA-6.3")
+@pytest.mark.usefixtures("plain_bytes")
+def test_a_year_adds_up_as_if_nothing_were_deleted(short: Home) -> None:
+    """The same for 365 days."""
+    _lived(short, 365, 40)
+
+
+@pytest.mark.clause("AL-1.4")
+@pytest.mark.clause("VA-2.3")
+def test_an_address_is_gone_after_thirty_days(home: Home, master_key: str) -> None:
+    """What was sealed of a client is in no byte of the home in the first night after thirty whole days."""
+    assert master_key
+    put(home, "a.jsonl", [line(ts=f"{FIRST}T10:00:00Z", ip="203.0.113.77", user_agent="made-up/1.0")])
+    take_in(home, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    (sealed,) = sealed_clients(home).values()
+    pattern = b"|".join(map(re.escape, sealed))
+    night_of(home, FIRST + timedelta(days=29))
+    assert "control.sqlite" in {name.split("-")[0] for name in byte_scan.found(home.root, pattern)}
+    night = night_of(home, FIRST + timedelta(days=30))
+    assert night.by_clause()["R-client"] == 1
+    assert byte_scan.found(home.root, pattern) == {}
+
+
+def test_the_scan_finds_what_is_packed(tmp_path: Path) -> None:
+    """Positive control: a value in gz, Parquet, DuckDB and SQLite, where no raw byte of it is to be seen."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"x" * 99 + b"call-2026-01-01-a"))
+    pl.DataFrame({"call": ["call-2026-01-01-a"] * 9}).write_parquet(tmp_path / "b.parquet", compression="zstd")
+    with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 'call-2026-01-01-a' AS call FROM range(9000)")
+    with sqlite3.connect(tmp_path / "d.sqlite") as control:
+        control.execute("CREATE TABLE t (call TEXT)")
+        control.execute("INSERT INTO t VALUES ('call-' || '2026-01-01-a')")
+    control.close()
+    found = set(byte_scan.found(tmp_path, _DAY_OF_A_CALL))
+    assert {"a.gz unpacked", "b.parquet read", "c.duckdb read", "d.sqlite read"} <= found
+    assert "a.gz" not in found
+
+
+@pytest.mark.usefixtures("plain_bytes")
+def test_deleting_alone_leaves_the_bytes(short: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positive control: without the rewrite, what was deleted is still in the build's bytes."""
+    put(short, "a.jsonl", [line(request_id=f"call-{FIRST}-{n}", ts=f"{FIRST}T10:00:00Z") for n in range(3000)])
+    put(short, "b.jsonl", [line(request_id=f"call-2026-01-30-{n}", ts="2026-01-30T10:00:00Z") for n in range(3000)])
+    take_in(short, datetime(2026, 1, 30, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    monkeypatch.setattr(rewrite, "rewrite", lambda _: 0)
+    night_of(short, date(2026, 1, 30))
+    pattern = rf"call-{FIRST}-\d+".encode()
+    assert query(short, f"SELECT 1 FROM model.requests WHERE requested_at::DATE = '{FIRST}'") == []
+    assert byte_scan.found(short.root, pattern).keys() >= {"build/warehouse.duckdb"}
+
+
+def test_a_backfill_of_expired_days_brings_nothing_back(short: Home) -> None:
+    """Files of days whose calls are gone are counted and refused; hours, days and months stay to the last digit."""
+    told = [line(request_id=f"call-{FIRST}-{n}", ts=f"{FIRST}T10:00:00Z", ip="203.0.113.9") for n in range(20)]
+    put(short, "a.jsonl", told)
+    take_in(short, datetime(2026, 1, 15, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2026, 1, 15))
+    before = [
+        query(short, f"FROM model.{table} ORDER BY ALL") for table in ("usage_hourly", "usage_daily", "usage_monthly")
+    ]
+    put(short, "again.jsonl", [*told, line(request_id="never-told", ts=f"{FIRST}T11:00:00Z")])
+    report = take_in(short, datetime(2026, 1, 16, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    (taken,) = [each for each in report.ingested if each.gateway == "gateway_jsonl"]
+    assert (taken.rows, taken.late_rows) == (0, 21)
+    after = [
+        query(short, f"FROM model.{table} ORDER BY ALL") for table in ("usage_hourly", "usage_daily", "usage_monthly")
+    ]
+    assert after == before
+    assert one(short, "SELECT count(*) FROM model.requests") == 0
+    assert sealed_clients(short) == {}
+
+
+def test_another_source_may_still_tell_of_a_closed_day(short: Home) -> None:
+    """A day is closed for the source whose calls are gone; another's first telling of it adds to it."""
+    put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])
+    take_in(short, datetime(2026, 1, 15, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2026, 1, 15))
+    told = (
+        f'{{"request_id": "b", "litellm_call_id": "b", "startTime": "{FIRST}T10:00:00", "endTime": "{FIRST}T10:00:01", '
+        '"model": "openai/gpt-4o", "custom_llm_provider": "openai", "prompt_tokens": 7, "completion_tokens": 2, '
+        '"spend": 0.1, "status": "success", "metadata": "{}"}'
+    )
+    put(short, "b.jsonl", [told], "litellm")
+    take_in(short, datetime(2026, 1, 16, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    assert one(short, "SELECT sum(requests) FROM model.usage_daily") == 2
+    night_of(short, date(2026, 1, 16))
+    assert query(short, "SELECT gateway, requests FROM model.usage_hourly ORDER BY 1") == [
+        ("gateway_jsonl", 1),
+        ("litellm", 1),
+    ]
+    assert one(short, "SELECT count(*) FROM model.requests") == 0
+
+
+def test_a_late_line_adjusts_a_sealed_day_and_leaves_its_prices(short: Home) -> None:
+    """One call more; what the calls before cost stays, though the owner's prices say otherwise by now."""
+    put(short, "a.jsonl", [line(request_id="a", ts="2026-01-01T10:00:00Z", tags=["one", "two"])])
+    take_in(short, datetime(2026, 1, 5, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    assert night_of(short, date(2026, 1, 5)).by_clause() == {"R-raw": 1}
+    before = query(short, "SELECT * EXCLUDE client_no FROM model.requests")
+    (short.root / "prices.toml").write_text(
+        '[[price]]\nprovider = "openai"\nmodel = "gpt-4o"\nvalid_from = 2025-01-01\nsource = "made up"\n'
+        'input_mtok = "1000"\noutput_mtok = "1000"\n'
+    )
+    put(short, "b.jsonl", [line(request_id="a", ts="2026-01-01T10:00:00Z", tags=["one", "two"])])
+    take_in(short, datetime(2026, 1, 6, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    assert query(short, "SELECT * EXCLUDE client_no FROM model.requests") == before
+    put(short, "c.jsonl", [line(request_id="c", ts="2026-01-01T10:30:00Z")])
+    take_in(short, datetime(2026, 1, 6, 13))  # noqa: DTZ001 (naive moments are UTC here)
+    assert query(short, "SELECT * EXCLUDE client_no FROM model.requests WHERE request_id = 'a'") == before
+    dear = "SELECT list_cost_usd FROM model.requests WHERE request_id = 'c'"
+    assert one(short, dear) == Decimal("0.015")
+    assert one(short, "SELECT sum(requests) FROM model.usage_hourly") == 2
+    assert query(short, "SELECT tag FROM model.request_tag ORDER BY 1") == [("one",), ("two",)]
