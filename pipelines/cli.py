@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from warehouse.errors import WarehouseError
 
@@ -195,7 +196,7 @@ def status(named: Path | None) -> None:
     """Show what runs, since when, and the newest version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from pipelines import service
+    from pipelines import postman, service
     from warehouse import database
 
     home = _chosen(named)
@@ -217,6 +218,8 @@ def status(named: Path | None) -> None:
         )
     except WarehouseError as error:
         click.echo(str(error))
+    for line in postman.told(home):
+        click.echo(line)
     for part in ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit"):
         try:
             click.echo(f"{part:<14} {version(part)}")
@@ -267,6 +270,9 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
     asked = {name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None}
     files = sandbox_home.make(home, _now(), **asked) if asked else sandbox_home.go_on(home, _now())
     click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
+
+
+cli.add_command(budget)
 
 
 def main() -> None:

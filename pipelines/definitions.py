@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, landed, passage
+from pipelines import alert, build, check, ingest, landed, passage
 from pipelines.provider import Gateway, gateways
 from warehouse import database, mart, publication, tables
 from warehouse.control import receipt
@@ -245,7 +245,7 @@ defs = dg.Definitions(
     assets=_ALL,
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, expectations],
-    sensors=[inbox, newly_published],
+    sensors=[inbox, newly_published, *alert.SENSORS],
     schedules=[hourly],
     executor=dg.in_process_executor,
 )
