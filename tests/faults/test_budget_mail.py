@@ -1,0 +1,155 @@
+"""Crossings seen by four processes at once, the mail server down half of the time, and kill -9: every mail once."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MASTER_KEY
+from tests.pipelines.mail_trap import TAKEN, Trap
+from tests.pipelines.spend_version import known, limited, publish
+from warehouse import database
+from warehouse.control.outbox import Patience
+from warehouse.home import Home
+
+# As in service, but for waits that a test has time for; a lease still outlasts any sending.
+PATIENCE = Patience(
+    lease=timedelta(seconds=2), first_wait=timedelta(seconds=0.05), longest_wait=timedelta(seconds=0.4), tries=10_000
+)
+WORKERS = 4
+# A server that goes down in the middle of a mail leaves its end of the connection to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def work(root: Path, url: str) -> None:
+    """Evaluate and deliver, over and over, as the sensor does, until killed."""
+    os.environ.update(APILEDGER_MASTER_KEY=MASTER_KEY, APILEDGER_SMTP=url)
+    from pipelines import budget_state, postman
+
+    home = Home(root)
+    while True:
+        budget_state.evaluate(home, _now())
+        postman.deliver(home, _now, PATIENCE, timedelta(seconds=1))
+        time.sleep(0.02)
+
+
+def start(home: Home, url: str) -> ForkServerProcess:
+    """Start one worker."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipelines.postman", "pipelines.budget_state"])
+    process = context.Process(target=work, args=(home.root, url))
+    process.start()
+    return process
+
+
+def kill(process: ForkServerProcess) -> None:
+    """Kill -9, and wait until it is gone."""
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+
+
+@contextmanager
+def half_down(trap: Trap, chance: random.Random) -> Iterator[None]:
+    """Let the server come and go, about half of the time each; in its good times it refuses some for now."""
+    trap.answer = lambda: TAKEN if chance.random() > 0.15 else "451 later"
+    ended = threading.Event()
+
+    def swing() -> None:
+        while not ended.is_set():
+            with trap.up():
+                ended.wait(chance.uniform(0.1, 0.5))
+            ended.wait(chance.uniform(0.1, 0.5))
+
+    thread = threading.Thread(target=swing)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def unsent(home: Home) -> int:
+    """How many mails are not marked as sent."""
+    with database.control(home) as control:
+        return int(control.execute("SELECT count(*) FROM mail WHERE state <> 'sent'").fetchone()[0])
+
+
+def rows(home: Home) -> int:
+    """How many alert rows there are."""
+    with database.control(home) as control:
+        return int(control.execute("SELECT count(*) FROM alert").fetchone()[0])
+
+
+def crossings(home: Home, count: int, kills: int, limit_s: float) -> None:
+    """Let `count` budgets be crossed at once, kill `kills` workers at random, and count what was told."""
+    chance = random.Random(20261121)  # noqa: S311 (moments, not secrets)
+    names = [f"project {number}" for number in range(count)]
+    began = _now()
+    known(home, began, *names)
+    for name in names:
+        limited(home, began, name, shares="100")
+    today: date = began.date()
+    publish(home, {(today, name): "100" for name in names})
+    trap = Trap()
+    url = f"smtp://127.0.0.1:{trap.port}?from=apiledger@costs.example"
+    deadline = time.monotonic() + limit_s
+    with half_down(trap, chance):
+        workers = [start(home, url) for _ in range(WORKERS)]
+        try:
+            while kills or rows(home) < count or unsent(home):
+                assert time.monotonic() < deadline, f"{rows(home)} rows, {unsent(home)} unsent, {kills} kills left"
+                time.sleep(chance.uniform(0.05, 0.3))
+                # Kills are spread over the work, and none is spent on workers with nothing left to do.
+                if kills and unsent(home):
+                    kill(workers.pop(chance.randrange(WORKERS)))
+                    workers.append(start(home, url))
+                    kills -= 1
+                elif kills and rows(home) == count:
+                    break
+            # What a killed sender held goes out once its lease ends.
+            while unsent(home):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            for worker in workers:
+                kill(worker)
+    assert not kills, f"the work was over before {kills} kills"
+    with database.control(home) as control:
+        alerts = control.execute("SELECT count(*), count(DISTINCT budget_no) FROM alert").fetchone()
+        told = dict(control.execute("SELECT message_id, may_repeat FROM mail").fetchall())
+    assert alerts == (count, count)
+    assert len(told) == count
+    # None lost, none that nobody asked for; a repeat only where a sender died, or the server broke off, in between.
+    assert set(trap.ids) == set(told)
+    repeated = {message_id: times for message_id, times in trap.ids.items() if times > 1}
+    print(f"{count} crossings, {sum(trap.ids.values())} mails, {len(repeated)} repeated, {sum(told.values())} flagged")
+    assert all(told[message_id] for message_id in repeated)
+
+
+@pytest.mark.clause("AL-2.2")
+def test_crossings_under_four_processes_and_kills_are_told_once(home: Home, master_key: str) -> None:
+    """Two hundred at once, ten kills."""
+    assert master_key
+    crossings(home, 200, 10, 120)
+
+
+@pytest.mark.soak
+@pytest.mark.clause("AL-2.2")
+def test_a_thousand_crossings_and_fifty_kills_are_told_once(home: Home, master_key: str) -> None:
+    """A thousand at once, fifty kills."""
+    assert master_key
+    crossings(home, 1000, 50, 900)
