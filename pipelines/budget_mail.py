@@ -1,5 +1,6 @@
 """What a budget mail says, in plain text and in HTML that fetches nothing and holds on light and on dark ground."""
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
@@ -69,6 +70,10 @@ def _month(told: Telling) -> str:
     return f"{told.period_start:%B %Y}"
 
 
+def _last_day(told: Telling) -> int:
+    return monthrange(told.period_start.year, told.period_start.month)[1]
+
+
 def _headline(told: Telling) -> str:
     verb = "has gone past" if told.spent_usd > told.monthly_usd else "has reached"
     reached = 100 if told.spent_usd > told.monthly_usd else max(told.thresholds)
@@ -97,7 +102,7 @@ def _facts(told: Telling) -> list[tuple[str, str]]:
             ("" if left < 0 or not told.unpriced_requests else "at most ") + money.shown(left.copy_abs()),
         ),
         *([("Account", _unlinked(told.account))] if told.kind == "project" else []),
-        ("Period", f"{_month(told)}, from the 1st, UTC"),
+        ("Period", f"1 to {_last_day(told)} {_month(told)}, UTC"),
         ("As of", f"{told.crossed_at:%d %b %Y, %H:%M} UTC"),
     ]
 
@@ -140,7 +145,7 @@ def html(told: Telling) -> str:
         bar=bar + rest,
         note=note,
         facts=facts,
-        foot=escape(_FOOT),
+        foot=escape(_FOOT.replace("`", "")),
     )
 
 

@@ -26,11 +26,16 @@ def free_port() -> int:
 
 @dataclass
 class Trap:
-    """The server. `answer` is asked at the end of each mail, `receive` at each receiver."""
+    """The server.
+
+    `answer` is asked at the end of each mail, `receive` at each receiver; `took` is told of each Message-ID before the
+    250.
+    """
 
     port: int = field(default_factory=free_port)
     answer: Callable[[], str] = lambda: TAKEN
     receive: Callable[[], str] = lambda: TAKEN
+    took: Callable[[str], None] = lambda _message_id: None
     mails: list[EmailMessage] = field(default_factory=list)
     receivers: list[list[str]] = field(default_factory=list)
     users: list[str | None] = field(default_factory=list)
@@ -47,6 +52,7 @@ class Trap:
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
             self.receivers.append(list(envelope.rcpt_tos))
             self.users.append(session.auth_data)
+            self.took(str(self.mails[-1]["Message-ID"]))
         return said
 
     @property
