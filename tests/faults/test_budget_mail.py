@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import budget_state, postman
 from tests.conftest import MASTER_KEY
 from tests.pipelines.mail_trap import TAKEN, Trap, free_port
 from tests.pipelines.spend_version import known, limited, publish
 from warehouse import database
+from warehouse.control import outbox
 from warehouse.control.outbox import Patience
 from warehouse.home import Home
 
@@ -34,8 +36,6 @@ def _now() -> datetime:
 def work(root: Path, url: str) -> None:
     """Evaluate and deliver, over and over, as the sensor does, until killed."""
     os.environ.update(APILEDGER_MASTER_KEY=MASTER_KEY, APILEDGER_SMTP=url)
-    from pipelines import budget_state, postman
-
     home = Home(root)
     while True:
         budget_state.evaluate(home, _now())
@@ -71,6 +71,13 @@ def serve(port: int, taken: Path) -> None:
         with trap.up():
             time.sleep(chance.uniform(0.1, 0.5))
         time.sleep(chance.uniform(0.1, 0.5))
+
+
+def die(root: Path, url: str, step: str) -> None:
+    """Deliver, and be killed right before a step of the outbox."""
+    os.environ.update(APILEDGER_MASTER_KEY=MASTER_KEY, APILEDGER_SMTP=url)
+    setattr(outbox, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    postman.deliver(Home(root), _now)
 
 
 def _append(file: Path, line: str) -> None:
@@ -135,6 +142,31 @@ def crossings(home: Home, count: int, kills: int, limit_s: float) -> None:
     repeated = {message_id: times for message_id, times in ids.items() if times > 1}
     print(f"{count} crossings, {sum(ids.values())} mails, {len(repeated)} repeated, {sum(told.values())} flagged")
     assert all(told[message_id] for message_id in repeated)
+
+
+@pytest.mark.clause("AL-2.2")
+@pytest.mark.parametrize(("step", "times"), [("alert_of", 1), ("hand_over", 1), ("sent", 2)])
+def test_a_sender_killed_at_a_step_repeats_only_after_the_servers_250(
+    home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch, step: str, times: int
+) -> None:
+    """Before the mail is given nothing went out; between the 250 and the mark it goes again, as the same, flagged."""
+    assert master_key
+    known(home, _now(), "web")
+    limited(home, _now(), "web")
+    publish(home, {(_now().date(), "web"): "85"})
+    assert budget_state.evaluate(home, _now()) == 1
+    trap = Trap()
+    monkeypatch.setenv("APILEDGER_SMTP", f"smtp://127.0.0.1:{trap.port}?from=apiledger@costs.example")
+    with trap.up():
+        killed = start(die, home.root, os.environ["APILEDGER_SMTP"], step)
+        killed.join(60)
+        assert killed.exitcode == -signal.SIGKILL
+        # Its lease still runs: nobody else may send.
+        assert postman.deliver(home, _now).sent == 0
+        assert postman.deliver(home, lambda: _now() + PATIENCE.lease * 1000).sent == 1
+    assert list(trap.ids.values()) == [times]
+    with database.control(home) as control:
+        assert control.execute("SELECT state, may_repeat FROM mail").fetchall() == [("sent", times - 1)]
 
 
 @pytest.mark.clause("AL-2.2")

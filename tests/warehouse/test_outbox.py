@@ -151,5 +151,7 @@ def test_a_clock_that_ran_ahead_holds_nothing_back(control: sqlite3.Connection, 
     assert lease
     again = outbox.take(control, NOW)
     assert again
+    # A clock a little behind the other's is a wait for the store's lock, and nothing more.
+    assert outbox.take(control, NOW - timedelta(seconds=30)) is None
     outbox.put_off(control, again, ahead, "x")
     assert outbox.take(control, NOW)

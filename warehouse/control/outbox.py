@@ -118,7 +118,7 @@ def _enqueue(control: sqlite3.Connection, usage: Usage, now: datetime) -> bool:
 def take(control: sqlite3.Connection, now: datetime, patience: Patience = PATIENCE) -> Lease | None:
     """Lease the mail that has been due longest; None where none is due.
 
-    A moment further off than any wait was written by a clock that ran ahead, and counts as now.
+    A moment twice as far off as any wait was written by a clock that ran ahead, and counts as now.
     """
     with database.transaction(control):
         row = control.execute(
@@ -129,8 +129,9 @@ def take(control: sqlite3.Connection, now: datetime, patience: Patience = PATIEN
                ORDER BY next_at, mail_no LIMIT 1""",
             {
                 "now": database.stamp(now),
-                "longest": database.stamp(now + patience.longest_wait),
-                "lease": database.stamp(now + patience.lease),
+                # Twice, so that who looked at the clock and then waited for the store takes nobody's lease for old.
+                "longest": database.stamp(now + 2 * patience.longest_wait),
+                "lease": database.stamp(now + 2 * patience.lease),
             },
         ).fetchone()
         if row is None:

@@ -65,9 +65,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             account_no INTEGER NOT NULL, budget_no INTEGER NOT NULL, budget_version INTEGER NOT NULL,
             period_start_utc TEXT NOT NULL, threshold_percent INTEGER NOT NULL, spent_usd TEXT NOT NULL,
             unpriced_requests INTEGER NOT NULL, published_version INTEGER NOT NULL, crossed_at TEXT NOT NULL,
-            mail_no INTEGER NOT NULL REFERENCES mail (mail_no),
+            mail_no INTEGER NOT NULL REFERENCES mail (mail_no) ON DELETE CASCADE,
             PRIMARY KEY (account_no, budget_no, budget_version, period_start_utc, threshold_percent),
-            FOREIGN KEY (budget_no, budget_version) REFERENCES budget (budget_no, version)) STRICT;
+            FOREIGN KEY (budget_no, budget_version) REFERENCES budget (budget_no, version) ON DELETE CASCADE) STRICT;
         CREATE INDEX alert_mail ON alert (mail_no);
         """,
     ),
