@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.policy_command import policy
 from retention.errors import RetentionError
@@ -203,7 +204,7 @@ def status(named: Path | None) -> None:
     """Show what runs, since when, and the newest version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from pipelines import service
+    from pipelines import postman, service
     from warehouse import database
 
     home = _chosen(named)
@@ -225,6 +226,8 @@ def status(named: Path | None) -> None:
         )
     except WarehouseError as error:
         click.echo(str(error))
+    for line in postman.told(home):
+        click.echo(line)
     for part in ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit"):
         try:
             click.echo(f"{part:<14} {version(part)}")
@@ -278,6 +281,7 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
 
 
 cli.add_command(policy)
+cli.add_command(budget)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import build, check, ingest, landed, passage, pull_assets, retain
+from pipelines import alert, build, check, ingest, landed, passage, pull_assets, retain
 from pipelines.provider import Gateway, gateways
 from warehouse import bill_tables, database, mart, publication, tables
 from warehouse.control import receipt
@@ -250,7 +250,7 @@ defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, *retain.JOBS],
-    sensors=[inbox, newly_published],
+    sensors=[inbox, newly_published, *alert.SENSORS],
     schedules=[hourly, pull_assets.half_hourly(HOME, bills, _under_way), *retain.SCHEDULES],
     executor=dg.in_process_executor,
 )

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import landed, lock_holder, service, supervisor
+from pipelines import landed, lock_holder, postman, service, supervisor
+from pipelines.mail_server import MailSettingError
 from warehouse import database
-from warehouse.control import vault
+from warehouse.control import outbox, vault
 from warehouse.errors import KeyUnavailableError, WarehouseError
 from warehouse.home import Home
 
@@ -49,6 +50,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _version(home, now)
     yield from _services(home)
     yield from _disk(home)
+    yield from _mail(home, now)
 
 
 def _modes(home: Home) -> Iterator[Finding]:
@@ -225,3 +227,28 @@ def _disk(home: Home) -> Iterator[Finding]:
     if free < 2 * size:
         what = f"{free // 10**6:,} MB are free; rewriting {home.build_file} ({size // 10**6:,} MB) takes twice its size"
         yield Finding(what, "make room: until then an erasure cannot be finished")
+
+
+def _mail(home: Home, now: datetime) -> Iterator[Finding]:
+    """Whether alerts reach anybody: a mail server is named, and what it did not take is known."""
+    if not home.control_file.exists():
+        return
+    with database.control(home) as control:
+        unsent = outbox.unsent(control)
+        if not unsent and control.execute("SELECT 1 FROM budget WHERE ended_at IS NULL").fetchone() is None:
+            return
+        try:
+            if postman.server(control, vault.Vault(control, now.replace(tzinfo=None))) is None:
+                step = f"set {postman.SETTING} or run `apiledger budget server`, then `apiledger budget test`"
+                yield Finding("budgets are set and no mail server is, so nobody is told", step)
+        except MailSettingError as error:
+            yield Finding(str(error), "then run `apiledger budget test`")
+        except KeyUnavailableError:
+            # A finding of its own.
+            return
+    count, reason = unsent.get("dead", (0, None))
+    if count:
+        yield Finding(f"{count} mails were given up: {reason}", "mend that, then run `apiledger budget retry`")
+    count, reason = unsent.get("queued", (0, None))
+    if reason:
+        yield Finding(f"{count} mails wait: {reason}", "they are tried again by themselves", warning=True)
