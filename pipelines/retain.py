@@ -69,14 +69,14 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
             stores.remove(paths)
         with database.build(home) as connection:
             landed.hold(connection, control)
-            conservation.hold(connection)
             for number, going in enumerate(expire.from_build(connection, control, policy, read.now)):
                 progress(f"expiring {going.table}", number, number + 1)
                 if not rewrite.is_due(control) and expire.counted(connection, going) is not None:
                     rewrite.mark(control)
                 if taken := expire.carry_out(connection, control, going, read.now):
                     night.expired.append(taken)
-            conservation.hold(connection)
+            if rewrite.is_due(control):
+                conservation.hold(connection)
         for taken in expire.from_control(control, policy, read.now):
             progress(f"expiring {taken.place}", 0, 1)
             night.expired.append(taken)

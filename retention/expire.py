@@ -141,6 +141,9 @@ def _days(
 ) -> Iterator[Going]:
     """Whole months only: a month is made of its days, and would be made anew from the rest of them."""
     cutoff: date = clause.cutoff(today).replace(day=1)
+    query = f"SELECT 1 FROM {tables.USAGE_DAILY.full_name} WHERE day < ? LIMIT 1"
+    if connection.execute(query, [cutoff]).fetchone() is None:
+        return
     wrong = [each for each in conservation.differences(connection) if each.table == tables.USAGE_MONTHLY.full_name]
     stale = connection.execute(f"SELECT 1 FROM {tables.STALE_MONTH.full_name} WHERE month < ?", [cutoff]).fetchone()
     if wrong or stale:
@@ -153,8 +156,8 @@ def _days(
         connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, cutoff])
         connection.execute(f"DELETE FROM {CLOSED_DAY.full_name} WHERE day < ?", [cutoff])
 
-    yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
     yield Going(clause.id, tables.LATENCY_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff})
+    yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
 
 
 def counted(connection: duckdb.DuckDBPyConnection, going: Going) -> Expired | None:

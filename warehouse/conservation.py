@@ -75,8 +75,12 @@ def days_hold_hours(connection: duckdb.DuckDBPyConnection, before: date) -> set[
 
 
 def _held(connection: duckdb.DuckDBPyConnection, below: _Side, above: _Side) -> set[tuple[date, str]]:
-    sums = above.by_day(connection)
-    return {key for key, held in below.by_day(connection).items() if sums.get(key) == held}
+    wanted = below.by_day(connection)
+    if not wanted:
+        return set()
+    # Only the days there are: the coarser side has all of history.
+    sums = replace(above, since=min(day for day, _ in wanted)).by_day(connection)
+    return {key for key, held in wanted.items() if sums.get(key) == held}
 
 
 def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
