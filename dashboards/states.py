@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 def made_up() -> None:
     """The banner of the sandbox: nobody may take these figures for theirs."""
     st.html(
-        '<div class="al al-note made-up" role="status" aria-label="Sandbox"><strong>A made-up month.</strong> '
+        '<div class="al al-note made-up" role="status" aria-label="Sandbox"><strong>Made-up figures.</strong> '
         "These calls come from the sandbox, not from your providers. Your own appear once your home has a log or a "
         "connection.</div>"
     )

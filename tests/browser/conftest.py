@@ -26,9 +26,9 @@ class Dashboard:
     log: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str | None) -> Iterator[Browser]:
-    """One Chromium for all browser tests."""
+    """One Chromium a module: Playwright keeps an event loop running, in which Dagster's own could not."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
