@@ -42,7 +42,7 @@ def test_made_up_figures_are_marked_on_every_page(page: Page, dashboard: Dashboa
     made_version.publish(dashboard.home, 3, NOW)
     for address in ("", "/spend"):
         page.goto(dashboard.url + address)
-        expect(page.get_by_role("status", name="Sandbox")).to_contain_text("made-up month")
+        expect(page.get_by_role("status", name="Sandbox")).to_contain_text("Made-up figures")
 
 
 def test_old_figures_are_said_to_be_old(page: Page, dashboard: Dashboard) -> None:
