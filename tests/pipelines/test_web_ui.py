@@ -92,10 +92,13 @@ def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, Web]]:
         ["-m", "dagster_webserver", "-w", str(workspace), "--port", str(bare.port)],
         ["-m", "pipelines.web_ui", "--workspace", str(workspace), "--port", str(ours.port)],
     )
-    processes = [subprocess.Popen([sys.executable, *command], env=environment, cwd=home) for command in commands]
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        for web in (bare, ours):
-            web.wait_for("/server_info")
+        # One after the other: two that make Dagster's storage in a fresh home at once trip over each other.
+        for command, web in zip(commands, (None, bare, ours), strict=True):
+            processes.append(subprocess.Popen([sys.executable, *command], env=environment, cwd=home))
+            if web is not None:
+                web.wait_for("/server_info")
         until = time.monotonic() + 60
         while "LaunchRunSuccess" not in json.dumps(bare.graphql(LAUNCH)):
             assert time.monotonic() < until
