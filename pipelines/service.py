@@ -85,6 +85,7 @@ def services(
     _written(workspace, json.dumps({"load_from": [{"grpc_server": server}]}))
     ready = f"unix:{code}"
     python = sys.executable
+    web_ui = f"http://{HOST}:{web_ui_port}/server_info"
     made_up = Service(
         "made-up-calls", (python, "-m", "pipelines.sandbox_home", str(home.root)), after=ready, every_s=SANDBOX_EVERY_S
     )
@@ -95,12 +96,13 @@ def services(
         Service(
             "web-ui",
             (python, "-m", "pipelines.web_ui", "--workspace", str(workspace), "--port", str(web_ui_port)),
-            f"http://{HOST}:{web_ui_port}/server_info",
+            web_ui,
             after=ready,
             # The daemon may start a run before this service is up: only what is older was left behind.
             first=("--end-runs-before", datetime.now(UTC).isoformat()),
         ),
-        Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace), *_SAY_LITTLE), after=ready),
+        # After the web UI: two processes that make Dagster's storage in a fresh home at once trip over each other.
+        Service("daemon", (python, "-m", "dagster._daemon", "run", "-w", str(workspace), *_SAY_LITTLE), after=web_ui),
         Service(
             "dashboard",
             (python, "-m", dashboard),
