@@ -7,7 +7,7 @@ SELECT
     latency.model,
     latency.bucket_ms,
     latency.requests
--- Grouped by number before any name is looked up: half the time of grouping by names.
+-- Grouped by number before any name is looked up.
 FROM (
     SELECT day, account_no, project_no, provider, model, bucket_ms, sum(requests)::BIGINT AS requests
     FROM model.latency_daily

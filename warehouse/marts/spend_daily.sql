@@ -51,7 +51,7 @@ WITH holder AS (
         END AS cost_usd,
         logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement
     FROM (
-        -- Grouped by number before any name is looked up: a tenth of the time of grouping by names.
+        -- Grouped by number before any name is looked up.
         SELECT
             day, account_no, connection_no, project_no, team_no, key_no, provider, model,
             sum(requests)::BIGINT AS requests,

@@ -16,7 +16,7 @@ SELECT
     usage.unpriced_requests,
     'log' AS basis,
     'provisional' AS settlement
--- Grouped by number before any name is looked up: a tenth of the time of grouping by names.
+-- Grouped by number before any name is looked up.
 FROM (
     SELECT
         hour, account_no, project_no, team_no, key_no, provider, model,
