@@ -7,10 +7,10 @@ environment, a connection.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pipelines import providers
 from pipelines.billing_api import BillingApi
@@ -21,15 +21,19 @@ FIRST_BACKFILL_DAYS = 90
 
 @dataclass(frozen=True)
 class Report:
-    """One report of a provider: the raw table it lands in, and how the days `[first, after)` of it are read.
+    """One report of a provider: the raw table it lands in, how the days `[first, after)` of it are read, what it means.
 
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
     table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
+    `meaning` is SQL over the raw table for columns of model.charges (kind costs) or model.usage_reported (kind usage)
+    that it has under another name.
     """
 
-    kind: str  # costs or usage
+    name: str
+    kind: Literal["costs", "usage"]
     table: Table
     read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]]
+    meaning: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from pipelines.biller import Biller, billers
+from pipelines.biller import Biller, Report, billers
 from warehouse import bill_tables, publication
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
 from warehouse.models import bill_day, charges, usage_reported
 from warehouse.prices import PriceBook
+from warehouse.tables import Table
 
 # connection_no, report, day, pull_no, settlement: a row of model.built_pull.
 _Row = tuple[int, str, date, int, str]
@@ -24,11 +25,11 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, bo
     Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
     """
     _connections(connection, connections.rows(control))
-    providers = {number: provider for number, provider, *_ in connections.rows(control)}
+    sources = {number: source for number, source, *_ in connections.rows(control)}
     made: set[_Row] = set(connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall())
     rows: dict[str, int] = {}
     for biller in billers().values():
-        told = [day for day in receipts.days(control) if providers.get(day.connection_no) == biller.name]
+        told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
         whole = _whole(connection, biller)
         due: list[_Row] = []
         for day in told:
@@ -37,17 +38,17 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, bo
             if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
                 due.append(row)
         if due:
-            _make(connection, biller.name, due, {kind for kind, _, _ in whole}, book, rows)
+            _make(connection, biller, due, {name for name, _, _ in whole}, book, rows)
     return rows
 
 
-def _connections(connection: duckdb.DuckDBPyConnection, wanted: list[tuple[int, str, int, bool]]) -> None:
-    name = bill_tables.CONNECTION.full_name
-    if wanted == connection.execute(f"FROM {name} ORDER BY connection_no").fetchall():
+def _connections(connection: duckdb.DuckDBPyConnection, wanted: list[tuple[int, str, str, int, bool]]) -> None:
+    name, named = bill_tables.CONNECTION.full_name, ", ".join(bill_tables.CONNECTION.column_names)
+    if wanted == connection.execute(f"SELECT {named} FROM {name} ORDER BY connection_no").fetchall():
         return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name}")
-    connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", wanted)
+    connection.executemany(f"INSERT INTO {name} ({named}) VALUES (?, ?, ?, ?, ?)", wanted)
     publication.changed(connection)
     connection.execute("COMMIT")
 
@@ -58,36 +59,29 @@ def _whole(connection: duckdb.DuckDBPyConnection, biller: Biller) -> dict[tuple[
     for report in biller.reports:
         if (report.table.full_name,) in there:
             counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
-            found |= {(report.kind, no, day): rows for no, day, rows in connection.execute(counted).fetchall()}
+            found |= {(report.name, no, day): rows for no, day, rows in connection.execute(counted).fetchall()}
     return found
 
 
 def _make(
     connection: duckdb.DuckDBPyConnection,
-    provider: str,
+    biller: Biller,
     due: list[_Row],
     there: set[str],
     book: PriceBook,
     rows: dict[str, int],
 ) -> None:
     """Make days of one provider in one transaction; a report that is not `there` never had a row."""
-    costs, usage = ([row for row in due if row[1] == kind] for kind in ("costs", "usage"))
+    charged: list[_Row] = []
     connection.execute("BEGIN")
     try:
-        if costs:
-            told = _told(costs)
-            lines = charges.read_lines(connection, provider, told) if "costs" in there else pl.DataFrame()
-            charges.write(connection, lines, told)
-            bill_day.write(connection, [(row[0], row[2], row[4]) for row in costs])
-            rows[bill_tables.CHARGES.full_name] = rows.get(bill_tables.CHARGES.full_name, 0) + lines.height
-        if usage:
-            told = _told(usage)
-            counts = pl.DataFrame()
-            if "usage" in there:
-                counts = usage_reported.priced(usage_reported.read_counts(connection, provider, told), book)
-            usage_reported.write(connection, counts, told)
-            name = bill_tables.USAGE_REPORTED.full_name
-            rows[name] = rows.get(name, 0) + counts.height
+        for report in biller.reports:
+            days = [row for row in due if row[1] == report.name]
+            if days:
+                model, made = _made(connection, report, _told(days), is_there=report.name in there, book=book)
+                rows[model.full_name] = rows.get(model.full_name, 0) + made
+                charged += days if report.kind == "costs" else []
+        bill_day.write(connection, [(row[0], row[2], row[4]) for row in charged])
         table = bill_tables.BUILT_PULL.full_name
         connection.executemany(
             f"DELETE FROM {table} WHERE connection_no = ? AND report = ? AND day = ?", [row[:3] for row in due]
@@ -98,6 +92,22 @@ def _make(
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _made(
+    connection: duckdb.DuckDBPyConnection, report: Report, told: charges.Told, *, is_there: bool, book: PriceBook
+) -> tuple[Table, int]:
+    frame = pl.DataFrame()
+    if report.kind == "costs":
+        if is_there:
+            frame = charges.read_lines(connection, report.table, report.meaning, report.name, told)
+        charges.write(connection, frame, report.name, told)
+        return bill_tables.CHARGES, frame.height
+    if is_there:
+        counts = usage_reported.read_counts(connection, report.table, report.meaning, report.name, told)
+        frame = usage_reported.priced(counts, book)
+    usage_reported.write(connection, frame, report.name, told)
+    return bill_tables.USAGE_REPORTED, frame.height
 
 
 def _told(due: Iterable[_Row]) -> list[tuple[int, date, int]]:

@@ -11,6 +11,7 @@ import dagster as dg
 import duckdb
 
 from pipelines import alert, build, check, ingest, landed, passage, pull_assets, retain
+from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
 from warehouse import bill_tables, database, mart, publication, tables
 from warehouse.control import receipt
@@ -87,7 +88,7 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
 def _model_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         _key(table),
-        deps=list(map(_key, bill_tables.RAW_BILL_TABLES))
+        deps=[_key(report.table) for biller in billers().values() for report in biller.reports]
         if table in bill_tables.BILL_TABLES
         else [_key(_raw_table(gateway)) for gateway in gateways().values()],
         group_name="model",

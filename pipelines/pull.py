@@ -65,7 +65,7 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
         with database.transaction(control):
             vault = Vault(control, now)
             ids = OutsideIds(control, vault, now)
-            connection = connections.of_environment(control, ids, biller.name, now)
+            connection = connections.of_environment(control, ids, biller.name, biller.name, now)
         lookup = vault.lookup("credential", biller.name, _key(biller))
         refused = connections.refused_since(control, connection.connection_no, lookup)
         if refused is not None and now - refused < _RETRY_REFUSED:
@@ -73,7 +73,7 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
         with database.held(home.build_lock), database.build(home) as build:
             receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
         with database.transaction(control):
-            connection = connections.of_environment(control, ids, biller.name, now)
+            connection = connections.of_environment(control, ids, biller.name, biller.name, now)
         try:
             told = _fetched(biller, connection, now.date(), progress, clock)
         except KeyRefusedError:
@@ -81,8 +81,8 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             raise
         with database.transaction(control):
             boundary = BillBoundary(ids, vault, connection)
-            tables = {report.kind: report.table for report in biller.reports}
-            told = {(kind, day): boundary.admit(tables[kind], day, rows) for (kind, day), rows in told.items()}
+            tables = {report.name: report.table for report in biller.reports}
+            told = {(name, day): boundary.admit(tables[name], day, rows) for (name, day), rows in told.items()}
         return _land(home, biller, connection, told, now)
 
 
@@ -120,7 +120,7 @@ def _fetched(biller: Biller, connection: Connection, today: date, progress: Prog
     with BillingApi(biller.title, _address(biller), biller.headers(_key(biller)), clock) as api:
         for number, report in enumerate(biller.reports):
             progress(f"asking {biller.name}", number, len(biller.reports))
-            told |= {(report.kind, day): rows for day, rows in _read(api, biller, report, first, today).items()}
+            told |= {(report.name, day): rows for day, rows in _read(api, biller, report, first, today).items()}
     progress(f"asking {biller.name}", len(biller.reports), len(biller.reports))
     return told
 
@@ -150,7 +150,7 @@ def _lost(build: duckdb.DuckDBPyConnection, biller: Biller, days: list[ReportDay
     for report in biller.reports:
         if _exists(build, report):
             counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
-            stored |= {(report.kind, no, day): rows for no, day, rows in build.execute(counted).fetchall()}
+            stored |= {(report.name, no, day): rows for no, day, rows in build.execute(counted).fetchall()}
     return [day for day in days if stored.get((day.report, day.pull_no, day.day), 0) != day.rows]
 
 
@@ -175,12 +175,12 @@ def _land(home: Home, biller: Biller, connection: Connection, told: _Days, now: 
         known = {(day.report, day.day): day for day in receipts.days(control, number)}
         pull_no = receipts.begin(control, number, now)
         days, new = [], {}
-        for (kind, day), rows in told.items():
-            before, told_sha256 = known.get((kind, day)), bill_boundary.sha256(rows)
+        for (name, day), rows in told.items():
+            before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
             if before is None or before.sha256 != told_sha256:
-                new[kind, day] = rows
-                before = ReportDay(number, kind, day, pull_no, len(rows), told_sha256, now.date())
-            days.append(ReportDay(number, kind, day, before.pull_no, len(rows), told_sha256, now.date()))
+                new[name, day] = rows
+                before = ReportDay(number, name, day, pull_no, len(rows), told_sha256, now.date())
+            days.append(ReportDay(number, name, day, before.pull_no, len(rows), told_sha256, now.date()))
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700, parents=True)
         try:
@@ -189,7 +189,7 @@ def _land(home: Home, biller: Biller, connection: Connection, told: _Days, now: 
             shutil.rmtree(work, ignore_errors=True)
         # Before the signature: what is in the file itself outlives a rotten write-ahead log.
         build.execute("CHECKPOINT")
-        reached = [max((day for kind, day in told if kind == report.kind), default=None) for report in biller.reports]
+        reached = [max((day for name, day in told if name == report.name), default=None) for report in biller.reports]
         ends = [day + timedelta(days=1) for day in reached if day is not None]
         start = connection.read_until or now.date() - timedelta(days=FIRST_BACKFILL_DAYS - biller.lookback_days)
         until = min(ends) if len(ends) == len(reached) else start
@@ -208,7 +208,7 @@ def _store(
 ) -> int:
     loads, landed = [], 0
     for report in biller.reports:
-        rows = [row for (kind, _), told in new.items() if kind == report.kind for row in told]
+        rows = [row for (name, _), told in new.items() if name == report.name for row in told]
         if rows:
             part = bill_boundary.write(work / f"{report.table.name}.parquet", report.table, rows, pull_no, now)
             loads.append((report.table, [part]))

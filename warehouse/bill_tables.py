@@ -1,82 +1,34 @@
-"""The tables of providers' bills: what a pull lands, and the models made of it; forms as in `warehouse/tables.py`."""
+"""The tables made of providers' bills, and the columns that their raw tables share; forms as in `warehouse/tables.py`.
+
+A raw table stands in its provider's file, as a table named cost*, usage* or balance*: retention holds it by that name.
+"""
+
+from collections.abc import Mapping
 
 from warehouse.tables import INPUT_CLASSES, MONEY, OUTPUT_CLASSES, TOKEN_CLASSES, Column, Table
 
-_PULL = (
+PULL = (
     Column("pull_no", "BIGINT", "The pull that landed the row; only complete pulls with a receipt are read."),
     Column("observed_at", "TIMESTAMP", "When the provider said so, UTC."),
     Column("connection_no", "BIGINT", "The credential that asked; as in model.connection."),
     Column("day", "DATE", "The UTC day of the provider's bucket."),
 )
-_PROJECT = Column("project_no", "BIGINT", "The provider's project or workspace; names in model.project.")
-_KEY = Column("key_no", "BIGINT", "The provider's API key; names in model.key.")
-_MODEL = Column("model", "VARCHAR", "The model, where the provider names it.")
-_TIER = Column("service_tier", "VARCHAR", "The provider's word for the tier; NULL where it names none.")
-_WINDOW = Column("context_window", "VARCHAR", "Anthropic's context window, such as 200k-1M.")
-_GEO = Column("inference_geo", "VARCHAR", "Where Anthropic ran the model, where it says so.")
-_AMOUNT = Column("amount_usd", MONEY, "What the provider charges, exactly as it wrote it.")
-_REQUESTS = Column("requests", "BIGINT", "Calls, where the provider counts them; else NULL.")
-
-RAW_OPENAI_COSTS = Table(
-    "raw_openai",
-    "costs",
-    "OpenAI: one row per day, project and line item of /organization/costs, per pull.",
-    (
-        *_PULL,
-        _PROJECT,
-        Column("line_item", "VARCHAR", "OpenAI's own words; no model is read out of them."),
-        _AMOUNT,
-        Column("quantity", MONEY, "How much of the line's unit, where OpenAI says it."),
-        Column("quantity_unit", "VARCHAR", "The unit of quantity."),
-    ),
-)
-RAW_OPENAI_USAGE = Table(
-    "raw_openai",
-    "usage_completions",
-    "OpenAI: one row per day, model, project, key, batch and tier of /organization/usage/completions, per pull.",
-    (
-        *_PULL,
-        _PROJECT,
-        _KEY,
-        _MODEL,
-        _TIER,
-        _REQUESTS,
-        *TOKEN_CLASSES,
-    ),
-)
-RAW_ANTHROPIC_COSTS = Table(
-    "raw_anthropic",
-    "cost_report",
-    "Anthropic: one row per day, workspace and description of /organizations/cost_report, per pull.",
-    (
-        *_PULL,
-        _PROJECT,
-        Column("description", "VARCHAR", "Anthropic's own words for the line."),
-        _MODEL,
-        Column("cost_type", "VARCHAR", "tokens, web_search, code_execution, session_usage."),
-        Column("token_type", "VARCHAR", "Which class of tokens, where cost_type is tokens."),
-        _TIER,
-        _WINDOW,
-        _GEO,
-        _AMOUNT,
-    ),
-)
-RAW_ANTHROPIC_USAGE = Table(
-    "raw_anthropic",
-    "usage_messages",
-    "Anthropic: one row per day, model, key, workspace, tier and window of /usage_report/messages, per pull.",
-    (
-        *_PULL,
-        _PROJECT,
-        _KEY,
-        _MODEL,
-        _TIER,
-        _WINDOW,
-        *TOKEN_CLASSES,
-    ),
-)
+PROJECT = Column("project_no", "BIGINT", "The provider's project or workspace; names in model.project.")
+KEY = Column("key_no", "BIGINT", "The provider's API key; names in model.key.")
+MODEL = Column("model", "VARCHAR", "The model, where the provider names it.")
+TIER = Column("service_tier", "VARCHAR", "The provider's word for the tier; NULL where it names none.")
+WINDOW = Column("context_window", "VARCHAR", "Anthropic's context window, such as 200k-1M.")
+GEO = Column("inference_geo", "VARCHAR", "Where Anthropic ran the model, where it says so.")
+AMOUNT = Column("amount_usd", MONEY, "What the provider charges, exactly as it wrote it.")
+REQUESTS = Column("requests", "BIGINT", "Calls, where the provider counts them; else NULL.")
 
 _CONNECTION_NO = Column("connection_no", "BIGINT", "As in model.connection.")
+_REPORT = Column("report", "VARCHAR", "Which of the provider's reports says so, as its file names it.")
+_REGION = Column("region", "VARCHAR", "Where it ran, where the provider says it.")
+_QUANTITY = (
+    Column("quantity", MONEY, "How much of quantity_unit, where the provider says it."),
+    Column("quantity_unit", "VARCHAR", "The unit of quantity, in the provider's words."),
+)
 _SETTLEMENT = Column(
     "settlement", "VARCHAR", "settled once read after the provider's look-back window, until then provisional."
 )
@@ -87,6 +39,7 @@ CONNECTION = Table(
     "One row per credential at a provider whose bills are pulled.",
     (
         Column("connection_no", "BIGINT", "Our own random number."),
+        Column("source", "VARCHAR", "What it is read with: the name of a file in pipelines/providers."),
         Column("provider", "VARCHAR", "The provider, as calls name it."),
         Column("account_no", "BIGINT", "The account that pays; as in model.account."),
         Column("is_operator", "BOOLEAN", "Whether it pays for calls of accounts without a connection of their own."),
@@ -99,14 +52,22 @@ CHARGES = Table(
     (
         Column("day", "DATE", "The UTC day that is billed."),
         _CONNECTION_NO,
-        _PROJECT,
+        _REPORT,
+        PROJECT,
+        KEY,
+        Column("charge_category", "VARCHAR", "FOCUS: Usage, Purchase, Tax, Credit, Adjustment; NULL is Usage."),
+        Column("service", "VARCHAR", "The provider's name of the service, where it sells several."),
         Column("line", "VARCHAR", "The provider's own words: OpenAI's line item, Anthropic's description."),
-        _MODEL,
-        _TIER,
+        MODEL,
+        TIER,
         Column("token_type", "VARCHAR", "Which class of tokens, where the provider says it."),
-        _AMOUNT,
-        Column("quantity", MONEY, "How much of the line's unit, where the provider says it."),
-        Column("quantity_unit", "VARCHAR", "The unit of quantity."),
+        _REGION,
+        AMOUNT,
+        Column("list_amount_usd", MONEY, "The same at list price, where the provider says it."),
+        Column("billed_amount", MONEY, "The charge in the currency it is billed in; NULL where that is USD."),
+        Column("billing_currency", "VARCHAR", "ISO 4217; NULL where it is USD."),
+        *_QUANTITY,
+        Column("invoice", "VARCHAR", "The invoice or invoice month the provider puts it on, where it says so."),
     ),
 )
 BILL_DAY = Table(
@@ -128,15 +89,19 @@ USAGE_REPORTED = Table(
     (
         Column("day", "DATE", "The UTC day."),
         _CONNECTION_NO,
-        _PROJECT,
-        _KEY,
-        _MODEL,
-        _TIER,
+        _REPORT,
+        PROJECT,
+        KEY,
+        Column("operation", "VARCHAR", "OpenTelemetry: chat, embeddings, image_generation; NULL is chat."),
+        MODEL,
+        TIER,
+        _REGION,
         Column("context_band", "VARCHAR", "The long-context band the price depends on; NULL where none does."),
-        _REQUESTS,
+        REQUESTS,
         Column("input_tokens", "BIGINT", "All input, cache included: the sum of its disjoint classes."),
         Column("output_tokens", "BIGINT", "All output, reasoning included: the sum of its disjoint classes."),
         *TOKEN_CLASSES,
+        *_QUANTITY,
         Column("list_cost_usd", MONEY, "Tokens times list price of the day; NULL where no price is known, never 0."),
         Column("price_version", "VARCHAR", "Which price was used."),
     ),
@@ -147,7 +112,7 @@ BUILT_PULL = Table(
     "Which pull each report's day was made from, and how settled it was then; else the day is made anew.",
     (
         _CONNECTION_NO,
-        Column("report", "VARCHAR", "costs or usage."),
+        _REPORT,
         Column("day", "DATE", "The UTC day."),
         Column("pull_no", "BIGINT", "The pull, as in its receipt."),
         _SETTLEMENT,
@@ -155,5 +120,19 @@ BUILT_PULL = Table(
 )
 
 BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, BUILT_PULL)
-RAW_BILL_TABLES = (RAW_OPENAI_COSTS, RAW_OPENAI_USAGE, RAW_ANTHROPIC_COSTS, RAW_ANTHROPIC_USAGE)
 CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
+
+
+def reading_sql(source: Table, named: str, target: Mapping[str, str], meaning: Mapping[str, str]) -> str:
+    """SELECT of a raw table's rows in the columns `target` (name: type), of the days and pulls of a relation `told`.
+
+    `meaning` is SQL for columns that the raw table has under another name or in another form; a column that it has not
+    at all is NULL. ValueError where the table's name does not begin with `named`, such as raw_<provider>.cost.
+    """
+    if not source.full_name.startswith(named.replace("<provider>", source.schema.removeprefix("raw_"))):
+        raise ValueError(f"{source.full_name} has to be named {named}*: retention holds it by that name")
+    expressions = (
+        f'({meaning.get(name) or (name if name in source.column_names else "NULL")})::{kind} AS "{name}"'
+        for name, kind in target.items()
+    )
+    return f"SELECT {', '.join(expressions)} FROM {source.full_name} SEMI JOIN told USING (connection_no, day, pull_no)"

@@ -30,8 +30,26 @@ def m003_seals(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
+    """Widen the tables of bills and make what is new; every bill is modelled again from its raw rows."""
+    for table in (*tables.MODEL_TABLES, *bill_tables.BILL_TABLES):
+        for statement in table.ddl()[:2]:
+            connection.execute(statement)
+        for column in table.columns:
+            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+        for statement in table.ddl()[2:]:
+            connection.execute(statement)
+    for table in (bill_tables.BUILT_PULL, bill_tables.CHARGES, bill_tables.USAGE_REPORTED):
+        connection.execute(f"DELETE FROM {table.full_name}")
+
+
 # Never edit a migration that has been released: append the next.
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_tables, m002_connections, m003_seals)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
+    m001_tables,
+    m002_connections,
+    m003_seals,
+    m004_sources,
+)
 
 
 def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:

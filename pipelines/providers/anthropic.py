@@ -13,8 +13,32 @@ from pipelines.biller import Biller, Report
 from pipelines.billing_api import BillingApi
 from pipelines.errors import ProviderError
 from warehouse import money
-from warehouse.bill_tables import RAW_ANTHROPIC_COSTS, RAW_ANTHROPIC_USAGE
+from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, TIER, WINDOW
+from warehouse.tables import TOKEN_CLASSES, Column, Table
 
+RAW_COSTS = Table(
+    "raw_anthropic",
+    "cost_report",
+    "Anthropic: one row per day, workspace and description of /organizations/cost_report, per pull.",
+    (
+        *PULL,
+        PROJECT,
+        Column("description", "VARCHAR", "Anthropic's own words for the line."),
+        MODEL,
+        Column("cost_type", "VARCHAR", "tokens, web_search, code_execution, session_usage."),
+        Column("token_type", "VARCHAR", "Which class of tokens, where cost_type is tokens."),
+        TIER,
+        WINDOW,
+        GEO,
+        AMOUNT,
+    ),
+)
+RAW_USAGE = Table(
+    "raw_anthropic",
+    "usage_messages",
+    "Anthropic: one row per day, model, key, workspace, tier and window of /usage_report/messages, per pull.",
+    (*PULL, PROJECT, KEY, MODEL, TIER, WINDOW, *TOKEN_CLASSES),
+)
 LOOKBACK_DAYS = 30
 _LIMIT = 31
 _COSTS, _USAGE = "/cost_report", "/usage_report/messages"
@@ -103,5 +127,8 @@ BILLER = Biller(
     address_variable="APILEDGER_ANTHROPIC_API",
     headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
     lookback_days=LOOKBACK_DAYS,
-    reports=(Report("costs", RAW_ANTHROPIC_COSTS, _costs), Report("usage", RAW_ANTHROPIC_USAGE, _usage)),
+    reports=(
+        Report("costs", "costs", RAW_COSTS, _costs, {"line": "description"}),
+        Report("usage", "usage", RAW_USAGE, _usage),
+    ),
 )

@@ -13,8 +13,28 @@ from pipelines.biller import Biller, Report
 from pipelines.billing_api import BillingApi
 from pipelines.errors import ProviderError
 from warehouse import money
-from warehouse.bill_tables import RAW_OPENAI_COSTS, RAW_OPENAI_USAGE
+from warehouse.bill_tables import AMOUNT, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER
+from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
+RAW_COSTS = Table(
+    "raw_openai",
+    "costs",
+    "OpenAI: one row per day, project and line item of /organization/costs, per pull.",
+    (
+        *PULL,
+        PROJECT,
+        Column("line_item", "VARCHAR", "OpenAI's own words; no model is read out of them."),
+        AMOUNT,
+        Column("quantity", MONEY, "How much of the line's unit, where OpenAI says it."),
+        Column("quantity_unit", "VARCHAR", "The unit of quantity."),
+    ),
+)
+RAW_USAGE = Table(
+    "raw_openai",
+    "usage_completions",
+    "OpenAI: one row per day, model, project, key, batch and tier of /organization/usage/completions, per pull.",
+    (*PULL, PROJECT, KEY, MODEL, TIER, REQUESTS, *TOKEN_CLASSES),
+)
 LOOKBACK_DAYS = 3
 _DAY_S = 86_400
 _COSTS, _USAGE = "/organization/costs", "/organization/usage/completions"
@@ -105,5 +125,8 @@ BILLER = Biller(
     address_variable="APILEDGER_OPENAI_API",
     headers=lambda key: {"Authorization": f"Bearer {key}"},
     lookback_days=LOOKBACK_DAYS,
-    reports=(Report("costs", RAW_OPENAI_COSTS, _costs), Report("usage", RAW_OPENAI_USAGE, _usage)),
+    reports=(
+        Report("costs", "costs", RAW_COSTS, _costs, {"line": "line_item"}),
+        Report("usage", "usage", RAW_USAGE, _usage),
+    ),
 )

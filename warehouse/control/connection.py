@@ -18,35 +18,37 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection: its number, its provider, who pays, and up to which UTC day (not included) it was read."""
+    """A connection: its number, what reads it, its provider, who pays, the UTC day (not included) it was read up to."""
 
     connection_no: int
+    source: str
     provider: str
     account_no: int
     read_until: date | None
 
 
-def of_environment(control: sqlite3.Connection, ids: OutsideIds, provider: str, now: datetime) -> Connection:
+def of_environment(
+    control: sqlite3.Connection, ids: OutsideIds, source: str, provider: str, now: datetime
+) -> Connection:
     """The operator's connection at a provider, made at its first use; the caller holds the transaction."""
     account_no = ids.accounts(OPERATOR, [UNNAMED_ACCOUNT])[UNNAMED_ACCOUNT]
-    query = "SELECT connection_no, read_until FROM connection WHERE provider = ? AND account_no = ? ORDER BY created_at"
-    row = control.execute(query, (provider, account_no)).fetchone()
+    query = """SELECT connection_no, read_until FROM connection
+               WHERE source = ? AND provider = ? AND account_no = ? ORDER BY created_at"""
+    row = control.execute(query, (source, provider, account_no)).fetchone()
     if row is None:
         row = (secrets.randbelow(2**53 - 1) + 1, None)
         control.execute(
-            "INSERT INTO connection (connection_no, provider, account_no, is_operator, created_at)"
-            " VALUES (?, ?, ?, 1, ?)",
-            (row[0], provider, account_no, database.stamp(now)),
+            "INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at)"
+            " VALUES (?, ?, ?, ?, 1, ?)",
+            (row[0], source, provider, account_no, database.stamp(now)),
         )
-    return Connection(row[0], provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
+    return Connection(row[0], source, provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
 
 
-def rows(control: sqlite3.Connection) -> list[tuple[int, str, int, bool]]:
+def rows(control: sqlite3.Connection) -> list[tuple[int, str, str, int, bool]]:
     """Every connection in the columns of model.connection."""
-    query = "SELECT connection_no, provider, account_no, is_operator FROM connection ORDER BY connection_no"
-    return [
-        (number, provider, account, bool(operator)) for number, provider, account, operator in control.execute(query)
-    ]
+    query = "SELECT connection_no, source, provider, account_no, is_operator FROM connection ORDER BY connection_no"
+    return [(*names, bool(is_operator)) for *names, is_operator in control.execute(query)]
 
 
 def refused_since(control: sqlite3.Connection, connection_no: int, key_lookup: bytes) -> datetime | None:

@@ -102,6 +102,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX alert_mail ON alert (mail_no);
         """,
     ),
+    (
+        "m005_sources",
+        """
+        ALTER TABLE connection ADD COLUMN source TEXT NOT NULL DEFAULT '';
+        UPDATE connection SET source = provider;
+        """,
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""raw_openai.costs, raw_anthropic.cost_report -> model.charges: one row per line of a provider's bill.
+"""raw_<provider>.cost* -> model.charges: one row per line of a provider's bill.
 
 What LiteLLM's records, OpenAI's reports and Anthropic's share, and so what may be joined:
 
@@ -19,32 +19,28 @@ What LiteLLM's records, OpenAI's reports and Anthropic's share, and so what may 
 So a bill and a log meet on provider, UTC day and connection, and nowhere below: the difference is one signed amount.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import duckdb
 import polars as pl
 
 from warehouse import bill_tables
+from warehouse.tables import Table
 
 # (connection_no, day, pull_no): the pull that told the day last.
 Told = Sequence[tuple[int, date, int]]
 
-_OPENAI = """
-    SELECT day, connection_no, project_no, line_item AS line, NULL::VARCHAR AS model, NULL::VARCHAR AS service_tier,
-        NULL::VARCHAR AS token_type, amount_usd, quantity, quantity_unit
-    FROM raw_openai.costs SEMI JOIN told USING (connection_no, day, pull_no)"""
-_ANTHROPIC = """
-    SELECT day, connection_no, project_no, description AS line, model, service_tier,
-        token_type, amount_usd, NULL::DECIMAL(38,12) AS quantity, NULL::VARCHAR AS quantity_unit
-    FROM raw_anthropic.cost_report SEMI JOIN told USING (connection_no, day, pull_no)"""
-SELECTS = {"openai": _OPENAI, "anthropic": _ANTHROPIC}
+_READ = {c.name: c.type for c in bill_tables.CHARGES.columns}
 
 
-def read_lines(connection: duckdb.DuckDBPyConnection, provider: str, told: Told) -> pl.DataFrame:
-    """The bill's lines of some days as their newest pulls told them; columns of tables CHARGES."""
+def read_lines(
+    connection: duckdb.DuckDBPyConnection, source: Table, meaning: Mapping[str, str], report: str, told: Told
+) -> pl.DataFrame:
+    """One report's lines of some days as their newest pulls told them; columns of tables CHARGES."""
     connection.register("told", told_frame(told).to_arrow())
-    lines = connection.execute(SELECTS[provider]).pl()
+    sql = bill_tables.reading_sql(source, "raw_<provider>.cost", _READ, {"report": f"'{report}'", **meaning})
+    lines = connection.execute(sql).pl()
     connection.unregister("told")
     return lines
 
@@ -55,14 +51,18 @@ def told_frame(told: Told) -> pl.DataFrame:
     return pl.DataFrame(list(told), schema=schema, orient="row")
 
 
-def write(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame, told: Told) -> None:
-    """Replace the days' lines; the caller holds the transaction."""
+def write(connection: duckdb.DuckDBPyConnection, lines: pl.DataFrame, report: str, told: Told) -> None:
+    """Replace a report's lines of some days; the caller holds the transaction."""
     name = bill_tables.CHARGES.full_name
     connection.register("told", told_frame(told).to_arrow())
-    connection.execute(f"DELETE FROM {name} WHERE (connection_no, day) IN (SELECT (connection_no, day) FROM told)")
+    connection.execute(
+        f"""DELETE FROM {name}
+            WHERE report = ? AND (connection_no, day) IN (SELECT (connection_no, day) FROM told)""",
+        [report],
+    )
     connection.unregister("told")
     if lines.height:
         connection.register("lines", lines.to_arrow())
         selected = ", ".join(bill_tables.CHARGES.column_names)
-        connection.execute(f"INSERT INTO {name} SELECT {selected} FROM lines")
+        connection.execute(f"INSERT INTO {name} ({selected}) SELECT {selected} FROM lines")
         connection.unregister("lines")
