@@ -17,7 +17,7 @@ MAIL = "costs@team.example"
 _TABLES = """
 CREATE SCHEMA mart; CREATE SCHEMA model;
 CREATE TABLE mart.spend_daily (day DATE, account VARCHAR, project VARCHAR, cost_usd DECIMAL(38,12),
-    unpriced_requests BIGINT);
+    unpriced_requests BIGINT, provider VARCHAR DEFAULT 'openai', basis VARCHAR DEFAULT 'log');
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
 CREATE TABLE model.project (project_no BIGINT, label VARCHAR, account_no BIGINT, valid_from TIMESTAMP,
@@ -55,7 +55,8 @@ def publish(
         connection.execute(f"INSERT INTO mart.published VALUES ({version}, now()::TIMESTAMP, 'own')")
         for (day, project), cost_usd in spent.items():
             connection.execute(
-                "INSERT INTO mart.spend_daily VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO mart.spend_daily (day, account, project, cost_usd, unpriced_requests) "
+                "VALUES (?, ?, ?, ?, ?)",
                 [day, account, project, Decimal(cost_usd), unpriced],
             )
         with database.control(home) as control:

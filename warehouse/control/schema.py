@@ -109,6 +109,21 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         UPDATE connection SET source = provider;
         """,
     ),
+    (
+        "m006_security_mail",
+        """
+        ALTER TABLE connection ADD COLUMN used_key BLOB;
+        ALTER TABLE connection ADD COLUMN used_since TEXT;
+        ALTER TABLE connection ADD COLUMN skipped TEXT;
+        ALTER TABLE connection ADD COLUMN skipped_since TEXT;
+        CREATE TABLE refusal (
+            connection_no INTEGER NOT NULL REFERENCES connection (connection_no) ON DELETE CASCADE,
+            refused_at TEXT NOT NULL, read_until TEXT,
+            mail_no INTEGER NOT NULL REFERENCES mail (mail_no) ON DELETE CASCADE,
+            PRIMARY KEY (connection_no, refused_at)) STRICT;
+        CREATE INDEX refusal_mail ON refusal (mail_no);
+        """,
+    ),
 )
 
 
