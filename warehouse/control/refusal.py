@@ -4,7 +4,7 @@ The mail is made in the transaction that pauses the connection. Once a key works
 withdrawn: what it asks for is done.
 """
 
-import hashlib
+import secrets
 import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,21 +27,20 @@ class Refusal:
 def enqueue(control: sqlite3.Connection, connection_no: int, account_no: int, now: datetime) -> None:
     """Make a refusal's row and its mail; the caller holds the transaction."""
     moment = database.stamp(now)
-    digest = hashlib.sha256(f"{MAIL_CLASS}/{connection_no}/{moment}".encode()).hexdigest()[:32]
     made = control.execute(
         """INSERT INTO mail (account_no, class, message_id, state, queued_at, next_at)
            VALUES (?, ?, ?, 'queued', ?, ?)""",
-        (account_no, MAIL_CLASS, f"<{digest}@{MESSAGE_DOMAIN}>", moment, moment),
+        (account_no, MAIL_CLASS, f"<{secrets.token_hex(16)}@{MESSAGE_DOMAIN}>", moment, moment),
     )
     control.execute(
-        "INSERT INTO refusal SELECT connection_no, ?, read_until, ? FROM connection WHERE connection_no = ?",
-        (moment, made.lastrowid, connection_no),
+        "INSERT INTO refusal SELECT ?, connection_no, ?, read_until FROM connection WHERE connection_no = ?",
+        (made.lastrowid, moment, connection_no),
     )
 
 
 def told_by(control: sqlite3.Connection, lease: Lease) -> Refusal | None:
     """What a leased security mail tells of; None where its connection is gone."""
-    query = "SELECT source, refused_at, refusal.read_until FROM refusal JOIN connection USING (connection_no)"
+    query = "SELECT source, refusal.refused_at, refusal.read_until FROM refusal JOIN connection USING (connection_no)"
     row = control.execute(f"{query} WHERE mail_no = ?", (lease.mail_no,)).fetchone()
     if row is None:
         return None

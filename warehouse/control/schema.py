@@ -117,11 +117,10 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE connection ADD COLUMN skipped TEXT;
         ALTER TABLE connection ADD COLUMN skipped_since TEXT;
         CREATE TABLE refusal (
+            mail_no INTEGER PRIMARY KEY REFERENCES mail (mail_no) ON DELETE CASCADE,
             connection_no INTEGER NOT NULL REFERENCES connection (connection_no) ON DELETE CASCADE,
-            refused_at TEXT NOT NULL, read_until TEXT,
-            mail_no INTEGER NOT NULL REFERENCES mail (mail_no) ON DELETE CASCADE,
-            PRIMARY KEY (connection_no, refused_at)) STRICT;
-        CREATE INDEX refusal_mail ON refusal (mail_no);
+            refused_at TEXT NOT NULL, read_until TEXT) STRICT;
+        CREATE INDEX refusal_connection ON refusal (connection_no);
         """,
     ),
 )
