@@ -45,9 +45,17 @@ def limited(
 
 
 def publish(
-    home: Home, spent: Mapping[tuple[date, str | None], str], *, account: str = "acme", unpriced: int = 0
+    home: Home,
+    spent: Mapping[tuple[date, str | None], str],
+    *,
+    account: str = "acme",
+    unpriced: int = 0,
+    billed: Mapping[date, str] | None = None,
 ) -> int:
-    """Publish a version in which each project spent so much on each day; its number."""
+    """Publish a version in which each project spent so much on each day; its number.
+
+    `billed` is what the account's bill of a day is more than that.
+    """
     version = (database.current_version(home) or 0) + 1
     target = home.published / f"warehouse-{version}.duckdb"
     with duckdb.connect(str(target)) as connection:
@@ -59,6 +67,9 @@ def publish(
                 "VALUES (?, ?, ?, ?, ?)",
                 [day, account, project, Decimal(cost_usd), unpriced],
             )
+        for day, cost_usd in (billed or {}).items():
+            row = [day, account, Decimal(cost_usd)]
+            connection.execute("INSERT INTO mart.spend_daily VALUES (?, ?, NULL, ?, 0, 'openai', 'bill')", row)
         with database.control(home) as control:
             for name in named(control):
                 if name.kind in {"account", "project"}:
