@@ -38,7 +38,7 @@ def _title(told: Refusal) -> str:
 
 
 def _headline(told: Refusal) -> str:
-    return f"{_title(told)} refuses the key that its bills are read with"
+    return f"{_title(told)} refuses the key to its bills"
 
 
 def _lines(told: Refusal) -> list[str]:

@@ -68,8 +68,10 @@ def publish(
                 [day, account, project, Decimal(cost_usd), unpriced],
             )
         for day, cost_usd in (billed or {}).items():
-            row = [day, account, Decimal(cost_usd)]
-            connection.execute("INSERT INTO mart.spend_daily VALUES (?, ?, NULL, ?, 0, 'openai', 'bill')", row)
+            connection.execute(
+                "INSERT INTO mart.spend_daily VALUES (?, ?, NULL, ?, 0, 'openai', 'bill')",
+                [day, account, Decimal(cost_usd)],
+            )
         with database.control(home) as control:
             for name in named(control):
                 if name.kind in {"account", "project"}:

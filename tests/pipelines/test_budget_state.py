@@ -158,7 +158,7 @@ def test_calls_that_a_bill_pays_for_make_no_amount_at_least(home: Home) -> None:
     limited(home, SET, "web")
     limited(home, SET, None)
     first, second = NOVEMBER, NOVEMBER + timedelta(days=1)
-    spent = {(first, "web"): "20", (second, "web"): "5"}
+    spent: dict[tuple[date, str | None], str] = {(first, "web"): "20", (second, "web"): "5"}
 
     def told(billed: dict[date, str]) -> list[str]:
         publish(home, spent, unpriced=3, billed=billed)

@@ -108,3 +108,20 @@ def test_changes_expire_with_their_clause_and_figures_stay(home: Home) -> None:
     assert night_of(home, DAY + timedelta(days=801)).by_clause()["R-changes"] == 1
     assert one(home, "SELECT count(*) FROM mart.changes") == 0
     assert one(home, "SELECT sum(cost_usd) FROM mart.spend_daily") == Decimal("0.0035")
+
+
+def test_a_home_of_before_is_published_with_the_new_marts_at_once(home: Home) -> None:
+    """Nothing landed since, and still a version is due: pages ask for what the old one has not. Moves begin now."""
+    put(home, "a.jsonl", [call("a")])
+    take_in(home, noon(0))
+    with database.held(home.build_lock), database.build(home) as connection:
+        for name in ("freshness", "changes", "settlement_window"):
+            connection.execute(f"DROP VIEW mart.{name}")
+        connection.execute("DROP TABLE model.change; DROP TABLE model.bill_state")
+        connection.execute("DELETE FROM main.migration WHERE name = 'm006_settlement'")
+    assert take_in(home, noon(1)).version == 2
+    assert query(home, "SELECT kind FROM mart.freshness") == [("log",)]
+    assert query(home, "FROM mart.changes") == []
+    put(home, "b.jsonl", [call("b")])
+    take_in(home, noon(2))
+    assert query(home, SINCE) == [(DAY, "late", Decimal("0.0035"), 1, 1_100)]
