@@ -38,6 +38,18 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
             yield from _operator()
 
 
+def told(home: Home) -> Iterator[str]:
+    """Tell how far each connection's bills are read, and why not further, a line each."""
+    if not home.control_file.exists():
+        return
+    with database.control(home) as control:
+        found = connections.health(control)
+    for health in found:
+        read = "no bill read yet" if health.read_until is None else f"bills read up to {health.read_until:%Y-%m-%d}"
+        why = "" if health.skipped is None else f"; skipped: {health.skipped}"
+        yield f"{health.source:<14} {read}{why}"
+
+
 def _connection(health: Health, now: datetime) -> Iterator[Finding]:
     biller = billers()[health.source]
     if not billing_key.held(biller):

@@ -1,9 +1,9 @@
 """A provider's billing API -> raw_<provider>.*: what it says of the days that may have changed, whole or not at all.
 
 Read are whole UTC days: from where the last pull ended, less the provider's look-back window, up to today; once a day
-LATE_DAYS back, since what comes later than a provider says is part of the bill, too. A day that says the same again is
-not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and days whose rows are gone
-are asked for again.
+`late_days` back, since what comes later than a provider says is part of the bill, too. A day that says the same again
+is not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and days whose rows are
+gone are asked for again.
 """
 
 import os
@@ -33,7 +33,6 @@ from warehouse.errors import BusyError
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
-LATE_DAYS = 62
 _RETRY_REFUSED = timedelta(days=1)
 _Days = dict[tuple[str, date], list[dict[str, Any]]]
 
@@ -119,12 +118,12 @@ def _alone(home: Home, biller: Biller) -> AbstractContextManager[None]:
 
 
 def _first(biller: Biller, connection: Connection, known: list[ReportDay], today: date) -> date:
-    """The first day to ask for; LATE_DAYS back where no day before those asked for each time was read today."""
+    """The first day to ask for; `late_days` back where no day before those asked for each time was read today."""
     if connection.read_until is None:
         return today - timedelta(days=FIRST_BACKFILL_DAYS)
     first = min(connection.read_until, today) - timedelta(days=biller.lookback_days)
     is_read = any(day.day < first and day.read_on == today for day in known)
-    return first if is_read else min(first, today - timedelta(days=LATE_DAYS))
+    return first if is_read else min(first, today - timedelta(days=biller.late_days))
 
 
 def _fetched(biller: Biller, first: date, today: date, progress: Progress, clock: Clock | None) -> _Days:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines import today
@@ -71,6 +73,29 @@ def test_looking_again_publishes_nothing_and_a_silent_provider_is_said_once(bill
     assert version_after(4, 404) == 2
     assert version_after(5) == 3
     assert bills(billed)[1][4] is None
+
+
+def test_calls_that_a_bill_pays_for_are_not_told_as_unpriced() -> None:
+    """Of two days with calls of a model without a price, the one with the account's bill is in the sum."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            CREATE SCHEMA mart;
+            CREATE TABLE mart.spend_daily (day DATE, account VARCHAR, provider VARCHAR, model VARCHAR, requests BIGINT,
+                cost_usd DECIMAL(38,12), unpriced_requests BIGINT, basis VARCHAR);
+            INSERT INTO mart.spend_daily VALUES
+                ('2026-07-01', 'acme', 'openai', 'house-model', 3, NULL, 3, 'log'),
+                ('2026-07-01', 'acme', 'openai', NULL, 0, 12.5, 0, 'bill'),
+                ('2026-07-01', 'acme', 'groq', 'other-model', 2, NULL, 2, 'log'),
+                ('2026-07-01', 'tandem', 'openai', 'house-model', 1, NULL, 1, 'log');
+            CREATE TABLE mart.freshness (source VARCHAR, last_request_at TIMESTAMP, kind VARCHAR, last_day DATE,
+                last_read_on DATE, skipped VARCHAR);
+            CREATE TABLE mart.published AS SELECT 1 AS version, TIMESTAMP '2026-07-01' AS as_of, 'own' AS home;
+            """
+        )
+        found = today.read(connection, NOW)
+    assert found.month_usd == Decimal("12.5")
+    assert found.unpriced == (("other-model", 2), ("house-model", 1))
 
 
 def test_a_provider_that_was_never_reached_is_said(billed: World) -> None:

@@ -31,8 +31,10 @@ def found(made: World, days: float = 0) -> list[tuple[str, bool]]:
 def test_nothing_is_found_where_all_is_well(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a pull and after it; an operator without an address is a warning, a wrong address is wrong."""
     assert found(billed) == []
+    assert list(connection_health.told(billed.home)) == []
     billed.pull("openai")
     assert found(billed) == []
+    assert list(connection_health.told(billed.home)) == ["openai         bills read up to 2026-08-15"]
     monkeypatch.setenv("APILEDGER_OPERATOR_MAIL", "operator")
     assert found(billed) == [("APILEDGER_OPERATOR_MAIL is not one e-mail address", False)]
     monkeypatch.delenv("APILEDGER_OPERATOR_MAIL")
@@ -58,6 +60,10 @@ def test_a_wrong_a_missing_a_refused_and_an_old_key_are_each_told(
     billed.apis["openai"].faults = [401]
     assert pull_or_say(billed.home, billers()["openai"], LATER, lambda *_: None).skipped
     assert found(billed) == [("OpenAI refuses the key since 2026-08-15 01:00 UTC", False)]
+    refused = "OpenAI /organization/costs: the key was refused (401); set another one"
+    assert list(connection_health.told(billed.home)) == [
+        f"openai         bills read up to 2026-08-15; skipped: {refused}"
+    ]
 
 
 def test_a_provider_that_is_not_reached_warns_for_a_day(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:

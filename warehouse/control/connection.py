@@ -93,9 +93,10 @@ def use(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now:
 
 @dataclass(frozen=True)
 class Health:
-    """How a connection is: its source, when its key was first used and last refused, why it is skipped since when."""
+    """How a connection is: how far it was read, when its key was first used and last refused, why it is skipped."""
 
     source: str
+    read_until: date | None
     used_since: datetime | None
     refused_at: datetime | None
     skipped: str | None
@@ -104,10 +105,18 @@ class Health:
 
 def health(control: sqlite3.Connection) -> list[Health]:
     """How every connection is."""
-    query = "SELECT source, used_since, refused_at, skipped, skipped_since FROM connection ORDER BY connection_no"
+    query = """SELECT source, read_until, used_since, refused_at, skipped, skipped_since FROM connection
+               ORDER BY source, connection_no"""
     return [
-        Health(source, _moment(used), _moment(refused), skipped, _moment(since))
-        for source, used, refused, skipped, since in control.execute(query)
+        Health(
+            source,
+            date.fromisoformat(until) if until else None,
+            _moment(used),
+            _moment(refused),
+            skipped,
+            _moment(since),
+        )
+        for source, until, used, refused, skipped, since in control.execute(query)
     ]
 
 
