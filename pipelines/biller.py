@@ -38,7 +38,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Biller:
-    """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day."""
+    """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day.
+
+    `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
+    cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
+    `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
+    """
 
     name: str
     title: str
@@ -48,6 +53,10 @@ class Biller:
     headers: Callable[[str], Mapping[str, str]]
     lookback_days: int
     reports: tuple[Report, ...]
+    late_days: int = 62
+    key_prefix: str = ""
+    other_keys: Mapping[str, str] = field(default_factory=dict)
+    key_help: str = ""
 
 
 @cache

@@ -1,8 +1,8 @@
 """Receipts of pulls, raw_<provider>.* -> model.charges, bill_day, usage_reported: the days whose pull changed."""
 
 import sqlite3
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
 
 import duckdb
 import polars as pl
@@ -11,8 +11,9 @@ from pipelines.biller import Biller, Report, billers
 from warehouse import bill_tables, publication
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
-from warehouse.models import bill_day, charges, usage_reported
+from warehouse.models import bill_day, change, charges, usage_reported
 from warehouse.prices import PriceBook
+from warehouse.settlement_tables import BILL_STATE
 from warehouse.tables import Table
 
 # connection_no, report, day, pull_no, settlement: a row of model.built_pull.
@@ -24,31 +25,39 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, bo
 
     Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
     """
-    _connections(connection, connections.rows(control))
+    _kept(connection, bill_tables.CONNECTION, connections.rows(control))
+    _kept(connection, BILL_STATE, receipts.states(control))
     sources = {number: source for number, source, *_ in connections.rows(control)}
     made: set[_Row] = set(connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall())
+    told_at = receipts.told_at(control)
     rows: dict[str, int] = {}
     for biller in billers().values():
         told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
         whole = _whole(connection, biller)
         due: list[_Row] = []
+        moments: list[datetime] = []
         for day in told:
             settled = bill_day.settlement(day.day, day.read_on, biller.lookback_days)
             row = (day.connection_no, day.report, day.day, day.pull_no, settled)
             if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
                 due.append(row)
+                # A day without a line is billed 0 once it was read late enough, whenever it was told first.
+                moments.append(told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min))
         if due:
-            _make(connection, biller, due, {name for name, _, _ in whole}, book, rows)
+            _make(connection, biller, due, {name for name, _, _ in whole}, book, rows, max(moments))
     return rows
 
 
-def _connections(connection: duckdb.DuckDBPyConnection, wanted: list[tuple[int, str, str, int, bool]]) -> None:
-    name, named = bill_tables.CONNECTION.full_name, ", ".join(bill_tables.CONNECTION.column_names)
-    if wanted == connection.execute(f"SELECT {named} FROM {name} ORDER BY connection_no").fetchall():
+def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]]) -> None:
+    """Bring a table to what the control store says; untouched where nothing changed."""
+    name, named = table.full_name, ", ".join(table.column_names)
+    if list(wanted) == connection.execute(f"SELECT {named} FROM {name} ORDER BY connection_no").fetchall():
         return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name}")
-    connection.executemany(f"INSERT INTO {name} ({named}) VALUES (?, ?, ?, ?, ?)", wanted)
+    if wanted:
+        places = ", ".join("?" * len(table.columns))
+        connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
     publication.changed(connection)
     connection.execute("COMMIT")
 
@@ -70,9 +79,12 @@ def _make(
     there: set[str],
     book: PriceBook,
     rows: dict[str, int],
+    told_at: datetime,
 ) -> None:
     """Make days of one provider in one transaction; a report that is not `there` never had a row."""
     charged: list[_Row] = []
+    connection_days = [(row[0], row[2]) for row in due]
+    before = change.told(connection, connection_days)
     connection.execute("BEGIN")
     try:
         for report in biller.reports:
@@ -87,6 +99,7 @@ def _make(
             f"DELETE FROM {table} WHERE connection_no = ? AND report = ? AND day = ?", [row[:3] for row in due]
         )
         connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", due)
+        change.write(connection, before, change.told(connection, connection_days), told_at)
         publication.changed(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -131,4 +131,10 @@ BILLER = Biller(
         Report("costs", "costs", RAW_COSTS, _costs, {"line": "description"}),
         Report("usage", "usage", RAW_USAGE, _usage),
     ),
+    key_prefix="sk-ant-admin01-",
+    other_keys={
+        "sk-ant-api03-": "an Anthropic API key",
+        "sk-ant-oat01-": "a Claude sign-in token",
+    },
+    key_help="an organisation's admin makes an admin key at console.anthropic.com/settings/admin-keys",
 )

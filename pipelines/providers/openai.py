@@ -129,4 +129,11 @@ BILLER = Biller(
         Report("costs", "costs", RAW_COSTS, _costs, {"line": "line_item"}),
         Report("usage", "usage", RAW_USAGE, _usage),
     ),
+    key_prefix="sk-admin-",
+    other_keys={
+        "sk-proj-": "an OpenAI project key",
+        "sk-svcacct-": "an OpenAI service account's key",
+        "sk-None-": "an OpenAI user key",
+    },
+    key_help="an owner makes an admin key with Usage: read at platform.openai.com/settings/organization/admin-keys",
 )
