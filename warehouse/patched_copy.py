@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sys
+from pathlib import Path
 
 # DuckDB writes blocks of 256 KiB behind a header of 12 KiB.
 _STEP_BYTES = 256 * 1024
@@ -16,7 +17,7 @@ IN_USE = 3
 
 def patch(source: str, target: str) -> int:
     """Make `target` equal to `source` and durable; 0, or IN_USE where somebody has it open: then it is untouched."""
-    with open(source, "rb", buffering=0) as wanted, open(target, "r+b", buffering=0) as held:
+    with Path(source).open("rb", buffering=0) as wanted, Path(target).open("r+b", buffering=0) as held:
         # A lease is given only on a file that no other handle of any process is open on, and keeps others waiting.
         signal.signal(signal.SIGIO, signal.SIG_IGN)
         try:
