@@ -89,14 +89,20 @@ def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
     What has expired is compared no more: hours of closed days have no rows, days before the first whole hour no hours.
     """
     hours, days = (sealing.whole_from(connection, table) for table in (tables.USAGE_HOURLY, tables.USAGE_DAILY))
+    (closed,) = connection.execute(f"SELECT count(*) FROM {CLOSED_DAY.full_name}").fetchall()[0]
     open_days = f"(hour::DATE, gateway) NOT IN (SELECT (day, gateway) FROM {CLOSED_DAY.full_name})"
     found: list[Difference] = []
+    # Hours are looked at from both sides, which is one look where nothing is closed; a look reads all of history.
+    looked: dict[_Side, _Sums] = {}
     for below, above in (
-        (_REQUESTS, replace(_HOURLY, only=open_days)),
+        (_REQUESTS, replace(_HOURLY, only=open_days if closed else _HOURLY.only)),
         (replace(_HOURLY, since=hours), replace(_DAILY, since=hours)),
         (replace(_DAILY, since=days), replace(_MONTHLY, since=days.replace(day=1))),
     ):
-        found += _compared(above.table, below.by_month(connection), above.by_month(connection))
+        for side in (below, above):
+            if side not in looked:
+                looked[side] = side.by_month(connection)
+        found += _compared(above.table, looked[below], looked[above])
     return found
 
 
