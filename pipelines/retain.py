@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +20,7 @@ from retention import clock, expire, receipts, rewrite, stores
 from retention.clock import Reading
 from retention.policy import Policy, load
 from retention.receipts import Expired
-from warehouse import conservation, database
+from warehouse import conservation, database, publication
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -67,6 +67,9 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
             night.expired.append(receipts.write(control, stores.expired(home, clause, paths), read.now))
             progress("sweeping", 0, len(paths))
             stores.remove(paths)
+        # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
+        known = not rewrite.is_due(control) and publication.is_build(home)
+        months: set[date] = set()
         with database.build(home) as connection:
             landed.hold(connection, control)
             for number, going in enumerate(expire.from_build(connection, control, policy, read.now)):
@@ -75,8 +78,9 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
                     rewrite.mark(control)
                 if taken := expire.carry_out(connection, control, going, read.now):
                     night.expired.append(taken)
+                    months |= taken.months()
             if rewrite.is_due(control):
-                conservation.hold(connection)
+                conservation.hold(connection, months if known else None)
         for taken in expire.from_control(control, policy, read.now):
             progress(f"expiring {taken.place}", 0, 1)
             night.expired.append(taken)

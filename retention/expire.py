@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
 import duckdb
 
@@ -39,10 +40,16 @@ def from_build(
 
     Made one after the other, so that the proof of each is looked for when its turn comes.
     """
-    today = now.date()
+    today, clause = now.date(), policy.clause(seal.CLAUSE)
+
+    @cache
+    def held() -> seal.Days:
+        # Asked for once and only where something waits: it reads every call. No step before the last that asks
+        # changes a call or an hour.
+        return conservation.hours_hold_calls(connection, clause.cutoff(today))
+
     for gateway in seal.sources(connection):
-        clause = policy.clause(seal.CLAUSE)
-        if days := seal.ready(connection, clause, today, gateway):
+        if days := seal.ready(connection, clause, today, gateway, held):
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",
@@ -51,7 +58,7 @@ def from_build(
                 {"days": days},
                 before=lambda gateway=gateway, days=days: seal.note(connection, gateway, days),  # type: ignore[misc] # bound now
             )
-    yield from _calls(connection, control, policy.clause("R-requests"), now)
+    yield from _calls(connection, control, policy.clause("R-requests"), now, held)
     yield from _hours(connection, policy.clause("R-hourly"), today)
     yield from _people(connection, policy.clause("R-people"), today)
     yield from _days(connection, control, policy.clause("R-daily"), today)
@@ -61,10 +68,17 @@ def from_build(
 
 
 def _calls(
-    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, clause: Clause, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    control: sqlite3.Connection,
+    clause: Clause,
+    now: datetime,
+    proved: Callable[[], seal.Days],
 ) -> Iterator[Going]:
     cutoff = clause.cutoff(now.date())
-    held = conservation.hours_hold_calls(connection, cutoff)
+    query = f"SELECT 1 FROM {tables.REQUESTS.full_name} WHERE requested_at < ? LIMIT 1"
+    if connection.execute(query, [cutoff]).fetchone() is None:
+        return
+    held = {(day, gateway) for day, gateway in proved() if day < cutoff}
     for gateway in seal.sources(connection):
         # A call that its gateway repeated after midnight would be new if its first telling were gone.
         query = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE requested_at < ?"

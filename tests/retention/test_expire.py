@@ -19,6 +19,7 @@ from tests.pipelines.gateway_log import line, one, put, query, take_in
 from tests.retention import byte_scan
 from tests.retention.gateway_days import FIRST, SHORT, Days, days_by_month, months, night_of
 from warehouse import database
+from warehouse.conservation import ConservationError
 from warehouse.home import Home
 
 _DAY_OF_A_CALL = rb"call-(\d{4}-\d\d-\d\d)-"
@@ -222,3 +223,35 @@ def test_a_late_line_adjusts_a_sealed_day_and_leaves_its_prices(short: Home) -> 
     assert one(short, dear) == Decimal("0.015")
     assert one(short, "SELECT sum(requests) FROM model.usage_hourly") == 2
     assert query(short, "SELECT tag FROM model.request_tag ORDER BY 1") == [("one",), ("two",)]
+
+
+@pytest.mark.parametrize("through", ["unnoticed", "a pass"])
+def test_an_expiry_publishes_nothing_that_a_hand_changed(short: Home, through: str) -> None:
+    """Nor in a month that it does not touch, however long ago that was: the version before it stands."""
+    put(short, "a.jsonl", [line(request_id="a", ts="2025-11-02T10:00:00Z")])
+    take_in(short, datetime(2025, 11, 3, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    put(short, "b.jsonl", [line(request_id="b", ts=f"{FIRST}T10:00:00Z")])
+    take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    version = one(short, "SELECT version FROM mart.published")
+    with duckdb.connect(str(short.build_file)) as build:
+        build.execute("UPDATE model.usage_daily SET input_tokens = 11 WHERE day = '2025-11-02'")
+    if through == "a pass":
+        put(short, "c.jsonl", [line(request_id="c", ts="2026-01-02T10:00:00Z")])
+        with pytest.raises(ConservationError):
+            take_in(short, datetime(2026, 1, 2, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    with pytest.raises(ConservationError, match=r"model.usage_daily 2025-11: input_tokens"):
+        night_of(short, date(2026, 1, 5))
+    assert one(short, "SELECT version FROM mart.published") == version
+    assert one(short, "SELECT sum(input_tokens) FROM model.usage_daily") == 20
+
+
+def test_a_receipt_may_outlive_the_days_of_its_rows(short: Home) -> None:
+    """A file that is read after even the days of an older one have expired lands; no row is missed."""
+    put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])
+    take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    for night in (date(2026, 1, 20), date(2026, 3, 4)):
+        night_of(short, night)
+    assert query(short, "FROM model.usage_daily") == []
+    put(short, "b.jsonl", [line(request_id="b", ts="2026-03-05T10:00:00Z")])
+    take_in(short, datetime(2026, 3, 5, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    assert one(short, "SELECT sum(requests) FROM model.usage_monthly") == 2
