@@ -64,7 +64,7 @@ def verify(named: Path | None) -> None:
         with database.build(home) as connection, database.control(home) as control:
             wrong += [
                 f"overdue under {said}; run `apiledger policy expire`"
-                for said in hunter.overdue(connection, control, held, _now())
+                for said in hunter.overdue(connection, control, held, _now(), retain.report_tables())
             ]
             wrong += [f"receipt {number} was changed, or one before it" for number in receipts.broken(control)]
     for said in wrong:

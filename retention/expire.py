@@ -4,16 +4,17 @@ A plan and its execution ask the same questions; `Going` is what a clause takes 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 
 import duckdb
 
-from retention import receipts, seal
+from retention import receipts, seal, superseded
 from retention.policy import Clause, Policy
 from retention.receipts import Expired
+from retention.superseded import ReportTable
 from warehouse import conservation, database, publication, sealing, tables
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 
@@ -34,11 +35,16 @@ class Going:
 
 
 def from_build(
-    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, policy: Policy, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    control: sqlite3.Connection,
+    policy: Policy,
+    now: datetime,
+    reports: Sequence[ReportTable],
 ) -> Iterator[Going]:
     """What goes from the build, finest grain first: each step sees what the one before it left.
 
-    Made one after the other, so that the proof of each is looked for when its turn comes.
+    `reports` are the raw tables of the providers that send bills. Made one after the other, so that the proof of each
+    is looked for when its turn comes.
     """
     today, clause = now.date(), policy.clause(seal.CLAUSE)
 
@@ -62,6 +68,10 @@ def from_build(
     yield from _hours(connection, policy.clause("R-hourly"), today)
     yield from _people(connection, policy.clause("R-people"), today)
     yield from _days(connection, control, policy.clause("R-daily"), today)
+    pulls = policy.clause(superseded.CLAUSE)
+    for table, keys in superseded.ready(connection, control, pulls, today, reports):
+        only = "connection_no || '/' || day::VARCHAR || '/' || pull_no IN (SELECT unnest($keys))"
+        yield Going(pulls.id, table, "day", only, {"keys": keys})
     cutoff = policy.clause("R-loads").cutoff(today)
     for source in seal.sources(connection, "_dlt_loads"):
         yield Going("R-loads", f"raw_{source}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})
@@ -219,6 +229,7 @@ _CONTROL = (
         "load_no",
     ),
     ("R-receipts", "load", "landed_at", "load_no NOT IN (SELECT load_no FROM load_day)", "load_no"),
+    ("R-pull-receipts", "pull", "completed_at", "pull_no NOT IN (SELECT pull_no FROM report_day)", "pull_no"),
     ("R-quarantine", "quarantine", "seen_at", "TRUE", "line_no"),
     ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
 )

@@ -49,27 +49,6 @@ def test_the_asset_says_what_it_deleted_under_which_clause(old: Home, monkeypatc
     assert _policy(old, "verify")[0] == 0
 
 
-@pytest.mark.clause("VA-6.1")
-def test_runs_go_by_dagsters_own_hand(home: Home) -> None:
-    """A run that ended a month ago is deleted with its stored values; one that is younger, or goes on, stays."""
-
-    @dg.job
-    def nothing() -> None:
-        """Do nothing."""
-
-    with dg.DagsterInstance.local_temp(str(home.dagster)) as instance:
-        ended = nothing.execute_in_process(instance=instance).run_id
-        going = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED).run_id
-        assert list(home.dagster.rglob(f"*{ended}*"))
-        now = datetime.now(UTC).replace(tzinfo=None)
-        assert retain.sweep_runs(instance, home, now + timedelta(days=29)) is None
-        swept = retain.sweep_runs(instance, home, now + timedelta(days=31))
-        assert swept is not None
-        assert (swept.clause, swept.things) == ("S-runs", 1)
-        assert [run.run_id for run in instance.get_runs()] == [going]
-    assert list(home.dagster.rglob(f"*{ended}*")) == []
-
-
 def test_the_command_line_plans_and_verifies(old: Home) -> None:
     """The plan names clause and place and changes nothing; verify ends with 1 until the expiry has run."""
     code, said = _policy(old, "plan")

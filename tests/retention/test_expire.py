@@ -249,9 +249,11 @@ def test_a_receipt_may_outlive_the_days_of_its_rows(short: Home) -> None:
     """A file that is read after even the days of an older one have expired lands; no row is missed."""
     put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])
     take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
-    for night in (date(2026, 1, 20), date(2026, 3, 4)):
-        night_of(short, night)
-    assert query(short, "FROM model.usage_daily") == []
+    night_of(short, date(2026, 1, 20))
+    put(short, "young.jsonl", [line(request_id="young", ts="2026-03-03T10:00:00Z")])
+    take_in(short, datetime(2026, 3, 3, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2026, 3, 4))
+    assert one(short, "SELECT min(day) FROM model.usage_daily") == date(2026, 3, 3)
     put(short, "b.jsonl", [line(request_id="b", ts="2026-03-05T10:00:00Z")])
     take_in(short, datetime(2026, 3, 5, 12))  # noqa: DTZ001 (naive moments are UTC here)
-    assert one(short, "SELECT sum(requests) FROM model.usage_monthly") == 2
+    assert one(short, "SELECT sum(requests) FROM model.usage_monthly") == 3
