@@ -79,9 +79,11 @@ class Days:
             self.by_day.setdefault((day, model), Counter()).update(counted)
         return line
 
-    def live(self, home: Home, today: date, closed_after: int, *, hour: int = 23) -> None:
-        """One day's pass."""
-        put(home, f"{today}.jsonl", self.log(today, closed_after))
+    def live(self, home: Home, today: date, closed_after: int, *, hour: int = 23, days: int = 1) -> None:
+        """One pass with the logs of the last days up to today."""
+        for back in reversed(range(days)):
+            day = today - timedelta(days=back)
+            put(home, f"{day}.jsonl", self.log(day, closed_after))
         take_in(home, datetime(today.year, today.month, today.day, hour))  # noqa: DTZ001 (naive moments are UTC here)
 
 
