@@ -145,8 +145,11 @@ def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     policy = policy_of(HOME)
     counted = night.by_clause()
     table = "\n".join(
-        ["| clause | what | rows and files |", "| --- | --- | --- |"]
-        + [f"| {clause} | {policy.clause(clause).title} | {things:,} |" for clause, things in counted.items()]
+        ["| clause | what | where | days | rows and files |", "| --- | --- | --- | --- | --- |"]
+        + [
+            f"| {each.clause} | {policy.clause(each.clause).title} | {each.place} | {each.days()} | {each.things:,} |"
+            for each in night.expired
+        ]
     )
     return dg.MaterializeResult(
         metadata={

@@ -80,6 +80,10 @@ def overdue(
         if oldest is not None and oldest < policy.clause(clause_id).cutoff((now - timedelta(days=1)).date()):
             said.append(f"{clause_id}: {place} holds rows of {oldest}")
     late = now - timedelta(days=1)
+    # Days go by whole months.
+    oldest = _oldest(connection, "model.usage_daily", "day")
+    if oldest is not None and oldest < policy.clause("R-daily").cutoff(late.date()).replace(day=1):
+        said.append(f"R-daily: model.usage_daily holds rows of {oldest}")
     pulls = policy.clause(superseded.CLAUSE)
     said += [
         f"{pulls.id}: {table} holds what {len(old)} pulls of a day said before a newer one"

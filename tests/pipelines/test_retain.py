@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from pipelines import retain
+from pipelines import policy_command, retain
 from pipelines.cli import cli
 from tests.pipelines.gateway_log import line, one, put, take_in
 from warehouse import database
@@ -55,7 +55,9 @@ def test_the_command_line_plans_and_verifies(old: Home) -> None:
     assert code == 0
     assert "R-raw" in said
     assert "raw_gateway_jsonl.calls" in said
-    assert "R-client" in said
+    day = datetime.now(UTC).date() - timedelta(days=100)
+    assert f"R-client                    1  control.client, of {day}\n" in said
+    assert "IP address and user agent, sealed, kept 30 days" in said
     code, said = _policy(old, "verify")
     assert code == 1
     assert "overdue under R-raw: raw_gateway_jsonl.calls" in said
@@ -69,6 +71,17 @@ def test_the_command_line_plans_and_verifies(old: Home) -> None:
     code, said = _policy(old, "verify")
     assert code == 1
     assert "no clause holds backup: add it to retention/policy.toml" in said
+
+
+@pytest.mark.clause("VA-6.1")
+def test_a_file_that_a_missed_night_left_is_told(old: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused log a day longer than its week, with its clause and the next step."""
+    assert _policy(old, "expire")[0] == 0
+    (old.inbox / "gateway_jsonl" / "x.jsonl.refused").touch()
+    for days, code in ((7, 0), (9, 1)):
+        later = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=days)
+        monkeypatch.setattr(policy_command, "_now", lambda later=later: later)
+        assert ("overdue under S-set-aside: inbox/gateway_jsonl/x.jsonl.refused" in _policy(old, "verify")[1]) == code
 
 
 def test_a_plan_changes_nothing(old: Home) -> None:
