@@ -136,18 +136,19 @@ def test_a_late_line_adjusts_a_sealed_day_and_leaves_its_prices(short: Home) -> 
 @pytest.mark.parametrize("through", ["unnoticed", "a pass"])
 def test_an_expiry_publishes_nothing_that_a_hand_changed(short: Home, through: str) -> None:
     """Nor in a month that it does not touch, however long ago that was: the version before it stands."""
-    put(short, "a.jsonl", [line(request_id="a", ts="2025-11-02T10:00:00Z")])
-    take_in(short, datetime(2025, 11, 3, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    put(short, "a.jsonl", [line(request_id="a", ts="2025-12-20T10:00:00Z")])
+    take_in(short, datetime(2025, 12, 21, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2025, 12, 31))
     put(short, "b.jsonl", [line(request_id="b", ts=f"{FIRST}T10:00:00Z")])
     take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
     version = one(short, "SELECT version FROM mart.published")
     with duckdb.connect(str(short.build_file)) as build:
-        build.execute("UPDATE model.usage_daily SET input_tokens = 11 WHERE day = '2025-11-02'")
+        build.execute("UPDATE model.usage_daily SET input_tokens = 11 WHERE day = '2025-12-20'")
     if through == "a pass":
         put(short, "c.jsonl", [line(request_id="c", ts="2026-01-02T10:00:00Z")])
         with pytest.raises(ConservationError):
             take_in(short, datetime(2026, 1, 2, 12))  # noqa: DTZ001 (naive moments are UTC here)
-    with pytest.raises(ConservationError, match=r"model.usage_daily 2025-11: input_tokens"):
+    with pytest.raises(ConservationError, match=r"model.usage_daily 2025-12: input_tokens"):
         night_of(short, date(2026, 1, 5))
     assert one(short, "SELECT version FROM mart.published") == version
     assert one(short, "SELECT sum(input_tokens) FROM model.usage_daily") == 20
