@@ -128,7 +128,13 @@ BILLER = Biller(
     headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
     lookback_days=LOOKBACK_DAYS,
     reports=(
-        Report("costs", "costs", RAW_COSTS, _costs, {"line": "description"}),
+        Report(
+            "costs",
+            "costs",
+            RAW_COSTS,
+            _costs,
+            {"line": "description", "service": "cost_type", "region": "inference_geo"},
+        ),
         Report("usage", "usage", RAW_USAGE, _usage),
     ),
     key_prefix="sk-ant-admin01-",

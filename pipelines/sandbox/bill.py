@@ -1,7 +1,7 @@
 """GroundTruth -> what the providers of the sandbox's world bill and count, with the causes a gateway's log cannot see.
 
-Two causes make a bill differ from the log, both known to the cent: a stream that the caller broke off goes on at the
-provider for a while, and one leaked key calls the provider directly. Amounts are list price, whole pico-dollars.
+What makes a bill differ from the log stands in cause.py. Amounts are whole pico-dollars, at list price but for what is
+planted.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,11 @@ from decimal import Decimal
 
 import polars as pl
 
+from pipelines.sandbox.cause import USUAL, Planted, charged, counted
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import money, tables
 from warehouse.prices import PriceBook
 
-# How much of what a caller had got when it hung up the provider had made by the time it noticed.
-CANCELLED_TIMES = 2
 LEAKED_KEY, LEAKED_PROJECT = "leaked", "legacy-import"
 # The leaked key's one call a day, by provider: model, input and output tokens.
 LEAKS = {"openai": ("gpt-4o", 61_000, 7_300), "anthropic": ("claude-haiku-4-5", 48_000, 5_100)}
@@ -35,15 +34,19 @@ class Bill:
     lines: pl.DataFrame
 
     @staticmethod
-    def of(truth: GroundTruth, provider: str) -> "Bill":
-        """What a provider bills for the calls of a ground truth, leaked calls and broken-off streams included."""
-        return Bill.served(truth, provider).with_leak(provider)
+    def of(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
+        """What a provider bills for the calls of a ground truth, with whatever makes it differ from the log."""
+        served = Bill.served(truth, provider, planted)
+        whole = served.with_leak(provider) if planted.leaks else served
+        return Bill(
+            whole.usage, charged(whole.lines, planted).select(whole.lines.columns).sort(LINES_BY, nulls_last=True)
+        )
 
     @staticmethod
-    def served(truth: GroundTruth, provider: str) -> "Bill":
+    def served(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
         """The bill without the leaked key: pieces of it can be added."""
         calls = truth.calls.filter((pl.col("provider") == provider) & (pl.col("status") != "error"))
-        return _billed(_served(calls))
+        return _billed(_served(calls, planted))
 
     def plus(self, other: "Bill") -> "Bill":
         """Both bills as one."""
@@ -82,18 +85,18 @@ def _added(one: pl.DataFrame, other: pl.DataFrame, grain: tuple[str, ...]) -> pl
     return summed.select(one.columns).sort(grain, nulls_last=True)
 
 
-def _served(calls: pl.DataFrame) -> pl.DataFrame:
-    times = pl.when(pl.col("status") == "cancelled").then(CANCELLED_TIMES).otherwise(1)
-    return calls.select(
+def _served(calls: pl.DataFrame, planted: Planted) -> pl.DataFrame:
+    times = pl.when(pl.col("status") == "cancelled").then(planted.cancelled_times).otherwise(1)
+    return counted(calls, planted).select(
         pl.col("requested_at").dt.replace_time_zone(None),
-        pl.col("requested_at").dt.date().alias("day"),
+        "day",
         pl.concat_str("account", pl.col("project").fill_null("default"), separator="-").alias("project"),
         "key",
         "provider",
         "model",
         "service_tier",
-        (pl.col("input_tokens") - pl.col("cached_tokens")).alias("uncached_tokens"),
-        pl.col("cached_tokens").alias("cache_read_tokens"),
+        "uncached_tokens",
+        "cache_read_tokens",
         (pl.col("output_tokens") * times).alias("text_out_tokens"),
     )
 

@@ -73,8 +73,8 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
                 "line_item": ", ".join(filter(None, (line["model"], line["kind"], line["service_tier"]))),
                 "project_id": f"proj_{line['project']}",
                 "api_key_id": None,
-                "quantity": line["tokens"],
-                "quantity_unit": "tokens",
+                "quantity": line["tokens"] or None,
+                "quantity_unit": "tokens" if line["tokens"] else None,
             }
             for line in lines
         ]
