@@ -3,8 +3,9 @@
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.sandbox.admin_api import AdminApi, Query, RequestError, Window
+from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.misbehaviour import Query
 from warehouse import money
 
 _COST_GROUPS = {"workspace_id", "description"}
