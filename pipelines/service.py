@@ -138,7 +138,7 @@ def start(
         # A real home does not even load them.
         from pipelines.sandbox import providers
 
-        made_up = providers.drawn(home)
+        made_up = providers.drawn(home, free_port)
     # One process serves them all: where the first answers, all do.
     billing = [value for value in made_up.values() if value.startswith("http")][:1]
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:

@@ -106,6 +106,11 @@ class AdminApi:
             self.refresh(self)
             return self.faults.pop(0) if self.faults else None
 
+    def last_day(self) -> date:
+        """The newest day with usage; the first of all where nobody has called."""
+        days = self.bill.usage["day"]
+        return days[-1] if len(days) else date(1970, 1, 1)
+
     def usage_of(self, days: list[date]) -> dict[date, list[dict[str, Any]]]:
         """The usage rows of some days."""
         return _by_day(self.bill.usage, days)
@@ -164,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             self._send(404, b"{}")
             return
-        query = misbehaviour.asked(fault, parse_qs(parts.query))
+        query = misbehaviour.asked(fault, parse_qs(parts.query, keep_blank_values=True))
         try:
             answer = misbehaviour.told(fault, route(api, query))
         except (RequestError, KeyError, ValueError, OverflowError, OSError):

@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from pipelines import service
 from pipelines.biller import billers
 from pipelines.sandbox import anthropic_api, bill_file, misbehaviour, openai_api
 from pipelines.sandbox.admin_api import AdminApi
@@ -47,11 +46,11 @@ def variables(keys: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, st
     return found
 
 
-def drawn(home: Home) -> dict[str, str]:
+def drawn(home: Home, free_port: Callable[[int, frozenset[int]], int]) -> dict[str, str]:
     """Draw keys and ports for one start of a home's services: their environment; nothing for a home without bills."""
     ports: dict[str, int] = {}
     for provider in of(home):
-        ports[provider] = service.free_port(FIRST_PORT, frozenset(ports.values()))
+        ports[provider] = free_port(FIRST_PORT, frozenset(ports.values()))
     return variables({provider: made_up_key(provider) for provider in ports}, ports)
 
 
