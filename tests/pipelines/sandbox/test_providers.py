@@ -139,7 +139,14 @@ def test_a_person_makes_them_misbehave(tmp_path: Path, master_key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["openai", "200"], ["openai", "cut:x"], ["openai", "--restate", "today", "1"], ["openai", "nonsense"]]
+    "arguments",
+    [
+        ["openai", "200"],
+        ["openai", "cut:x"],
+        ["openai", "--restate", "today", "1"],
+        ["openai", "--restate", "2026-06-29", "NaN"],
+        ["openai", "nonsense"],
+    ],
 )
 def test_what_is_no_fault_is_refused(arguments: list[str], sandbox: Home) -> None:
     """A word that means nothing changes nothing and is said."""
