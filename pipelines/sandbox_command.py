@@ -38,6 +38,7 @@ _named = click.option(
 @click.pass_context
 def sandbox(context: click.Context, seed: int | None, calls: int | None, days: int | None, named: Path | None) -> None:
     """Make the sandbox of made-up data, or bring it up to now; with an option it is made anew."""
+    context.obj = named
     if context.invoked_subcommand:
         return
     from pipelines import sandbox_home
@@ -64,7 +65,9 @@ _FAULTS = "\n".join(
 @click.option("--late", type=click.IntRange(0, 90), help="Bill the newest days, this many, only when told 0 again.")
 @click.option("--restate", nargs=2, metavar="DAY FACTOR", help="Bill a past day anew: 2026-11-20 0.9 is a tenth less.")
 @_named
+@click.pass_obj
 def misbehave(
+    before: Path | None,
     provider: str,
     faults: tuple[str, ...],
     times: int,
@@ -75,7 +78,7 @@ def misbehave(
     """Let a made-up provider answer its next requests wrongly, one fault each; without any, rightly again."""
     from pipelines.sandbox import providers
 
-    home = _home(named)
+    home = _home(named or before)
     if provider not in providers.of(home):
         raise PipelineError(f"{home.root} has no made-up providers; `apiledger sandbox` makes them")
     if wrong := [fault for fault in faults if not misbehaviour.is_fault(fault)]:
@@ -88,9 +91,8 @@ def misbehave(
         what.late_days = what.late_days if late is None else late
         if restate is not None:
             what.restated |= _restated(*restate)
-    click.echo(
-        f"{provider}: {len(what.faults)} requests go wrong, {what.late_days} days late, restated {what.restated}"
-    )
+    restated = ", ".join(f"{day} times {factor}" for day, factor in sorted(what.restated.items())) or "no day"
+    click.echo(f"{provider}: {len(what.faults)} requests go wrong, {what.late_days} days are late, {restated} restated")
 
 
 def _restated(day: str, factor: str) -> dict[str, str]:
@@ -98,6 +100,6 @@ def _restated(day: str, factor: str) -> dict[str, str]:
         known, times = date.fromisoformat(day), Decimal(factor)
     except (ValueError, InvalidOperation):
         known, times = None, Decimal(-1)
-    if known is None or not 0 <= times <= _LARGEST_FACTOR:
+    if known is None or not times.is_finite() or not 0 <= times <= _LARGEST_FACTOR:
         raise PipelineError(f"--restate takes a day and a factor from 0 to {_LARGEST_FACTOR}: 2026-11-20 0.9")
     return {known.isoformat(): factor}

@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         api = self.server.api
-        if self.path == "/":
+        if urlsplit(self.path).path == "/":
             # Whoever asks whether it is there meets no fault and takes none away.
             self._send(200, b"{}")
             return

@@ -114,28 +114,39 @@ def misbehave(home: Home, *arguments: str) -> str:
     return done.output
 
 
-def test_a_person_makes_them_misbehave(sandbox: Home) -> None:
+def test_a_person_makes_them_misbehave(tmp_path: Path, master_key: str) -> None:
     """Faults are taken one a request; a late or restated day lasts until told otherwise; without words all is well."""
+    assert master_key
+    # A provider is late by the day that it is.
+    now, sandbox = datetime.now(UTC), Home(tmp_path / "sandbox")
+    sandbox_home.make(sandbox, now, seed=5, calls=900, days=5)
     assert "2 requests go wrong" in misbehave(sandbox, "openai", "gap", "--times", "2")
     for left in (1, 0):
-        assert "leaves out a day" in str(pulled(sandbox, NOW)["openai"].skipped)
+        assert "leaves out a day" in str(pulled(sandbox, now)["openai"].skipped)
         assert len(misbehaviour.read(sandbox)["openai"].faults) == left
     bill = bill_file.read(sandbox)["openai"]
-    day = NOW.date() - timedelta(days=2)
-    misbehave(sandbox, "openai", "--late", str((datetime.now(UTC).date() - day).days))
-    assert pulled(sandbox, NOW)["openai"].skipped is None
+    day = now.date() - timedelta(days=2)
+    misbehave(sandbox, "openai", "--late", "2")
+    assert pulled(sandbox, now)["openai"].skipped is None
     assert raw_dollars(sandbox) == bill.amount(ALWAYS[0], day)
     misbehave(sandbox, "openai", "--late", "0", "--restate", str(day), "1.5")
-    pulled(sandbox, NOW)
-    restated = bill.restated({day: Decimal("1.5")}).amount(ALWAYS[0], NOW.date())
-    assert raw_dollars(sandbox) == restated > bill.amount(ALWAYS[0], NOW.date())
+    pulled(sandbox, now)
+    restated = bill.restated({day: Decimal("1.5")}).amount(ALWAYS[0], now.date())
+    assert raw_dollars(sandbox) == restated > bill.amount(ALWAYS[0], now.date())
     assert "0 requests go wrong, 0 days are late, no day restated" in misbehave(sandbox, "openai")
-    pulled(sandbox, NOW)
-    assert raw_dollars(sandbox) == bill.amount(ALWAYS[0], NOW.date())
+    pulled(sandbox, now)
+    assert raw_dollars(sandbox) == bill.amount(ALWAYS[0], now.date())
 
 
 @pytest.mark.parametrize(
-    "arguments", [["openai", "200"], ["openai", "cut:x"], ["openai", "--restate", "today", "1"], ["openai", "nonsense"]]
+    "arguments",
+    [
+        ["openai", "200"],
+        ["openai", "cut:x"],
+        ["openai", "--restate", "today", "1"],
+        ["openai", "--restate", "2026-06-29", "NaN"],
+        ["openai", "nonsense"],
+    ],
 )
 def test_what_is_no_fault_is_refused(arguments: list[str], sandbox: Home) -> None:
     """A word that means nothing changes nothing and is said."""
