@@ -12,6 +12,7 @@ import click
 
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.export_command import export
 from pipelines.policy_command import policy
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
@@ -282,6 +283,7 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
 
 cli.add_command(policy)
 cli.add_command(budget)
+cli.add_command(export)
 
 
 def main() -> None:
