@@ -12,6 +12,7 @@ import click
 
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.export_command import export
 from pipelines.policy_command import policy
 from pipelines.sandbox_command import sandbox
 from retention.errors import RetentionError
@@ -269,6 +270,7 @@ def restore(named: Path | None) -> None:
 cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(sandbox)
+cli.add_command(export)
 
 
 def main() -> None:
