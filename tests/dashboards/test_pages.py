@@ -69,7 +69,7 @@ def test_every_view_of_spend_is_drawn(home: Home, query: dict[str, list[str]]) -
     """Whatever is sliced, grouped, chosen or searched, also what has no price, no name or no row."""
     test = _drawn(_spend, home, query)
     assert not test.exception
-    assert len(test.multiselect) == 7
+    assert len(test.multiselect) == len(DIMENSIONS) + 1
 
 
 @pytest.mark.parametrize("extra", ["", FIRST_ROW_ONLY, BILL_ONLY], ids=["ten weeks", "one row", "a credit alone"])
