@@ -49,7 +49,7 @@ def said(home: Home, *arguments: str) -> str:
     return result.output
 
 
-def retain_verify(home: Home) -> str:
+def verified(home: Home) -> str:
     """What `apiledger policy verify` says."""
     return CliRunner().invoke(cli, ["policy", "verify", "--home", str(home.root)]).output
 
@@ -134,6 +134,8 @@ def test_a_dry_run_says_what_a_reprice_does(home: Home) -> None:
         assert query(home, rows) == [(None, 1), (Decimal("0.002"), 0), (Decimal("0.002"), 0)], table
     assert one(home, "SELECT sum(list_cost_usd) FROM model.usage_monthly") == Decimal("0.004075")
     assert one(home, "SELECT count(*) FROM model.repriced_daily WHERE day > '2026-11-10'") == 0
+    moved = "SELECT day::VARCHAR, after_usd FROM model.change WHERE reason = 'repriced' ORDER BY 1"
+    assert query(home, moved) == [("2026-11-11", Decimal("0.002075")), ("2026-11-12", Decimal("0.002"))]
     assert said(home, "reprice", "--from", "2026-11-11").startswith("No day would cost anything else")
 
 
@@ -264,7 +266,7 @@ def test_a_newer_list_holds_for_calls_from_then_on(home: Home, published: str) -
     rows = f"SELECT model, list_cost_usd, price_version FROM model.requests WHERE requested_at = '{then}' ORDER BY 1"
     (old, kept), (new, cost) = [(version, cost) for _, cost, version in query(home, rows)]
     assert (kept, cost) == (Decimal("0.00002"), Decimal("0.00005"))
-    assert retain_verify(home) == f"Every thing in {home.root} has a clause; nothing is overdue\n"
+    assert "no clause holds" not in verified(home)
     assert new == f"genai-prices {edition.known_from:%Y-%m-%d} {edition.sha256[:8]} openai/gpt-4o"
     assert edition.sha256[:8] not in old
 
