@@ -22,6 +22,7 @@ from warehouse.models import (
     latency_daily,
     latency_hourly,
     reconciliation,
+    repriced_daily,
     request_tag,
     requests,
     usage_daily,
@@ -57,13 +58,14 @@ class _Load:
 def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[[str, int, int], None]) -> Built:
     """Make every dirty day and stale month, the names and the source states; `connection` is the build, held."""
     built = Built()
+    listed_now = PriceBook.of_home(home.root)
     with database.control(home) as control:
+        book = listed_now.as_known(connection, control)
         landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
         names = outside_id.named(control)
         states = receipt.states(control)
     closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
     landed = [load for load in landed if (load.day, load.gateway) not in closed and load.day >= since]
-    book = PriceBook.load((home.root / "prices.toml",))
     # When the newest file was landed: a figure that moves now moves because of it.
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
@@ -77,6 +79,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
         done += len(days)
     progress("modelling days", done, done)
     _months(connection, built)
+    repriced_daily.refresh(connection, listed_now, built.days)
     _names(connection, names)
     _states(connection, states)
     pulls = _pulls(connection)

@@ -14,6 +14,7 @@ from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
 from pipelines.policy_command import policy
+from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
@@ -271,6 +272,7 @@ cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(sandbox)
 cli.add_command(export)
+cli.add_command(prices)
 
 
 def main() -> None:

@@ -13,7 +13,16 @@ import duckdb
 from pipelines import alert, build, check, export_schedule, ingest, landed, passage, pull_assets, retain
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
-from warehouse import bill_tables, database, mart, publication, reconciliation_tables, settlement_tables, tables
+from warehouse import (
+    bill_tables,
+    database,
+    mart,
+    price_tables,
+    publication,
+    reconciliation_tables,
+    settlement_tables,
+    tables,
+)
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.tables import Column, Table
@@ -25,6 +34,7 @@ _BILLS = (
     *reconciliation_tables.RECONCILIATION_TABLES,
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
+_MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 

@@ -19,3 +19,7 @@ class ProviderError(PipelineError):
 
 class KeyRefusedError(ProviderError):
     """A provider refused the key (401, 403): asking again is no use until the key is another one."""
+
+
+class PriceFetchError(PipelineError):
+    """Published prices could not be fetched; what is known stays."""

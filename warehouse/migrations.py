@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import duckdb
 
-from warehouse import bill_tables, file_copy, reconciliation_tables, sealing_tables, settlement_tables, tables
+from warehouse import (
+    bill_tables,
+    file_copy,
+    price_tables,
+    reconciliation_tables,
+    sealing_tables,
+    settlement_tables,
+    tables,
+)
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -61,6 +69,13 @@ def m006_settlement(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m006_prices(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of reprices, of what days cost by today's list and by contract, and of the contracts."""
+    for table in price_tables.PRICE_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -69,6 +84,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m004_sources,
     m005_reconciliation,
     m006_settlement,
+    m006_prices,
 )
 
 

@@ -140,6 +140,7 @@ class Listing:
 
     provider: "Provider"
     model: "ModelInfo"
+    edition: str
 
     def boundaries(self) -> tuple[set[date], set[time]]:
         """Give the UTC days and times of day at which a price of this model may change."""
@@ -180,28 +181,43 @@ class Listing:
         return price_of(self.model.get_prices(moment, context), self._version(tier, applied))
 
     def _version(self, tier: str | None, applied: "list[StartDateConstraint | TimeOfDateConstraint | None]") -> str:
-        from genai_prices import __version__
         from genai_prices.types import StartDateConstraint, TimeOfDateConstraint
 
         dates = [c.start_date for c in applied if isinstance(c, StartDateConstraint)]
         hours = [hours_name(c.start_time, c.end_time) for c in applied if isinstance(c, TimeOfDateConstraint)]
         since = [f"from {max(dates)}"] if dates else []
         name = f"{self.provider.id}/{self.model.id}"
-        return " ".join(["genai-prices", __version__, name, *([tier] if tier else []), *since, *hours])
+        return " ".join(["genai-prices", self.edition, name, *([tier] if tier else []), *since, *hours])
 
 
-def listing(provider: str, model: str) -> Listing | None:
-    """Find a provider's model by any name genai-prices knows, dates and suffixes included; None if it has none."""
-    snapshot = _snapshot()
-    owner = next((known for known in snapshot.providers if known.id == provider), None)
-    if owner is None:
+@dataclass(frozen=True)
+class Catalogue:
+    """One edition of genai-prices' data, and from when on it was known; None is the one that is installed."""
+
+    edition: str
+    known_from: datetime | None
+    data: "DataSnapshot"
+
+    def listing(self, provider: str, model: str) -> Listing | None:
+        """Find a provider's model by any name genai-prices knows, dates and suffixes included; None if it has none."""
+        owner = next((known for known in self.data.providers if known.id == provider), None)
+        if owner is None:
+            return None
+        for name in model_names(provider, model):
+            try:
+                return Listing(*self.data.find_provider_model(name, owner, None, None), self.edition)
+            except LookupError:
+                continue
         return None
-    for name in model_names(provider, model):
-        try:
-            return Listing(*snapshot.find_provider_model(name, owner, None, None))
-        except LookupError:
-            continue
-    return None
+
+
+@cache
+def installed() -> Catalogue:
+    """Give the data that came with the installed genai-prices."""
+    from genai_prices import __version__
+    from genai_prices.data_snapshot import get_snapshot
+
+    return Catalogue(__version__, None, get_snapshot())
 
 
 def model_names(provider: str, model: str) -> tuple[str, ...]:
@@ -223,10 +239,3 @@ def _utc(moment: time) -> time:
 
 def _places(price: Decimal) -> int:
     return max(0, -int(price.normalize(CONTEXT).as_tuple().exponent))
-
-
-@cache
-def _snapshot() -> "DataSnapshot":
-    from genai_prices.data_snapshot import get_snapshot
-
-    return get_snapshot()

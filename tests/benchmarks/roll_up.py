@@ -82,7 +82,7 @@ def _ours(rows: int, folder: Path, work: Path, users: int) -> list[object]:
 def _yardstick(rows: int, folder: Path, work: Path, users: int) -> list[object]:
     with _opened(folder, rows, users, work) as connection:
         services = connection.execute("SELECT DISTINCT provider, model FROM raw_gateway_jsonl.calls").pl()
-        connection.register("price", _prices(services).to_arrow())
+        connection.register("price", prices(services).to_arrow())
         grain = ", ".join(f"calls.{n}" for n in GRAIN if n not in _MADE)
         sums = ", ".join(f"sum(calls.{n}) AS {n}" for n in SUMMED if n not in {"input_tokens", "output_tokens"})
         cost = " + ".join(f"calls.{name} * price.{name}" for name in (*tables.INPUT_CLASSES, *tables.OUTPUT_CLASSES))
@@ -108,7 +108,7 @@ def _added(names: tuple[str, ...]) -> str:
 _MADE = {"connection_no", "gateway", "context_band", "price_version"}
 
 
-def _prices(services: pl.DataFrame) -> pl.DataFrame:
+def prices(services: pl.DataFrame) -> pl.DataFrame:
     """What one token of each class costs, asked of the price book one class at a time."""
     from decimal import Decimal
 

@@ -37,6 +37,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-daily": 2557,
         "R-pulls": 90,
         "R-pull-receipts": 90,
+        "R-repriced": 2557,
         "R-loads": 30,
         "R-receipt-days": 90,
         "R-receipts": 400,

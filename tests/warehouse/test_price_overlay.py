@@ -177,7 +177,7 @@ def test_a_file_that_is_not_there_adds_nothing(tmp_path: Path) -> None:
         (entry(from_time="01:00:00"), "both from_time and until_time"),
         (entry(weekdays="[0]"), "weekdays"),
         (entry() + '[[price.long_context]]\nabove_tokens = 5\ninput_mtok = "1"\n', "same prices as the entry"),
-        ('prices = "all"', r"prices: .*list of \[\[price\]\] tables"),
+        ('prices = "all"', r"prices: .*list of \[\[price\]\], .* tables"),
         ("price = [1]", r"number 1 \(\?\)"),
         ("[[price", "is no TOML.*mend that line"),
     ],
