@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboards import formats, frame_figures, freshness, marts
+from dashboards.spend_filter import DIMENSIONS
 from tests.dashboards import made_version
 from warehouse.home import Home
 
