@@ -25,12 +25,13 @@ class Report:
 
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
     table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
-    `meaning` is SQL over the raw table for columns of model.charges (kind costs) or model.usage_reported (kind usage)
-    that it has under another name.
+    `meaning` is SQL over the raw table for columns of model.charges (kind costs), model.usage_reported (kind usage) or
+    the balances that model.estimated_spend reads (kind balance) that it has under another name. A balance is of this
+    moment: it is asked for one day, today, and stored once an hour.
     """
 
     name: str
-    kind: Literal["costs", "usage"]
+    kind: Literal["costs", "usage", "balance"]
     table: Table
     read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]]
     meaning: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +39,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Biller:
-    """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day."""
+    """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day.
+
+    `reach_days` is how many days back it tells of at all; `is_daily` asks it once a UTC day, where a question costs
+    money. `probe` finds which of its dialects the key may read, for `BillingApi.dialect`.
+    """
 
     name: str
     title: str
@@ -48,6 +53,9 @@ class Biller:
     headers: Callable[[str], Mapping[str, str]]
     lookback_days: int
     reports: tuple[Report, ...]
+    reach_days: int | None = None
+    is_daily: bool = False
+    probe: Callable[[BillingApi], str] | None = None
 
 
 @cache

@@ -15,6 +15,7 @@ from pipelines import build_bills
 from pipelines.provider import gateways
 from warehouse import database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
+from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import (
     latency_daily,
@@ -75,7 +76,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     _names(connection, names)
     _states(connection, states)
     with database.control(home) as control:
-        built.rows |= build_bills.build(connection, control, book)
+        built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
     mart.create(connection)
     return built
 

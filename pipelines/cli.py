@@ -12,6 +12,7 @@ import click
 
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
@@ -130,6 +131,8 @@ def _pass(home: "Home") -> None:
     for bill in report.pulled:
         said = bill.skipped or f"{bill.rows:,} rows of {bill.new_days:,} new days of {bill.days:,}"
         click.echo(f"{bill.provider:<14} {said}", err=bill.skipped is not None)
+        for note in bill.notes:
+            click.echo(f"{bill.provider:<14} {note}", err=True)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 
@@ -282,6 +285,7 @@ def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path |
 
 cli.add_command(policy)
 cli.add_command(budget)
+cli.add_command(fx)
 
 
 def main() -> None:

@@ -43,12 +43,25 @@ def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {table.full_name}")
 
 
+def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
+    """Widen the bills by the rate that converted them, and make the tables of estimates and of what is not covered."""
+    for table in bill_tables.BILL_TABLES:
+        first, made, *comments = table.ddl()
+        connection.execute(first)
+        connection.execute(made)
+        for column in table.columns:
+            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+        for statement in comments:
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
     m002_connections,
     m003_seals,
     m004_sources,
+    m008_fx,
 )
 
 

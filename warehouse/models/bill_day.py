@@ -1,7 +1,7 @@
 """model.charges -> model.bill_day: what each connection's UTC day was billed, and whether that may still change.
 
 A day without a line is a bill of 0 once the provider had its look-back window to write one; until then it has no bill,
-and what the log says counts.
+and what the log says counts. A day with a line that no known rate converts has no bill either: its sum is not known.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,11 @@ def write(connection: duckdb.DuckDBPyConnection, days: Sequence[tuple[int, date,
     name = bill_tables.BILL_DAY.full_name
     for connection_no, day, settled in days:
         connection.execute(f"DELETE FROM {name} WHERE connection_no = ? AND day = ?", [connection_no, day])
-        ((lines, amount),) = connection.execute(
-            "SELECT count(*), coalesce(sum(amount_usd), 0) FROM model.charges WHERE connection_no = ? AND day = ?",
+        ((lines, amount, unconverted),) = connection.execute(
+            """SELECT count(*), coalesce(sum(amount_usd), 0), count(*) FILTER (amount_usd IS NULL)
+               FROM model.charges WHERE connection_no = ? AND day = ?""",
             [connection_no, day],
         ).fetchall()
-        if lines or settled == SETTLED:
+        if not unconverted and (lines or settled == SETTLED):
             row = [day, connection_no, lines, Decimal(amount), settled]
             connection.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?)", row)
