@@ -107,7 +107,7 @@ def test_usage_by_key_adds_up_to_the_day(reader: Reader) -> None:
     )
     usage = reader.api.bill.usage
     assert requests == usage["requests"].sum()
-    assert tokens == usage["uncached_tokens"].sum() + usage["cache_read_tokens"].sum()
+    assert tokens == sum(usage["uncached_tokens"].to_list()) + sum(usage["cache_read_tokens"].to_list())
     newest = max(usage["key"].to_list())
     assert keys == usage["key"].n_unique() - 1
     assert without == usage.filter(usage["key"] == newest)["requests"].sum()

@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -92,7 +93,12 @@ def lines(*told: tuple[date, str | None, str | None, str | None]) -> pl.DataFram
         }
         for day, currency, billed, usd in told
     ]
-    kinds = {"BIGINT": pl.Int64, "VARCHAR": pl.String, "DATE": pl.Date, "DECIMAL(38,12)": pl.Decimal(38, 12)}
+    kinds: dict[str, Any] = {
+        "BIGINT": pl.Int64,
+        "VARCHAR": pl.String,
+        "DATE": pl.Date,
+        "DECIMAL(38,12)": pl.Decimal(38, 12),
+    }
     return pl.DataFrame(rows, schema={c.name: kinds[c.type] for c in bill_tables.CHARGES.columns})
 
 
