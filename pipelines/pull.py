@@ -20,7 +20,7 @@ from pipelines.bill_boundary import BillBoundary
 from pipelines.biller import Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
 from pipelines.errors import KeyRefusedError, ProviderError
-from pipelines.report_reader import Told, report_name
+from pipelines.report_reader import LEFT_OUT, LOST_DAYS, Told, report_name
 from warehouse import database
 from warehouse.control import connection as connections
 from warehouse.control import coverage
@@ -40,7 +40,7 @@ _RETRY_REFUSED = timedelta(days=1)
 class Pulled:
     """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none.
 
-    `notes` say what its reports leave out.
+    `notes` say what its reports leave out or have lost.
     """
 
     provider: str
@@ -184,14 +184,14 @@ def _land(home: Home, biller: Biller, connection: Connection, told: Told, now: d
         until = told.read_until or connection.read_until or now.date()
         receipts.sign(control, pull_no, days, until, now)
         with database.transaction(control):
-            coverage.note(control, number, told.notes, report_reader.LEFT_OUT, now)
+            coverage.note(control, number, told.notes, LEFT_OUT, now)
             coverage.speak(control, number, told.dialect)
     return Pulled(
         biller.name,
         days=len({day for _, day in told.days}),
         new_days=len({day for _, day in new}),
         rows=landed,
-        notes=list(told.notes.values()),
+        notes=[note for topic, note in told.notes.items() if topic.startswith((LEFT_OUT, LOST_DAYS))],
     )
 
 

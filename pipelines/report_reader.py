@@ -15,7 +15,7 @@ from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestErro
 
 Progress = Callable[[str, int, int], None]
 Days = dict[tuple[str, date], list[dict[str, Any]]]
-LEFT_OUT = "left out: "
+LEFT_OUT, LOST_DAYS = "left out: ", "lost days: "
 
 
 @dataclass
@@ -110,7 +110,7 @@ def _first(api: BillingApi, biller: Biller, report: Report, since: date | None, 
     if since is None:
         return earliest
     if biller.reach_days is not None and since < earliest:
-        api.notes[f"lost days: {report.name} from {since}"] = (
+        api.notes[f"{LOST_DAYS}{report.name} from {since}"] = (
             f"{report.table.name} of {since} to {earliest - timedelta(days=1)} is lost: {biller.title} tells of the"
             f" last {reach} days alone, and nothing was read of it in time"
         )
