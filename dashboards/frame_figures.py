@@ -11,7 +11,7 @@ _LATELY = timedelta(days=31)
 
 
 class SourceRow(NamedTuple):
-    """How fresh a source is; moments are UTC."""
+    """How fresh a source is: a log by its calls and files, a bill by its days; moments and days are UTC."""
 
     source: str
     last_request_at: datetime | None
@@ -19,6 +19,10 @@ class SourceRow(NamedTuple):
     files: int
     rows: int
     quarantined_rows: int
+    kind: str
+    last_day: date | None
+    last_read_on: date | None
+    skipped: str | None
 
 
 class Published(NamedTuple):
@@ -40,7 +44,7 @@ class Frame(NamedTuple):
 def frame(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Frame:
     """All that the frame tells, in one question: opening a version takes as long as asking it."""
     columns = ", ".join(SourceRow._fields)
-    sources = connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY source").fetchall()
+    sources = connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY kind DESC, source").fetchall()
     version = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
     return Frame(
         has_spend=_has_spend(connection, viewer, today),

@@ -1,6 +1,6 @@
 """mart.freshness, mart.published -> how new the figures are, and the watch that redraws a page for a new version."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import escape
 
 import streamlit as st
@@ -16,7 +16,9 @@ def notice() -> None:
     """Say so where nothing has landed for a day."""
     now = datetime.now(UTC).replace(tzinfo=None)
     sources = marts.answer(frame_figures.frame, now.date()).sources
-    states.stale(max((row.last_landed_at for row in sources if row.last_landed_at), default=None), now)
+    # A bill comes once a day; a log that stands still is not excused by it.
+    told = [row for row in sources if row.kind == "log"] or sources
+    states.stale(max((row.last_landed_at for row in told if row.last_landed_at), default=None), now)
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
@@ -33,23 +35,53 @@ def watch(drawn: int | None) -> None:
 
 def table(sources: list[SourceRow], version: Published | None, now: datetime) -> str:
     """The sources and the version as HTML; moments and `now` are UTC."""
-    rows = "".join(
+    logs = "".join(
         f"<tr><td><strong>{escape(row.source)}</strong></td>"
         f"<td>{_ago(row.last_request_at, now)}</td><td>{_ago(row.last_landed_at, now)}</td>"
         f'<td class="n">{formats.count(row.files)}</td><td class="n">{formats.count(row.rows)}</td>'
         f'<td class="n">{formats.count(row.quarantined_rows)}</td></tr>'
         for row in sources
+        if row.kind == "log"
+    )
+    bills = "".join(
+        f"<tr><td><strong>{escape(row.source)}</strong></td>"
+        f"<td>{_day(row.last_day)}</td><td>{_day(row.last_read_on)}</td><td>{_ago(row.last_landed_at, now)}</td>"
+        f'<td class="n">{formats.count(row.rows)}</td><td>{escape(row.skipped or "")}</td></tr>'
+        for row in sources
+        if row.kind == "bill"
     )
     said = f"Published version {version.version}, as of {formats.moment(version.as_of)}" if version else ""
-    if not rows:
+    if not logs and not bills:
         return f'<p class="al dim">{said}</p>'
     return (
-        '<section class="al al-card" aria-label="Freshness"><h2>How fresh this is</h2><div class="al-scroll">'
-        '<table class="al-table"><thead><tr><th>Source</th><th>Last call</th><th>Last landed</th>'
-        '<th class="n">Files</th><th class="n">Rows</th><th class="n">Quarantined</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-        f'<p class="dim">{said}</p></section>'
+        '<section class="al al-card" aria-label="Freshness"><h2>How fresh this is</h2>'
+        + _listed(_LOGS, logs)
+        + _listed(_BILLS, bills)
+        + f'<p class="dim">{said}</p></section>'
     )
+
+
+def _listed(head: str, rows: str) -> str:
+    if not rows:
+        return ""
+    return (
+        f'<div class="al-scroll"><table class="al-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+_LOGS = (
+    '<th>Source</th><th>Last call</th><th>Last landed</th><th class="n">Files</th><th class="n">Rows</th>'
+    '<th class="n">Quarantined</th>'
+)
+_BILLS = (
+    '<th>Bill</th><th>Last day</th><th>Last read</th><th>Last change</th><th class="n">Rows</th>'
+    "<th>Why it is skipped</th>"
+)
+
+
+def _day(day: date | None) -> str:
+    return "—" if day is None else f"{day:%d %b %Y}"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

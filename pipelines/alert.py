@@ -1,4 +1,4 @@
-"""The sensor of budgets: asks a new version how far they are used, and sends the mails that are due.
+"""The sensor of mails: asks a new version how far budgets are used, and sends what is due, refused keys included.
 
 A thin registry: what it does stands in budget_state and postman. It starts no run, and any number
 of it may look at once.

@@ -43,6 +43,9 @@ class Biller:
 
     `reach_days` is how many days back it tells of at all; `is_daily` asks it once a UTC day, where a question costs
     money. `probe` finds which of its dialects the key may read, for `BillingApi.dialect`.
+    `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
+    cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
+    `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
     """
 
     name: str
@@ -56,6 +59,10 @@ class Biller:
     reach_days: int | None = None
     is_daily: bool = False
     probe: Callable[[BillingApi], str] | None = None
+    late_days: int = 62
+    key_prefix: str = ""
+    other_keys: Mapping[str, str] = field(default_factory=dict)
+    key_help: str = ""
 
 
 @cache

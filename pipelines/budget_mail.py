@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from html import escape
 from string import Template
 
-from pipelines import mail
+from pipelines import mail, mail_sheet
 from warehouse import money
 
 MAIL_CLASS = "budget"
@@ -124,7 +124,7 @@ def text(told: Telling) -> str:
 
 
 def html(told: Telling) -> str:
-    """The HTML: one column, no picture, no link, no script; every text from outside is escaped."""
+    """The HTML, on the sheet of every mail; every text from outside is escaped."""
     filled = min(100, max(_LEAST_BAR, told.percent))
     over = told.spent_usd > told.monthly_usd
     bar = f'<td class="{"over" if over else "used"}" width="{filled}%" style="{_OVER if over else _USED}">&nbsp;</td>'
@@ -134,10 +134,7 @@ def html(told: Telling) -> str:
         for name, value in _facts(told)
     )
     note = f'<p class="note" style="{_NOTE}">{escape(_unpriced(told))}</p>' if told.unpriced_requests else ""
-    made_up = f'<p class="soft" style="{_SMALL}">Made-up data: this is the sandbox.</p>' if told.sandbox else ""
-    return _PAGE.substitute(
-        made_up=made_up,
-        headline=escape(_headline(told)),
+    body = _BODY.substitute(
         least="at least " if told.unpriced_requests else "",
         spent=escape(money.shown(told.spent_usd)),
         monthly=escape(money.shown(told.monthly_usd)),
@@ -145,8 +142,8 @@ def html(told: Telling) -> str:
         bar=bar + rest,
         note=note,
         facts=facts,
-        foot=escape(_FOOT.replace("`", "")),
     )
+    return mail_sheet.page(_headline(told), body, _FOOT, sandbox=told.sandbox)
 
 
 _FOOT = "You get this because your address is set for this budget in apiledger. `apiledger budget remove` ends it."
@@ -154,40 +151,8 @@ _USED = "background:#23705d;border-radius:4px;font-size:0;line-height:8px"
 _OVER = "background:#b3402f;border-radius:4px;font-size:0;line-height:8px"
 _NAME = "padding:7px 16px 7px 0;color:#5d666d;white-space:nowrap;vertical-align:top"
 _VALUE = "padding:7px 0;text-align:right;word-break:break-word"
-_SMALL = "margin:0 0 8px;font-size:13px;line-height:19px;color:#5d666d"
 _NOTE = "margin:14px 0 0;padding:10px 14px;font-size:14px;line-height:20px;background:#faf3e3;border-radius:6px"
-# Mail programs without style sheets show the light form, which every element carries by itself.
-_PAGE = Template("""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="supported-color-schemes" content="light dark">
-<title>apiledger</title>
-<style>
-:root { color-scheme: light dark; }
-@media (prefers-color-scheme: dark) {
-  .ground { background: #14171a !important; }
-  .sheet { background: #1d2125 !important; border-color: #2c3238 !important; color: #e7e9eb !important; }
-  .soft { color: #9aa3aa !important; }
-  .used { background: #35a58a !important; }
-  .over { background: #e0705d !important; }
-  .rest { background: #2c3238 !important; }
-  .note { background: #332b18 !important; color: #f0dfb6 !important; }
-  .facts { border-color: #2c3238 !important; }
-}
-</style>
-</head>
-<body class="ground" style="margin:0;padding:0;background:#f3f4f2">
-<table role="presentation" class="ground" width="100%" cellpadding="0" cellspacing="0" style="background:#f3f4f2">
-<tr><td align="center" style="padding:28px 12px">
-<table role="presentation" class="sheet" width="100%" cellpadding="0" cellspacing="0" style="max-width:520px;\
-background:#ffffff;border:1px solid #e3e5e1;border-radius:10px;border-collapse:separate;color:#1d2125;\
-font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">
-<tr><td style="padding:28px 28px 24px">
-$made_up<h1 style="margin:0 0 20px;font-size:19px;line-height:27px;font-weight:600;word-break:break-word">$headline</h1>
+_BODY = Template("""\
 <p style="margin:0 0 10px;font-size:15px;line-height:36px"><span class="soft" style="color:#5d666d">$least</span>\
 <span style="font-size:32px;font-weight:650;letter-spacing:-0.5px">$spent</span>
 <span class="soft" style="color:#5d666d">of $monthly, $percent&nbsp;%</span></p>
@@ -195,11 +160,5 @@ $made_up<h1 style="margin:0 0 20px;font-size:19px;line-height:27px;font-weight:6
 style="font-size:0;line-height:8px;height:8px">$bar</tr></table>
 $note
 <table role="presentation" class="facts" width="100%" cellpadding="0" cellspacing="0" style="margin-top:20px;\
-padding-top:8px;border-top:1px solid #e3e5e1;font-size:14px;line-height:20px">$facts</table>
-</td></tr></table>
-<p class="soft" style="max-width:520px;margin:16px auto 0;font-size:12px;line-height:18px;color:#5d666d;\
-font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif">$foot</p>
-</td></tr></table>
-</body>
-</html>
+padding-top:8px;border-top:1px solid #e3e5e1;font-size:14px;line-height:20px">$facts</table>\
 """)

@@ -25,14 +25,21 @@ def usages(connection: DuckDBPyConnection, listed: Sequence[Budget], period_star
     """The use of each budget in the month that begins on `period_start`, in the order given.
 
     What an amount is summed over is what the marts show under the name of today: `cost_usd` of the priced calls, and
-    the number of those that have no known price.
+    the number of those without a known price that are in no sum. Where an account's own bill holds the day, the bill
+    pays for them and the account's sum is whole; a project's is not, since no bill says which project they were.
     """
     _, following = budgets.month(period_start)
     # Dates of our own stand in the SQL as they are: to bind a value DuckDB imports pandas, which takes half a second.
     rows = connection.execute(
         f"""
-        SELECT account, project, coalesce(sum(cost_usd), 0), coalesce(sum(unpriced_requests), 0)::BIGINT
-        FROM mart.spend_daily WHERE day >= DATE '{period_start}' AND day < DATE '{following}' GROUP BY account, project
+        WITH spend AS (
+            SELECT day, account, project, provider, basis, cost_usd, unpriced_requests,
+                bool_or(basis = 'bill') OVER (PARTITION BY day, account, provider) AS is_billed
+            FROM mart.spend_daily WHERE day >= DATE '{period_start}' AND day < DATE '{following}'
+        )
+        SELECT account, project, coalesce(sum(cost_usd), 0), coalesce(sum(unpriced_requests), 0)::BIGINT,
+            coalesce(sum(unpriced_requests) FILTER (NOT is_billed), 0)::BIGINT
+        FROM spend GROUP BY account, project
         """
     ).fetchall()
     accounts = dict(connection.execute("SELECT account_no, label FROM model.account WHERE valid_to IS NULL").fetchall())
@@ -42,10 +49,10 @@ def usages(connection: DuckDBPyConnection, listed: Sequence[Budget], period_star
         raise PipelineError("the published version does not say its number; run `apiledger run` once")
     by_project: dict[tuple[str | None, str | None], tuple[Decimal, int]] = {}
     by_account: dict[str | None, tuple[Decimal, int]] = {}
-    for account, project, spent_usd, unpriced in rows:
+    for account, project, spent_usd, unpriced, in_no_bill in rows:
         by_project[account, project] = (spent_usd, unpriced)
         so_far, calls = by_account.get(account, (Decimal(0), 0))
-        by_account[account] = (money.CONTEXT.add(so_far, spent_usd), calls + unpriced)
+        by_account[account] = (money.CONTEXT.add(so_far, spent_usd), calls + in_no_bill)
     nothing = (Decimal(0), 0)
     found = []
     for budget in listed:

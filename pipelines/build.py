@@ -6,7 +6,7 @@ RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stay
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -18,6 +18,7 @@ from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import (
+    change,
     latency_daily,
     latency_hourly,
     request_tag,
@@ -62,13 +63,15 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
     landed = [load for load in landed if (load.day, load.gateway) not in closed and load.day >= since]
     book = PriceBook.load((home.root / "prices.toml",))
+    # When the newest file was landed: a figure that moves now moves because of it.
+    landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
     runs = list(_runs(dirty, landed))
     done = 0
     while runs:
         days = runs.pop(0)
         progress("modelling days", done, done + len(days) + sum(map(len, runs)))
-        again = _make(connection, book, days, [load for load in landed if load.day in set(days)], built)
+        again = _make(connection, book, days, [load for load in landed if load.day in set(days)], landed_at, built)
         runs.extend([day] for day in again)
         done += len(days)
     progress("modelling days", done, done)
@@ -101,7 +104,12 @@ def _runs(dirty: set[date], landed: list[_Load]) -> Iterator[list[date]]:
 
 
 def _make(
-    connection: duckdb.DuckDBPyConnection, book: PriceBook, days: list[date], loads: list[_Load], built: Built
+    connection: duckdb.DuckDBPyConnection,
+    book: PriceBook,
+    days: list[date],
+    loads: list[_Load],
+    landed_at: datetime | None,
+    built: Built,
 ) -> list[date]:
     """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
     read = [name for name in gateways() if any(load.gateway == name for load in loads)]
@@ -113,6 +121,7 @@ def _make(
     hourly = usage_hourly.roll_up(calls)
     daily = usage_daily.roll_up(hourly)
     latency = latency_hourly.roll_up(calls)
+    before = change.logged(connection, days)
     connection.execute("BEGIN")
     try:
         requests.write(connection, calls, days)
@@ -133,6 +142,8 @@ def _make(
                 FROM (SELECT unnest(?) AS day) WHERE month NOT IN (FROM {tables.STALE_MONTH.full_name})""",
             [days],
         )
+        if landed_at is not None:
+            change.write(connection, before, change.logged(connection, days), landed_at)
         publication.changed(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -5,8 +5,8 @@ hold what this one's holds as well.
 """
 
 import sqlite3
-from collections.abc import Iterable
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
 
 import duckdb
 import polars as pl
@@ -19,8 +19,9 @@ from warehouse.control import coverage
 from warehouse.control import pull as receipts
 from warehouse.control.pull import ReportDay
 from warehouse.fx import FxRates
-from warehouse.models import bill_day, charges, estimated_spend, usage_reported
+from warehouse.models import bill_day, change, charges, estimated_spend, usage_reported
 from warehouse.prices import PriceBook
+from warehouse.settlement_tables import BILL_STATE
 from warehouse.tables import Table
 
 # connection_no, report, day, pull_no, settlement: a row of model.built_pull.
@@ -34,13 +35,15 @@ def build(
 
     Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
     """
-    _connections(connection, connections.rows(control))
-    _coverage(connection, coverage.rows(control))
+    _kept(connection, bill_tables.CONNECTION, connections.rows(control))
+    _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
+    _kept(connection, BILL_STATE, receipts.states(control))
     sources = {number: source for number, source, *_ in connections.rows(control)}
     old = charges.outdated(connection, rates)
     made: set[_Row] = {
         row for row in connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall() if row[:3] not in old
     }
+    told_at = receipts.told_at(control)
     rows: dict[str, int] = {}
     for biller in billers().values():
         told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
@@ -50,6 +53,7 @@ def build(
         looked = [day for day in told if kinds.get(report_name(day.report)) == "balance"]
         if all(whole.get((report_name(day.report), day.pull_no, day.day), 0) == day.rows for day in looked):
             _estimates(connection, biller, looked, rates)
+        moments: list[datetime] = []
         for day in told:
             if kinds.get(day.report) not in {"costs", "usage"}:
                 continue
@@ -57,21 +61,11 @@ def build(
             row = (day.connection_no, day.report, day.day, day.pull_no, settled)
             if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
                 due.append(row)
+                # A day without a line is billed 0 once it was read late enough, whenever it was told first.
+                moments.append(told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min))
         if due:
-            _make(connection, biller, due, {name for name, _, _ in whole}, book, rates, rows)
+            _make(connection, biller, due, {name for name, _, _ in whole}, book, rates, rows, max(moments))
     return rows
-
-
-def _coverage(connection: duckdb.DuckDBPyConnection, wanted: list[tuple[int, str, str, datetime]]) -> None:
-    name = coverage_tables.COVERAGE.full_name
-    if wanted == connection.execute(f"FROM {name} ORDER BY connection_no, topic").fetchall():
-        return
-    connection.execute("BEGIN")
-    connection.execute(f"DELETE FROM {name}")
-    if wanted:
-        connection.executemany(f"INSERT INTO {name} VALUES (?, ?, ?, ?)", wanted)
-    publication.changed(connection)
-    connection.execute("COMMIT")
 
 
 def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list[ReportDay], rates: FxRates) -> None:
@@ -88,15 +82,19 @@ def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list
     connection.execute("COMMIT")
 
 
-def _connections(connection: duckdb.DuckDBPyConnection, wanted: list[tuple[int, str, str, int, bool]]) -> None:
-    name, named = bill_tables.CONNECTION.full_name, ", ".join(bill_tables.CONNECTION.column_names)
-    if wanted == connection.execute(f"SELECT {named} FROM {name} ORDER BY connection_no").fetchall():
+def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]]) -> None:
+    """Bring a table to what the control store says; untouched where nothing changed."""
+    name, named = table.full_name, ", ".join(table.column_names)
+    if sorted(wanted) == connection.execute(f"SELECT {named} FROM {name} ORDER BY ALL").fetchall():
         return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name}")
-    connection.executemany(f"INSERT INTO {name} ({named}) VALUES (?, ?, ?, ?, ?)", wanted)
-    # What one connection's bill holds may be in another's, so every bill is looked at again.
-    connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
+    if wanted:
+        places = ", ".join("?" * len(table.columns))
+        connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
+    if table is bill_tables.CONNECTION:
+        # What one connection's bill holds may be in another's, so every bill is looked at again.
+        connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
     publication.changed(connection)
     connection.execute("COMMIT")
 
@@ -124,9 +122,12 @@ def _make(
     book: PriceBook,
     rates: FxRates,
     rows: dict[str, int],
+    told_at: datetime,
 ) -> None:
     """Make days of one provider in one transaction; a report that is not `there` never had a row."""
     charged: list[_Row] = []
+    connection_days = [(row[0], row[2]) for row in due]
+    before = change.told(connection, connection_days)
     connection.execute("BEGIN")
     try:
         for report in biller.reports:
@@ -142,6 +143,7 @@ def _make(
             f"DELETE FROM {table} WHERE connection_no = ? AND report = ? AND day = ?", [row[:3] for row in due]
         )
         connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", due)
+        change.write(connection, before, change.told(connection, connection_days), told_at)
         publication.changed(connection)
         connection.execute("COMMIT")
     except BaseException:

@@ -207,7 +207,7 @@ def status(named: Path | None) -> None:
     """Show what runs, since when, and the newest version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from pipelines import postman, service
+    from pipelines import connection_health, postman, service
     from warehouse import database
 
     home = _chosen(named)
@@ -229,7 +229,7 @@ def status(named: Path | None) -> None:
         )
     except WarehouseError as error:
         click.echo(str(error))
-    for line in postman.told(home):
+    for line in (*connection_health.told(home), *postman.told(home)):
         click.echo(line)
     for part in ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit"):
         try:

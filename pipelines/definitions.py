@@ -13,13 +13,14 @@ import duckdb
 from pipelines import alert, build, check, ingest, landed, passage, pull_assets, retain
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
-from warehouse import bill_tables, database, mart, publication, tables
+from warehouse import bill_tables, database, mart, publication, settlement_tables, tables
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.tables import Column, Table
 
 HOME = Home.own()
-_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *bill_tables.BILL_TABLES)
+_BILLS = (*bill_tables.BILL_TABLES, *settlement_tables.SETTLEMENT_TABLES)
+_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 
@@ -89,7 +90,7 @@ def _model_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         _key(table),
         deps=[_key(report.table) for biller in billers().values() for report in biller.reports]
-        if table in bill_tables.BILL_TABLES
+        if table in _BILLS
         else [_key(_raw_table(gateway)) for gateway in gateways().values()],
         group_name="model",
         description=table.meaning,

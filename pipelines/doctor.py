@@ -5,13 +5,13 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from pipelines import landed, lock_holder, postman, service, supervisor
+from pipelines import connection_health, landed, lock_holder, postman, service, supervisor
+from pipelines.finding import Finding
 from pipelines.mail_server import MailSettingError
 from warehouse import database
 from warehouse.control import outbox, vault
@@ -21,15 +21,6 @@ from warehouse.home import Home
 WAITING_TOO_LONG = timedelta(minutes=10)
 CLOCK_SLACK = timedelta(minutes=2)
 RESTARTS_TOO_MANY = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as it should be, and what to do. A `warning` harms nothing yet."""
-
-    what: str
-    next_step: str
-    warning: bool = False
 
 
 def findings(home: Home, now: datetime) -> Iterator[Finding]:
@@ -50,6 +41,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _version(home, now)
     yield from _services(home)
     yield from _disk(home)
+    yield from connection_health.findings(home, now)
     yield from _mail(home, now)
     yield from _bills(home)
 
@@ -260,7 +252,7 @@ def _mail(home: Home, now: datetime) -> Iterator[Finding]:
         try:
             if postman.server(control, vault.Vault(control, now.replace(tzinfo=None))) is None:
                 step = f"set {postman.SETTING} or run `apiledger budget server`, then `apiledger budget test`"
-                yield Finding("budgets are set and no mail server is, so nobody is told", step)
+                yield Finding("there are mails to send and no mail server is set, so nobody is told", step)
         except MailSettingError as error:
             yield Finding(str(error), "then run `apiledger budget test`")
         except KeyUnavailableError:

@@ -5,19 +5,21 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 
-from pipelines import budget_mail, mail
+from pipelines import budget_mail, mail, security_mail
 from pipelines.budget_mail import Telling
 from pipelines.mail_server import MailServer, NotSentError
 from warehouse import database
 from warehouse.control import budget as budgets
-from warehouse.control import outbox
+from warehouse.control import outbox, refusal
 from warehouse.control.outbox import Alert, Lease, Patience
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
 SETTING = "APILEDGER_SMTP"
+OPERATOR_SETTING = "APILEDGER_OPERATOR_MAIL"
 # A tick of a sensor is ended after 60 seconds; a server that hangs costs TIMEOUT_S before the next mail is left.
 ROUND = timedelta(seconds=20)
 # What belongs to the installation itself is sealed under number 0, which no account has.
@@ -53,13 +55,19 @@ def keep_server(control: sqlite3.Connection, vault: Vault, url: str) -> MailServ
     return found
 
 
+def operator_address() -> str | None:
+    """Where security mails go: APILEDGER_OPERATOR_MAIL; None where it is not set or is no address."""
+    text = os.environ.get(OPERATOR_SETTING, "").strip()
+    return text if mail.is_address(text) else None
+
+
 def deliver(
     home: Home, clock: Callable[[], datetime], patience: Patience = outbox.PATIENCE, limit: timedelta = ROUND
 ) -> Round:
     """Send what is due, for `limit` at most and until the server is found not to answer; `clock` gives UTC.
 
     Raises KeyUnavailableError without the master key and MailSettingError for an address that names no server: the
-    mails wait.
+    mails wait. Security mails wait, too, as long as no operator's address is set.
     """
     done = Round()
     until = clock() + limit
@@ -71,7 +79,8 @@ def deliver(
         if found is None:
             done.unconfigured = True
             return done
-        while (now := clock()) < until and (lease := outbox.take(control, now, patience)):
+        without = None if operator_address() else refusal.MAIL_CLASS
+        while (now := clock()) < until and (lease := outbox.take(control, now, patience, without)):
             if not _delivered(home, control, vault, found, lease, clock, patience, done):
                 break
     return done
@@ -88,19 +97,11 @@ def _delivered(
     done: Round,
 ) -> bool:
     """Send one leased mail and note how it went; False where the server takes none at present."""
-    alert = outbox.alert_of(control, lease)
-    try:
-        receiver = budgets.address_of(control, vault, alert.budget_no)
-    except KeyUnavailableError:
-        # The master key opened the vault: it is this account's own key that is gone, and with it the account.
-        receiver = None
-    if receiver is None:
+    message = _message(home, control, vault, found.sender, lease)
+    if message is None:
         outbox.withdraw(control, lease, clock())
         done.withdrawn += 1
         return True
-    message = budget_mail.message(
-        telling(home, control, alert), sender=found.sender, receiver=receiver, message_id=lease.message_id
-    )
     try:
         found.send(
             message,
@@ -125,6 +126,28 @@ def _delivered(
             done.put_off += 1
         return not failure.unreachable
     return True
+
+
+def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
+    """A leased mail; None where nobody is to be told any more."""
+    if lease.mail_class == refusal.MAIL_CLASS:
+        operator, refused = operator_address(), refusal.told_by(control, lease)
+        if operator is None or refused is None:
+            return None
+        return security_mail.message(
+            refused, sender=sender, receiver=operator, message_id=lease.message_id, sandbox=home.is_sandbox
+        )
+    alert = outbox.alert_of(control, lease)
+    try:
+        receiver = budgets.address_of(control, vault, alert.budget_no)
+    except KeyUnavailableError:
+        # The master key opened the vault: it is this account's own key that is gone, and with it the account.
+        receiver = None
+    if receiver is None:
+        return None
+    return budget_mail.message(
+        telling(home, control, alert), sender=sender, receiver=receiver, message_id=lease.message_id
+    )
 
 
 def _accepted(control: sqlite3.Connection, lease: Lease, now: datetime, done: Round) -> None:
@@ -164,7 +187,7 @@ def told(home: Home) -> Iterator[str]:
         if count
     ]
     if parts:
-        yield f"Budget mail    {'; '.join(parts)}"
+        yield f"Mail           {'; '.join(parts)}"
 
 
 def send_test(found: MailServer, told: Telling, receiver: str, message_id: str) -> None:

@@ -1,8 +1,9 @@
 """A provider's billing API -> raw_<provider>.*: what it says of the days that may have changed, whole or not at all.
 
-Read are whole UTC days: from where the last pull ended, less the provider's look-back window, up to today. A day that
-says the same again is not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and
-days whose rows are gone are asked for again.
+Read are whole UTC days: from where the last pull ended, less the provider's look-back window, up to today; once a day
+`late_days` back, since what comes later than a provider says is part of the bill, too. A day that says the same again
+is not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and days whose rows are
+gone are asked for again.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import bill_boundary, dlt_load, report_reader
+from pipelines import bill_boundary, billing_key, dlt_load, report_reader
 from pipelines.bill_boundary import BillBoundary
 from pipelines.biller import Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
@@ -53,26 +54,29 @@ class Pulled:
 
 def is_connected(home: Home, biller: Biller) -> bool:
     """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine."""
-    return bool(_key(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
+    return bool(billing_key.held(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
 
 
 def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: Clock | None = None) -> Pulled:
     """Pull one provider's reports with the key of the environment; `now` is UTC.
 
     ProviderError where it gives no usable answer, nothing was stored then; BusyError where another pull or pass is
-    under way. A provider without a key, or that refused it today, is skipped and said.
+    under way. A provider without a key, with one that is another's, or that refused it today, is skipped and said.
     """
     if not is_connected(home, biller):
         return Pulled(biller.name, skipped=f"{biller.key_variable} is not set")
+    if unfit := billing_key.wrong(biller, billing_key.held(biller), billers().values()):
+        return Pulled(biller.name, skipped=unfit)
     now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     with _alone(home, biller), database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, now)
             ids = OutsideIds(control, vault, now)
             connection = connections.of_environment(control, ids, biller.name, biller.name, now)
-        lookup = vault.lookup("credential", biller.name, _key(biller))
+        lookup = vault.lookup("credential", biller.name, billing_key.held(biller))
         refused = connections.refused_since(control, connection.connection_no, lookup)
-        if refused is not None and now - refused < _RETRY_REFUSED:
+        # A refusal from tomorrow was noted by a clock that ran ahead.
+        if refused is not None and abs(now - refused) < _RETRY_REFUSED:
             return Pulled(biller.name, skipped=f"the key was refused; set another {biller.key_variable}")
         with database.held(home.build_lock), database.build(home) as build:
             receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
@@ -81,13 +85,16 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
         known = receipts.days(control, connection.connection_no)
         if biller.is_daily and any(day.read_on == now.date() for day in known):
             return Pulled(biller.name)
+        connections.use(control, connection.connection_no, lookup, now)
         try:
-            with BillingApi(biller.title, _address(biller), biller.headers(_key(biller)), clock) as api:
+            with BillingApi(biller.title, _address(biller), biller.headers(billing_key.held(biller)), clock) as api:
                 api.dialect = coverage.dialect(control, connection.connection_no)
-                hours = {(day.report, day.day) for day in known}
-                told = report_reader.read(api, biller, _since(connection, known), hours, now, progress)
-        except KeyRefusedError:
-            connections.refuse(control, connection.connection_no, lookup, now)
+                told = report_reader.read(api, biller, _since(connection, known), known, now, progress)
+        except KeyRefusedError as error:
+            connections.refuse(control, connection, lookup, str(error), now)
+            raise
+        except ProviderError as error:
+            connections.skip(control, connection.connection_no, str(error), now)
             raise
         with database.transaction(control):
             boundary = BillBoundary(ids, vault, connection)
@@ -110,10 +117,6 @@ def pull_or_say(home: Home, biller: Biller, now: datetime, progress: Progress) -
         return pull(home, biller, now, progress)
     except (ProviderError, BusyError) as error:
         return Pulled(biller.name, skipped=str(error))
-
-
-def _key(biller: Biller) -> str:
-    return os.environ.get(biller.key_variable, "").strip()
 
 
 def _address(biller: Biller) -> str:

@@ -4,7 +4,7 @@ A report that was never read is read from as far back as the provider tells, als
 read for long: after an upgrade that reads more, and after a key was allowed more.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report
 from pipelines.billing_api import BillingApi
 from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
+from warehouse.control.pull import ReportDay
 
 Progress = Callable[[str, int, int], None]
 Days = dict[tuple[str, date], list[dict[str, Any]]]
@@ -41,7 +42,7 @@ def read(
     api: BillingApi,
     biller: Biller,
     since: Mapping[str, date],
-    known: Collection[tuple[str, date]],
+    known: Sequence[ReportDay],
     now: datetime,
     progress: Progress,
 ) -> Told:
@@ -72,23 +73,24 @@ def _read(
     api: BillingApi,
     biller: Biller,
     since: Mapping[str, date],
-    known: Collection[tuple[str, date]],
+    known: Sequence[ReportDay],
     now: datetime,
     progress: Progress,
 ) -> Told:
     told = Told(dialect=api.dialect)
     today = now.date()
+    looked = {(day.report, day.day) for day in known}
     ends: list[date] = []
     for number, report in enumerate(biller.reports):
         progress(f"asking {biller.name}", number, len(biller.reports))
         try:
             if report.kind == "balance":
                 name = f"{report.name}.{now:%H}"
-                if (name, today) not in known:
+                if (name, today) not in looked:
                     days = _days(api, biller, report, today, today + timedelta(days=1))
                     told.days |= {(name, day): rows for day, rows in days.items()}
                 continue
-            first = _first(api, biller, report, since.get(report.name), today)
+            first = _first(api, biller, report, since.get(report.name), known, today)
             days = _days(api, biller, report, first, today)
         except PathRefusedError as error:
             told.refused.append(error)
@@ -104,7 +106,10 @@ def _read(
     return told
 
 
-def _first(api: BillingApi, biller: Biller, report: Report, since: date | None, today: date) -> date:
+def _first(
+    api: BillingApi, biller: Biller, report: Report, since: date | None, known: Sequence[ReportDay], today: date
+) -> date:
+    """The first day to ask for; `late_days` back where no day before those asked for each time was read today."""
     reach = biller.reach_days or FIRST_BACKFILL_DAYS
     earliest = today - timedelta(days=reach)
     if since is None:
@@ -115,6 +120,8 @@ def _first(api: BillingApi, biller: Biller, report: Report, since: date | None, 
             f" last {reach} days alone, and nothing was read of it in time"
         )
     first = min(since, today) - timedelta(days=biller.lookback_days)
+    if not any(day.report == report.name and day.day < first and day.read_on == today for day in known):
+        first = min(first, today - timedelta(days=biller.late_days))
     return first if biller.reach_days is None else max(first, earliest)
 
 

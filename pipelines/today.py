@@ -16,14 +16,24 @@ from warehouse import money
 
 
 @dataclass(frozen=True)
+class Bill:
+    """How far a source's bills were read: the newest day it told of, when it was read, why it is skipped now."""
+
+    source: str
+    last_day: date | None
+    last_read_on: date | None
+    skipped: str | None
+
+
+@dataclass(frozen=True)
 class Today:
     """The figures of a UTC day and its month.
 
     `before_usd` is the same days of the month before, None where calls are known only since `first_day`, later than
     those days began: a part is nothing to compare with.
 
-    `unpriced` names the models of this month without a price and counts their calls: their cost is in no sum.
-    `newest` is each source with its newest call; moments are UTC.
+    `unpriced` names the models of this month without a price and counts the calls whose cost is in no sum and no bill.
+    `newest` is each log with its newest call, `bills` each bill; moments and days are UTC.
     """
 
     day: date
@@ -34,6 +44,7 @@ class Today:
     first_day: date | None
     unpriced: tuple[tuple[str, int], ...]
     newest: tuple[tuple[str, datetime | None], ...]
+    bills: tuple[Bill, ...]
     version: int
     as_of: datetime
     sandbox: bool
@@ -59,11 +70,21 @@ def read(connection: DuckDBPyConnection, now: datetime) -> Today:
     ).fetchone()
     unpriced = connection.execute(
         f"""
-        SELECT model, sum(unpriced_requests)::BIGINT AS calls FROM mart.spend_daily
-        WHERE {this_month} AND unpriced_requests > 0 GROUP BY model ORDER BY calls DESC, model
+        SELECT model, sum(unpriced_requests)::BIGINT AS calls
+        FROM (
+            SELECT model, unpriced_requests,
+                bool_or(basis = 'bill') OVER (PARTITION BY day, account, provider) AS billed
+            FROM mart.spend_daily WHERE {this_month}
+        )
+        WHERE unpriced_requests > 0 AND NOT billed GROUP BY model ORDER BY calls DESC, model
         """
     ).fetchall()
-    newest = connection.execute("SELECT source, last_request_at FROM mart.freshness ORDER BY source").fetchall()
+    newest = connection.execute(
+        "SELECT source, last_request_at FROM mart.freshness WHERE kind = 'log' ORDER BY source"
+    ).fetchall()
+    bills = connection.execute(
+        "SELECT source, last_day, last_read_on, skipped FROM mart.freshness WHERE kind = 'bill' ORDER BY source"
+    ).fetchall()
     published = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
     if row is None or published is None:
         raise PipelineError("the published version does not say its number; run `apiledger run` once")
@@ -76,6 +97,7 @@ def read(connection: DuckDBPyConnection, now: datetime) -> Today:
         first_day=row[4],
         unpriced=tuple(unpriced),
         newest=tuple(newest),
+        bills=tuple(Bill(*row) for row in bills),
         version=published[0],
         as_of=published[1],
         sandbox=published[2] == "sandbox",
@@ -96,6 +118,10 @@ def told(today: Today, now: datetime) -> Iterator[str]:
         yield "Unpriced           none this month"
     for source, last in today.newest:
         yield f"Newest call        {'none yet' if last is None else _ago(last, now)} ({source})"
+    for bill in today.bills:
+        told_to = "no day yet" if bill.last_day is None else f"up to {bill.last_day:%d %b}"
+        read_on = "" if bill.last_read_on is None else f", read on {bill.last_read_on:%d %b}"
+        yield f"Bill               {told_to}{read_on} ({bill.source}){f': {bill.skipped}' if bill.skipped else ''}"
     yield f"As of              {_ago(today.as_of, now)} (version {today.version})"
 
 

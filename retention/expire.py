@@ -15,6 +15,7 @@ from retention.policy import Clause, Policy
 from retention.receipts import Expired
 from warehouse import conservation, database, publication, sealing, tables
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
+from warehouse.settlement_tables import CHANGE
 
 _Bound = dict[str, object]
 
@@ -55,6 +56,10 @@ def from_build(
     yield from _hours(connection, policy.clause("R-hourly"), today)
     yield from _people(connection, policy.clause("R-people"), today)
     yield from _days(connection, control, policy.clause("R-daily"), today)
+    cutoff = policy.clause("R-changes").cutoff(today)
+    # What moved in a day goes with the day at the latest.
+    bound: _Bound = {"cutoff": cutoff, "days": policy.clause("R-daily").cutoff(today)}
+    yield Going("R-changes", CHANGE.full_name, "changed_at", "changed_at < $cutoff OR day < $days", bound)
     cutoff = policy.clause("R-loads").cutoff(today)
     for source in seal.sources(connection, "_dlt_loads"):
         yield Going("R-loads", f"raw_{source}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})

@@ -31,7 +31,9 @@ _QUANTITY = (
     Column("quantity_unit", "VARCHAR", "The unit of quantity, in the provider's words."),
 )
 _SETTLEMENT = Column(
-    "settlement", "VARCHAR", "settled once read after the provider's look-back window, until then provisional."
+    "settlement",
+    "VARCHAR",
+    "provisional until read after the provider's look-back window, then settled; corrected where it moved after that.",
 )
 
 CONNECTION = Table(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from warehouse import bill_tables, file_copy, sealing_tables, tables
+from warehouse import bill_tables, file_copy, sealing_tables, settlement_tables, tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -43,6 +43,17 @@ def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {table.full_name}")
 
 
+def m006_settlement(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of what moved and how far bills were read; what moved before is not known.
+
+    A version with the new marts is due at once, since pages ask for them.
+    """
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in (*settlement_tables.SETTLEMENT_TABLES, bill_tables.BILL_DAY):
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
     """Widen the bills by the rate that converted them, and make the tables of estimates and of what is not covered."""
     for table in bill_tables.BILL_TABLES:
@@ -61,6 +72,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m002_connections,
     m003_seals,
     m004_sources,
+    m006_settlement,
     m008_fx,
 )
 

@@ -228,4 +228,10 @@ BILLER = Biller(
         ),
     ),
     probe=_probe,
+    key_prefix="sk-ant-admin01-",
+    other_keys={
+        "sk-ant-api03-": "an Anthropic API key",
+        "sk-ant-oat01-": "a Claude sign-in token",
+    },
+    key_help="an organisation's admin makes an admin key at console.anthropic.com/settings/admin-keys",
 )

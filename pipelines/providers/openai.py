@@ -200,4 +200,11 @@ BILLER = Biller(
         ),
         *(_report(*other) for other in _OTHERS),
     ),
+    key_prefix="sk-admin-",
+    other_keys={
+        "sk-proj-": "an OpenAI project key",
+        "sk-svcacct-": "an OpenAI service account's key",
+        "sk-None-": "an OpenAI user key",
+    },
+    key_help="an owner makes an admin key with Usage: read at platform.openai.com/settings/organization/admin-keys",
 )

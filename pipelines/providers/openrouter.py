@@ -175,4 +175,6 @@ BILLER = Biller(
         Report("balance", "balance", RAW_BALANCE, _balance, {"granted_amount": "0"}),
     ),
     reach_days=30,
+    # Every day is a question of its own.
+    late_days=2,
 )

@@ -1,12 +1,15 @@
-"""The budget mail as a reader of mail shows it: light and dark, wide and narrow, and nothing is fetched for it."""
+"""The mails as a reader of mail shows them: light and dark, wide and narrow, and nothing is fetched for them."""
 
+from collections.abc import Callable
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser
 
-from pipelines import budget_mail
+from pipelines import budget_mail, security_mail
 from tests.pipelines.test_mail import HOSTILE, telling
+from warehouse.control.refusal import Refusal
 
 pytestmark = pytest.mark.browser
 
@@ -23,16 +26,33 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def _budget() -> str:
+    return budget_mail.html(telling(unpriced_requests=1204, sandbox=True))
+
+
+def _security() -> str:
+    refused = Refusal("anthropic", datetime(2026, 11, 21, 9, 30), date(2026, 11, 21))  # noqa: DTZ001 (UTC here)
+    mail = security_mail.message(
+        refused, sender="a@b.example", receiver="c@d.example", message_id="<1@b.example>", sandbox=True
+    )
+    body = mail.get_body(("html",))
+    assert body
+    return str(body.get_content())
+
+
+@pytest.mark.parametrize("mail", [_budget, _security])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 720])
-def test_the_mail_is_read_in_light_and_dark_on_any_width(browser: Browser, scheme: str, width: int) -> None:
+def test_the_mail_is_read_in_light_and_dark_on_any_width(
+    browser: Browser, mail: Callable[[], str], scheme: str, width: int
+) -> None:
     """No word is cut off and each stands out from its ground by 4.5 to 1; nothing is fetched."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 700})  # type: ignore[arg-type]  # one of the two it knows
     try:
         page = context.new_page()
         fetched: list[str] = []
         page.on("request", lambda request: fetched.append(request.url))
-        page.set_content(budget_mail.html(telling(unpriced_requests=1204, sandbox=True)))
+        page.set_content(mail())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         colours = page.evaluate(
             """() => {
@@ -45,7 +65,7 @@ def test_the_mail_is_read_in_light_and_dark_on_any_width(browser: Browser, schem
                     .map(node => [node.textContent, shown(node, 'color'), ground(node)]);
             }"""
         )
-        assert len(colours) > 10
+        assert len(colours) > 6
         assert [(text, ink, ground) for text, ink, ground in colours if _contrast(ink, ground) < 4.5] == []
         grounds = {ground for _, _, ground in colours}
         assert ("rgb(255, 255, 255)" in grounds) == (scheme == "light")

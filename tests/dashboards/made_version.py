@@ -26,7 +26,7 @@ CREATE TABLE mart.spend_daily (day DATE, {_SPEND});
 CREATE TABLE mart.latency_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR, model VARCHAR,
     bucket_ms BIGINT, requests BIGINT);
 CREATE TABLE mart.freshness (source VARCHAR, last_request_at TIMESTAMP, last_landed_at TIMESTAMP, files BIGINT,
-    rows BIGINT, quarantined_rows BIGINT);
+    rows BIGINT, quarantined_rows BIGINT, kind VARCHAR, last_day DATE, last_read_on DATE, skipped VARCHAR);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -105,11 +105,14 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_LATENCY)
             connection.execute(
                 "INSERT INTO mart.freshness "
-                "SELECT 'litellm', $until, $until, 12, sum(requests), 0 FROM mart.spend_daily",
+                "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",
                 {"until": until},
             )
             connection.execute(
-                "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2)",
+                "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2, "
+                "'log', NULL, NULL, NULL), "
+                "('openai', NULL, $until, 0, 412, 0, 'bill', $until::DATE - 1, $until::DATE, NULL), "
+                "('anthropic', NULL, $until, 0, 96, 0, 'bill', $until::DATE - 3, $until::DATE - 2, 'a key <refused>')",
                 {"until": until},
             )
         connection.execute(

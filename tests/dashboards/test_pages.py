@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import formats, marts
+from dashboards import formats, frame_figures, freshness, marts
 from tests.dashboards import made_version
 from warehouse.home import Home
 
@@ -100,3 +100,16 @@ def test_no_change_is_shown_against_half_a_month(home: Home, first: date) -> Non
     assert f"First call on {formats.days(first, first)}: nothing to compare with yet" in said
     assert "against" not in said
     assert "in all of" not in said
+
+
+def test_the_freshness_shows_logs_and_bills_and_why_one_is_skipped(home: Home) -> None:
+    """Two tables; what a provider's error says is text, not markup."""
+    made_version.publish(home, 1, NOW)
+    marts.forget()
+    found = marts.answer(frame_figures.frame, TODAY)
+    html = freshness.table(found.sources, found.version, NOW)
+    assert html.count("<table") == 2
+    assert "a key &lt;refused&gt;" in html
+    assert f"{TODAY - timedelta(days=3):%d %b %Y}" in html
+    bills = [row for row in found.sources if row.kind == "bill"]
+    assert freshness.table(bills, found.version, NOW).count("<table") == 1

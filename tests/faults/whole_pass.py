@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from warehouse.home import Home
 
@@ -27,15 +27,24 @@ _CONTEXT: list[ForkServerContext] = []
 
 
 def start(
-    home: Home, *, limit: Callable[[], None] | None = None, kill_at: int = 0, steps: Any = None
+    home: Home,
+    *,
+    limit: Callable[[], None] | None = None,
+    kill_at: int = 0,
+    steps: Any = None,
+    environment: Mapping[str, str] | None = None,
+    what: Literal["pass", "pull"] = "pass",
 ) -> ForkServerProcess:
-    """Start a pass over `home`. `kill_at` kills it before that step on the disk; `steps` is told how many it took."""
+    """Start a pass over `home`, or only its pulls. `kill_at` kills it before that step on the disk.
+
+    `steps` is told how many it took; `environment` is set in it.
+    """
     if not _CONTEXT:
         context = multiprocessing.get_context("forkserver")
         # Seconds of imports, paid once.
         context.set_forkserver_preload(["pipelines.passage", "dlt.destinations", "polars", "genai_prices", "pyarrow"])
         _CONTEXT.append(context)
-    process = _CONTEXT[0].Process(target=_run, args=(home.root, limit, kill_at, steps))
+    process = _CONTEXT[0].Process(target=_run, args=(home.root, limit, kill_at, steps, dict(environment or {}), what))
     process.start()
     return process
 
@@ -67,10 +76,19 @@ def ended(process: ForkServerProcess, limit_s: float = 120) -> int:
     return process.exitcode
 
 
-def _run(root: Path, limit: Callable[[], None] | None, kill_at: int, steps: Any) -> None:
+def _run(
+    root: Path,
+    limit: Callable[[], None] | None,
+    kill_at: int,
+    steps: Any,
+    environment: dict[str, str],
+    what: str,
+) -> None:
     os.setsid()
-    os.environ["APILEDGER_MASTER_KEY"] = _MASTER_KEY
+    os.environ.update(environment, APILEDGER_MASTER_KEY=_MASTER_KEY)
+    from pipelines.biller import billers
     from pipelines.passage import run_pass
+    from pipelines.pull import is_connected, pull
     from warehouse.errors import BusyError
 
     if limit is not None:
@@ -87,7 +105,12 @@ def _run(root: Path, limit: Callable[[], None] | None, kill_at: int, steps: Any)
 
     sys.addaudithook(step)
     try:
-        run_pass(Home(root), NOW, lambda *_: None)
+        if what == "pass":
+            run_pass(Home(root), NOW, lambda *_: None)
+        else:
+            for biller in billers().values():
+                if is_connected(Home(root), biller):
+                    pull(Home(root), biller, NOW, lambda *_: None)
     except BusyError:
         sys.exit(BUSY)
     if steps is not None:

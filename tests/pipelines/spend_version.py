@@ -17,7 +17,7 @@ MAIL = "costs@team.example"
 _TABLES = """
 CREATE SCHEMA mart; CREATE SCHEMA model;
 CREATE TABLE mart.spend_daily (day DATE, account VARCHAR, project VARCHAR, cost_usd DECIMAL(38,12),
-    unpriced_requests BIGINT);
+    unpriced_requests BIGINT, provider VARCHAR DEFAULT 'openai', basis VARCHAR DEFAULT 'log');
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
 CREATE TABLE model.project (project_no BIGINT, label VARCHAR, account_no BIGINT, valid_from TIMESTAMP,
@@ -45,9 +45,17 @@ def limited(
 
 
 def publish(
-    home: Home, spent: Mapping[tuple[date, str | None], str], *, account: str = "acme", unpriced: int = 0
+    home: Home,
+    spent: Mapping[tuple[date, str | None], str],
+    *,
+    account: str = "acme",
+    unpriced: int = 0,
+    billed: Mapping[date, str] | None = None,
 ) -> int:
-    """Publish a version in which each project spent so much on each day; its number."""
+    """Publish a version in which each project spent so much on each day; its number.
+
+    `billed` is what the account's bill of a day is more than that.
+    """
     version = (database.current_version(home) or 0) + 1
     target = home.published / f"warehouse-{version}.duckdb"
     with duckdb.connect(str(target)) as connection:
@@ -55,8 +63,14 @@ def publish(
         connection.execute(f"INSERT INTO mart.published VALUES ({version}, now()::TIMESTAMP, 'own')")
         for (day, project), cost_usd in spent.items():
             connection.execute(
-                "INSERT INTO mart.spend_daily VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO mart.spend_daily (day, account, project, cost_usd, unpriced_requests) "
+                "VALUES (?, ?, ?, ?, ?)",
                 [day, account, project, Decimal(cost_usd), unpriced],
+            )
+        for day, cost_usd in (billed or {}).items():
+            connection.execute(
+                "INSERT INTO mart.spend_daily VALUES (?, ?, NULL, ?, 0, 'openai', 'bill')",
+                [day, account, Decimal(cost_usd)],
             )
         with database.control(home) as control:
             for name in named(control):

@@ -103,14 +103,14 @@ def test_doctor_and_status_say_what_was_not_sent(spent: Home, monkeypatch: pytes
 
     assert found() == []
     said(spent, "budget", "set", "--project", "web", "--monthly", "100", "--mail", "a@b.example")
-    assert found() == [("budgets are set and no mail server is, so nobody is told", False)]
+    assert found() == [("there are mails to send and no mail server is set, so nobody is told", False)]
     trap = Trap()
     monkeypatch.setenv("APILEDGER_SMTP", f"smtp://127.0.0.1:{trap.port}?from=f@c.example")
     assert found() == []
     assert budget_state.evaluate(spent, alert._now()) == 1
     postman.deliver(spent, alert._now)
     assert found() == [("1 mails wait: the mail server does not answer", True)]
-    assert "Budget mail    1 waiting (the mail server does not answer)" in said(spent, "status")
+    assert "Mail           1 waiting (the mail server does not answer)" in said(spent, "status")
     trap.answer = lambda: "550 no"
     assert said(spent, "budget", "retry") == "1 mails are tried again\n"
     with trap.up():

@@ -147,3 +147,27 @@ def test_the_whole_line_from_a_log_to_an_alert(home: Home) -> None:
         rows = control.execute("SELECT threshold_percent, spent_usd, unpriced_requests FROM alert").fetchall()
     # 2.50 USD per million input tokens of gpt-4o.
     assert rows == [(50, "2.500000000000", 1)]
+
+
+def test_calls_that_a_bill_pays_for_make_no_amount_at_least(home: Home) -> None:
+    """Unpriced calls of a billed day are in the account's sum; on a day without a bill, and in a project, they are not.
+
+    No bill says which project its calls were, so a project's sum lacks them whatever the account's bill says.
+    """
+    known(home, SET, "web")
+    limited(home, SET, "web")
+    limited(home, SET, None)
+    first, second = NOVEMBER, NOVEMBER + timedelta(days=1)
+    spent: dict[tuple[date, str | None], str] = {(first, "web"): "20", (second, "web"): "5"}
+
+    def told(billed: dict[date, str]) -> list[str]:
+        publish(home, spent, unpriced=3, billed=billed)
+        with database.control(home) as control, database.published(home) as connection:
+            listed = budgets.current(control)
+            return [budget_state.told(usage) for usage in budget_state.usages(connection, listed, NOVEMBER)]
+
+    web = "at least $25.00 of $100.00 in November; 6 calls without a known price are not in it"
+    assert told({}) == [web, web]
+    part = "at least $32.00 of $100.00 in November; 3 calls without a known price are not in it"
+    assert told({first: "7"}) == [web, part]
+    assert told({first: "7", second: "-1"}) == [web, "$31.00 of $100.00 in November"]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import doctor, lock_holder, passage, service
+from pipelines.finding import Finding
 from warehouse.home import PROJECT, Home
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -33,12 +34,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return passage.make_home(Home(tmp_path / "home"), NOW.replace(tzinfo=None))
 
 
-def found(home: Home, now: datetime = NOW) -> list[doctor.Finding]:
+def found(home: Home, now: datetime = NOW) -> list[Finding]:
     """List what the doctor finds, but for who runs these tests."""
     return [one for one in doctor.findings(home, now) if "as root" not in one.what]
 
 
-def only(home: Home, words: str, now: datetime = NOW) -> doctor.Finding:
+def only(home: Home, words: str, now: datetime = NOW) -> Finding:
     """Return the one finding there is, which has these words and a next step."""
     (one,) = found(home, now)
     assert words in one.what

@@ -77,7 +77,7 @@ def test_refused_for_good_is_given_up_and_told(crossed: Home, trap: Trap) -> Non
     assert (done.sent, done.given_up, done.put_off) == (1, 1, 1)
     (said,) = postman.told(crossed)
     assert said == (
-        "Budget mail    1 waiting (the mail server answered 450 to the mail); "
+        "Mail           1 waiting (the mail server answered 450 to the mail); "
         "1 given up (the mail server answered 550 to the mail)"
     )
     trap.answer = lambda: TAKEN

@@ -33,6 +33,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-requests": 90,
         "R-hourly": 400,
         "R-people": 396,
+        "R-changes": 800,
         "R-daily": 2557,
         "R-loads": 30,
         "R-receipt-days": 90,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database
+from warehouse.control import refusal
 from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 
 # The namespace of the operator's account; no gateway has this name.
@@ -52,15 +53,72 @@ def rows(control: sqlite3.Connection) -> list[tuple[int, str, str, int, bool]]:
 
 
 def refused_since(control: sqlite3.Connection, connection_no: int, key_lookup: bytes) -> datetime | None:
-    """When the provider refused this very key; None where it did not, or the key is another one now."""
+    """When the provider refused this very key last; None where it did not, or the key is another one now."""
     query = "SELECT refused_at FROM connection WHERE connection_no = ? AND refused_key = ?"
     row = control.execute(query, (connection_no, key_lookup)).fetchone()
     return database.moment(row[0]) if row else None
 
 
-def refuse(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now: datetime) -> None:
-    """Remember that the provider refused a key, by its keyed hash: it is not asked with it again until tomorrow."""
+def refuse(control: sqlite3.Connection, connection: Connection, key_lookup: bytes, why: str, now: datetime) -> None:
+    """Remember that the provider refused a key, by its keyed hash, and queue one mail the first time it did.
+
+    A key that was refused yesterday and is refused again today is the same refusal; another key, or the same one after
+    it had worked, is a new one.
+    """
+    with database.transaction(control):
+        if refused_since(control, connection.connection_no, key_lookup) is None:
+            refusal.enqueue(control, connection.connection_no, connection.account_no, now)
+        control.execute(
+            "UPDATE connection SET refused_key = ?, refused_at = ? WHERE connection_no = ?",
+            (key_lookup, database.stamp(now), connection.connection_no),
+        )
+        skip(control, connection.connection_no, why, now)
+
+
+def skip(control: sqlite3.Connection, connection_no: int, why: str, now: datetime) -> None:
+    """Remember why nothing could be pulled, and since when; `why` names no key and no value."""
     control.execute(
-        "UPDATE connection SET refused_key = ?, refused_at = ? WHERE connection_no = ?",
-        (key_lookup, database.stamp(now), connection_no),
+        "UPDATE connection SET skipped = ?, skipped_since = coalesce(skipped_since, ?) WHERE connection_no = ?",
+        (why, database.stamp(now), connection_no),
     )
+
+
+def use(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now: datetime) -> None:
+    """Note from when on a key is used, by its keyed hash."""
+    control.execute(
+        "UPDATE connection SET used_key = ?, used_since = ? WHERE connection_no = ? AND used_key IS NOT ?",
+        (key_lookup, database.stamp(now), connection_no, key_lookup),
+    )
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a connection is: how far it was read, when its key was first used and last refused, why it is skipped."""
+
+    source: str
+    read_until: date | None
+    used_since: datetime | None
+    refused_at: datetime | None
+    skipped: str | None
+    skipped_since: datetime | None
+
+
+def health(control: sqlite3.Connection) -> list[Health]:
+    """How every connection is."""
+    query = """SELECT source, read_until, used_since, refused_at, skipped, skipped_since FROM connection
+               ORDER BY source, connection_no"""
+    return [
+        Health(
+            source,
+            date.fromisoformat(until) if until else None,
+            _moment(used),
+            _moment(refused),
+            skipped,
+            _moment(since),
+        )
+        for source, until, used, refused, skipped, since in control.execute(query)
+    ]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else database.moment(text)

@@ -1,8 +1,9 @@
 """The outbox: one alert row per (account, budget, version, period, threshold), and the mails that tell of them.
 
-A mail is made in the transaction that makes its alert rows, so that none is forgotten and none is made twice. Who sends
-one holds a lease on it; a sender that dies loses the lease, and the mail goes out under the Message-ID it always had.
-Addresses are not kept here: a mail goes where its budget says at that moment.
+A mail is made in the transaction that makes what it tells of, an alert's rows or a refused key's, so that none is
+forgotten and none is made twice. Who sends one holds a lease on it; a sender that dies loses the lease, and the mail
+goes out under the Message-ID it always had. Addresses are not kept here: a mail goes where its budget, or the
+operator's setting, says at that moment.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from warehouse import database, money
 from warehouse.control.budget import Budget
 
 # RFC 2606 keeps this name from ever being a host.
-_MESSAGE_DOMAIN = "apiledger.invalid"
+MESSAGE_DOMAIN = "apiledger.invalid"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _enqueue(control: sqlite3.Connection, usage: Usage, now: datetime) -> bool:
     made = control.execute(
         """INSERT INTO mail (account_no, class, message_id, state, queued_at, next_at)
            VALUES (?, 'budget', ?, 'queued', ?, ?)""",
-        (budget.account_no, f"<{digest}@{_MESSAGE_DOMAIN}>", moment, moment),
+        (budget.account_no, f"<{digest}@{MESSAGE_DOMAIN}>", moment, moment),
     )
     spent_usd = format(usage.spent_usd, "f")
     control.executemany(
@@ -115,8 +116,10 @@ def _enqueue(control: sqlite3.Connection, usage: Usage, now: datetime) -> bool:
     return True
 
 
-def take(control: sqlite3.Connection, now: datetime, patience: Patience = PATIENCE) -> Lease | None:
-    """Lease the mail that has been due longest; None where none is due.
+def take(
+    control: sqlite3.Connection, now: datetime, patience: Patience = PATIENCE, without: str | None = None
+) -> Lease | None:
+    """Lease the mail that has been due longest, none of the class `without`; None where none is due.
 
     A moment twice as far off as any wait was written by a clock that ran ahead, and counts as now.
     """
@@ -124,11 +127,12 @@ def take(control: sqlite3.Connection, now: datetime, patience: Patience = PATIEN
         row = control.execute(
             """SELECT mail_no, lease_no + 1, tries + 1, class, message_id, may_repeat OR handed_at IS NOT NULL
                FROM mail
-               WHERE (state = 'queued' AND (next_at <= :now OR next_at > :longest))
-                  OR (state = 'sending' AND (leased_until <= :now OR leased_until > :lease))
+               WHERE class IS NOT :without AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
+                  OR (state = 'sending' AND (leased_until <= :now OR leased_until > :lease)))
                ORDER BY next_at, mail_no LIMIT 1""",
             {
                 "now": database.stamp(now),
+                "without": without,
                 # Twice, so that who looked at the clock and then waited for the store takes nobody's lease for old.
                 "longest": database.stamp(now + 2 * patience.longest_wait),
                 "lease": database.stamp(now + 2 * patience.lease),

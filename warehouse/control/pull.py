@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database
+from warehouse.control import refusal
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,11 @@ def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_
             ],
         )
         control.execute(
-            "UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL WHERE connection_no = ?",
+            """UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL,
+               skipped = NULL, skipped_since = NULL WHERE connection_no = ?""",
             (read_until.isoformat(), connection_no),
         )
+        refusal.mend(control, connection_no, now)
         control.execute("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", (pull_no,))
 
 
@@ -94,3 +97,34 @@ def lose(control: sqlite3.Connection, lost: list[ReportDay]) -> None:
                 "UPDATE connection SET read_until = min(read_until, ?) WHERE connection_no = ?",
                 (day.day.isoformat(), day.connection_no),
             )
+
+
+def told_at(control: sqlite3.Connection) -> dict[int, datetime]:
+    """When each complete pull told what is newest of some day (UTC)."""
+    query = """SELECT pull_no, completed_at FROM pull
+               WHERE completed_at IS NOT NULL AND pull_no IN (SELECT pull_no FROM report_day)"""
+    return {pull_no: database.moment(moment) for pull_no, moment in control.execute(query)}
+
+
+def states(control: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """What was read of each connection, in the columns of settlement_tables.BILL_STATE."""
+    rows = control.execute(
+        """SELECT c.connection_no, max(d.day) FILTER (WHERE d.rows > 0), max(d.read_on),
+             (SELECT max(completed_at) FROM pull WHERE pull.connection_no = c.connection_no),
+             count(DISTINCT d.day), coalesce(sum(d.rows), 0), c.skipped, c.skipped_since
+           FROM connection AS c LEFT JOIN report_day AS d ON d.connection_no = c.connection_no
+           GROUP BY c.connection_no ORDER BY c.connection_no"""
+    )
+    return [
+        (
+            number,
+            last_day and date.fromisoformat(last_day),
+            read_on and date.fromisoformat(read_on),
+            landed_at and database.moment(landed_at),
+            days,
+            total,
+            skipped,
+            since and database.moment(since),
+        )
+        for number, last_day, read_on, landed_at, days, total, skipped, since in rows
+    ]
