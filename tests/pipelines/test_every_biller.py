@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -71,15 +72,19 @@ class Served:
             return connection.execute(sql).fetchall()
 
 
+@cache
+def bill_of(name: str) -> Bill:
+    """A week's bill; a provider that the company does not call itself resells what it calls at OpenAI."""
+    truth = GroundTruth.make(seed=1, month_ends=ENDS, days=7, calls=300)
+    return Bill.of(truth, name if name == "anthropic" else "openai")
+
+
 @contextmanager
 def served(name: str, folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Served]:
     """One provider of a week, its key in the environment."""
     biller, key = billers()[name], f"sk-canary-{name}-41c07be2"
     part = importlib.import_module(f"pipelines.sandbox.{name}_api")
-    truth = GroundTruth.make(seed=1, month_ends=ENDS, days=7, calls=300)
-    # A provider that the company does not call itself resells what it calls at OpenAI.
-    own = truth.calls.filter(truth.calls["provider"] == name).height and name in {"openai", "anthropic"}
-    with part.serve(Bill.of(truth, name if own else "openai"), key) as api:
+    with part.serve(bill_of(name), key) as api:
         environment.setenv(biller.key_variable, key)
         environment.setenv(biller.address_variable, api.address)
         yield Served(biller, api, Home(folder / "sandbox").make((), sandbox=True), key, [])
