@@ -11,7 +11,7 @@ from datetime import date
 import duckdb
 
 from pipelines.errors import PipelineError
-from warehouse import database, file_copy, sealing
+from warehouse import database, file_copy, sealing, tables
 from warehouse.control import receipt
 from warehouse.home import Home
 
@@ -50,10 +50,14 @@ def _differing(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connectio
     """The loads of a gateway that lack rows, apart from what a seal has taken of them."""
     stored = _stored(connection, gateway)
     sealed, closed = sealing.sealed_loads(connection), sealing.closed_days(connection)
+    # A closed day is forgotten once even its days have expired; its receipt may be younger than that.
+    since = sealing.whole_from(connection, tables.USAGE_DAILY)
     expected: dict[int, int] = {}
     for source, text, load_no, rows in receipt.load_days(control):
         day = date.fromisoformat(text)
-        if source == gateway and (day, gateway, load_no) not in sealed and (day, gateway) not in closed:
+        if source != gateway or day < since or (day, gateway) in closed:
+            continue
+        if (day, gateway, load_no) not in sealed:
             expected[load_no] = expected.get(load_no, 0) + rows
     landed_at = dict(
         control.execute("SELECT load_no, landed_at FROM load WHERE gateway = ? AND state = 'landed'", [gateway])

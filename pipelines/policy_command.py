@@ -1,13 +1,14 @@
 """`apiledger policy`: what would go tonight, whether the policy holds, and carrying it out now."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from retention.policy import Policy
     from retention.receipts import Expired
     from warehouse.home import Home
 
@@ -26,9 +27,11 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _said(expired: "Expired") -> str:
-    days = "" if expired.first_day is None else f", of {expired.first_day} to {expired.last_day}"
-    return f"{expired.clause:<16} {expired.things:>12,}  {expired.place}{days}"
+def _said(expired: "Expired", policy: "Policy") -> str:
+    clause = policy.clause(expired.clause)
+    kept = "" if clause.kept_days is None else f", kept {clause.kept_days} days"
+    days = expired.days() and f", of {expired.days()}"
+    return f"{clause.id:<16} {expired.things:>12,}  {expired.place}{days}\n{'':<31}{clause.title}{kept}"
 
 
 @click.group()
@@ -39,12 +42,16 @@ def policy() -> None:
 @policy.command()
 @_home
 def plan(named: Path | None) -> None:
-    """Show what would go tonight, and under which clause; nothing is changed."""
+    """Show what would go tonight, and under which clause; nothing is changed.
+
+    What Dagster keeps of its own runs (clause S-runs) is looked at by the nightly run alone.
+    """
     from pipelines import retain
 
-    found = list(retain.plan(_chosen(named), _now()))
+    home = _chosen(named)
+    found = list(retain.plan(home, _now()))
     for expired in found:
-        click.echo(_said(expired))
+        click.echo(_said(expired, retain.policy_of(home)))
     if not found:
         click.echo("Nothing goes tonight")
 
@@ -54,17 +61,23 @@ def plan(named: Path | None) -> None:
 def verify(named: Path | None) -> None:
     """Check that every table, column, file and folder has a clause and nothing is overdue; ends with 1 where not."""
     from pipelines import retain
-    from retention import hunter, receipts
+    from retention import hunter, receipts, stores
     from warehouse import database
 
     home = _chosen(named)
     held = retain.policy_of(home)
     with database.held(home.build_lock):
+        late = _now() - timedelta(days=1)
         wrong = [f"no clause holds {name}: add it to retention/policy.toml" for name in hunter.offences(home, held)]
         with database.build(home) as connection, database.control(home) as control:
             wrong += [
                 f"overdue under {said}; run `apiledger policy expire`"
-                for said in hunter.overdue(connection, control, held, _now())
+                for said in hunter.overdue(connection, control, held, _now(), retain.report_tables())
+            ]
+            wrong += [
+                f"overdue under {clause.id}: {path.relative_to(home.root)}; run `apiledger policy expire`"
+                for clause, paths in stores.aged(home, held, late)
+                for path in paths
             ]
             wrong += [f"receipt {number} was changed, or one before it" for number in receipts.broken(control)]
     for said in wrong:
@@ -83,11 +96,12 @@ def verify(named: Path | None) -> None:
 )
 @_home
 def expire(named: Path | None, *, clock_is_right: bool) -> None:
-    """Carry out every clause now, as the nightly run does."""
+    """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
     from pipelines import retain
 
-    night = retain.expire_home(_chosen(named), retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
+    home = _chosen(named)
+    night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
     for expired in night.expired:
-        click.echo(_said(expired))
+        click.echo(_said(expired, retain.policy_of(home)))
     published = "nothing had to be written anew" if night.version is None else f"version {night.version} is published"
     click.echo(f"{sum(night.by_clause().values()):,} rows and files are gone, {published}")

@@ -5,22 +5,23 @@ transaction with its proof in it, and the rewrite that removes the bytes is mark
 """
 
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 
-from pipelines import landed
+from pipelines import landed, run_history
+from pipelines.biller import billers
 from retention import clock, expire, receipts, rewrite, stores
 from retention.clock import Reading
 from retention.policy import Policy, load
 from retention.receipts import Expired
-from warehouse import conservation, database
+from retention.superseded import ReportTable
+from warehouse import conservation, database, publication
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -54,6 +55,15 @@ def policy_of(home: Home) -> Policy:
     return load(home.root / "policy.toml")
 
 
+def report_tables() -> list[ReportTable]:
+    """The raw tables of every provider that sends bills."""
+    return [
+        ReportTable(biller.name, report.name, report.table.full_name)
+        for biller in billers().values()
+        for report in biller.reports
+    ]
+
+
 def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right: bool = False) -> Night:
     """Carry out every clause of a home once; ClockError where the clock is not to be believed, and nothing happened.
 
@@ -67,16 +77,20 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
             night.expired.append(receipts.write(control, stores.expired(home, clause, paths), read.now))
             progress("sweeping", 0, len(paths))
             stores.remove(paths)
+        # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
+        known = not rewrite.is_due(control) and publication.is_build(home)
+        months: set[date] = set()
         with database.build(home) as connection:
             landed.hold(connection, control)
-            for number, going in enumerate(expire.from_build(connection, control, policy, read.now)):
+            for number, going in enumerate(expire.from_build(connection, control, policy, read.now, report_tables())):
                 progress(f"expiring {going.table}", number, number + 1)
                 if not rewrite.is_due(control) and expire.counted(connection, going) is not None:
                     rewrite.mark(control)
                 if taken := expire.carry_out(connection, control, going, read.now):
                     night.expired.append(taken)
+                    months |= taken.months()
             if rewrite.is_due(control):
-                conservation.hold(connection)
+                conservation.hold(connection, months if known else None)
         for taken in expire.from_control(control, policy, read.now):
             progress(f"expiring {taken.place}", 0, 1)
             night.expired.append(taken)
@@ -98,31 +112,10 @@ def plan(home: Home, now: datetime) -> Iterator[Expired]:
         for clause, paths in stores.aged(home, policy, now):
             yield stores.expired(home, clause, paths)
         with database.build(home) as connection:
-            for going in expire.from_build(connection, control, policy, now):
+            for going in expire.from_build(connection, control, policy, now, report_tables()):
                 if found := expire.counted(connection, going):
                     yield found
         yield from expire.from_control(control, policy, now, only_plan=True)
-
-
-def sweep_runs(instance: dg.DagsterInstance, home: Home, now: datetime) -> Expired | None:
-    """Delete Dagster's runs that ended longer ago than clause S-runs says, with their events and stored files.
-
-    A folder of captured output or stored values survives the deletion of its run, so it is removed by hand.
-    """
-    policy = policy_of(home)
-    kept = timedelta(days=policy.clause("S-runs").kept_days or 0)
-    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    limit = (now - kept).replace(tzinfo=UTC)
-    runs = instance.get_runs(dg.RunsFilter(statuses=ended, updated_before=limit))
-    for run in runs:
-        instance.delete_run(run.run_id)
-        shutil.rmtree(home.dagster / "storage" / run.run_id, ignore_errors=True)
-        (home.dagster / "history" / "runs" / f"{run.run_id}.db").unlink(missing_ok=True)
-    if not runs:
-        return None
-    expired = Expired("S-runs", "dagster runs", len(runs), digest=receipts.digest(run.run_id for run in runs))
-    with database.control(home) as control:
-        return receipts.write(control, expired, now)
 
 
 def _now() -> datetime:
@@ -146,13 +139,17 @@ def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         context.log.info("%s: %d of %d", what, done, total)
 
     night = expire_home(HOME, reading(_now()), tell)
-    if swept := sweep_runs(context.instance, HOME, _now()):
-        night.expired.append(swept)
+    with database.control(HOME) as control:
+        for swept in run_history.sweep(context.instance, HOME, policy_of(HOME).clause("S-runs"), _now()):
+            night.expired.append(receipts.write(control, swept, _now()))
     policy = policy_of(HOME)
     counted = night.by_clause()
     table = "\n".join(
-        ["| clause | what | rows and files |", "| --- | --- | --- |"]
-        + [f"| {clause} | {policy.clause(clause).title} | {things:,} |" for clause, things in counted.items()]
+        ["| clause | what | where | days | rows and files |", "| --- | --- | --- | --- | --- |"]
+        + [
+            f"| {each.clause} | {policy.clause(each.clause).title} | {each.place} | {each.days()} | {each.things:,} |"
+            for each in night.expired
+        ]
     )
     return dg.MaterializeResult(
         metadata={

@@ -4,15 +4,17 @@ A plan and its execution ask the same questions; `Going` is what a clause takes 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 
 import duckdb
 
-from retention import receipts, seal
+from retention import receipts, seal, superseded
 from retention.policy import Clause, Policy
 from retention.receipts import Expired
+from retention.superseded import ReportTable
 from warehouse import conservation, database, publication, sealing, tables
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 from warehouse.settlement_tables import CHANGE
@@ -34,16 +36,27 @@ class Going:
 
 
 def from_build(
-    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, policy: Policy, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    control: sqlite3.Connection,
+    policy: Policy,
+    now: datetime,
+    reports: Sequence[ReportTable],
 ) -> Iterator[Going]:
     """What goes from the build, finest grain first: each step sees what the one before it left.
 
-    Made one after the other, so that the proof of each is looked for when its turn comes.
+    `reports` are the raw tables of the providers that send bills. Made one after the other, so that the proof of each
+    is looked for when its turn comes.
     """
-    today = now.date()
+    today, clause = now.date(), policy.clause(seal.CLAUSE)
+
+    @cache
+    def held() -> seal.Days:
+        # Asked for once and only where something waits: it reads every call. No step before the last that asks
+        # changes a call or an hour.
+        return conservation.hours_hold_calls(connection, clause.cutoff(today))
+
     for gateway in seal.sources(connection):
-        clause = policy.clause(seal.CLAUSE)
-        if days := seal.ready(connection, clause, today, gateway):
+        if days := seal.ready(connection, clause, today, gateway, held):
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",
@@ -52,7 +65,7 @@ def from_build(
                 {"days": days},
                 before=lambda gateway=gateway, days=days: seal.note(connection, gateway, days),  # type: ignore[misc] # bound now
             )
-    yield from _calls(connection, control, policy.clause("R-requests"), now)
+    yield from _calls(connection, control, policy.clause("R-requests"), now, held)
     yield from _hours(connection, policy.clause("R-hourly"), today)
     yield from _people(connection, policy.clause("R-people"), today)
     yield from _days(connection, control, policy.clause("R-daily"), today)
@@ -60,16 +73,27 @@ def from_build(
     # What moved in a day goes with the day at the latest.
     bound: _Bound = {"cutoff": cutoff, "days": policy.clause("R-daily").cutoff(today)}
     yield Going("R-changes", CHANGE.full_name, "changed_at", "changed_at < $cutoff OR day < $days", bound)
+    pulls = policy.clause(superseded.CLAUSE)
+    for table, keys in superseded.ready(connection, control, pulls, today, reports):
+        only = "connection_no || '/' || day::VARCHAR || '/' || pull_no IN (SELECT unnest($keys))"
+        yield Going(pulls.id, table, "day", only, {"keys": keys})
     cutoff = policy.clause("R-loads").cutoff(today)
     for source in seal.sources(connection, "_dlt_loads"):
         yield Going("R-loads", f"raw_{source}._dlt_loads", "inserted_at", "inserted_at < $cutoff", {"cutoff": cutoff})
 
 
 def _calls(
-    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, clause: Clause, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    control: sqlite3.Connection,
+    clause: Clause,
+    now: datetime,
+    proved: Callable[[], seal.Days],
 ) -> Iterator[Going]:
     cutoff = clause.cutoff(now.date())
-    held = conservation.hours_hold_calls(connection, cutoff)
+    query = f"SELECT 1 FROM {tables.REQUESTS.full_name} WHERE requested_at < ? LIMIT 1"
+    if connection.execute(query, [cutoff]).fetchone() is None:
+        return
+    held = {(day, gateway) for day, gateway in proved() if day < cutoff}
     for gateway in seal.sources(connection):
         # A call that its gateway repeated after midnight would be new if its first telling were gone.
         query = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE requested_at < ?"
@@ -210,6 +234,7 @@ _CONTROL = (
         "load_no",
     ),
     ("R-receipts", "load", "landed_at", "load_no NOT IN (SELECT load_no FROM load_day)", "load_no"),
+    ("R-pull-receipts", "pull", "completed_at", "pull_no NOT IN (SELECT pull_no FROM report_day)", "pull_no"),
     ("R-quarantine", "quarantine", "seen_at", "TRUE", "line_no"),
     ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
 )

@@ -4,14 +4,15 @@ Modelled on mozilla's shredder: a list of what is governed is worth what the sea
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import duckdb
 
-from retention import expire, seal
+from retention import expire, seal, superseded
 from retention.policy import Policy, Store
+from retention.superseded import ReportTable
 from warehouse import database
 from warehouse.home import Home
 
@@ -61,11 +62,16 @@ def offences(home: Home, policy: Policy) -> list[str]:
 
 
 def overdue(
-    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, policy: Policy, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    control: sqlite3.Connection,
+    policy: Policy,
+    now: datetime,
+    reports: Sequence[ReportTable] = (),
 ) -> list[str]:
     """What is older than its clause lets it be by more than one night: the clause, the place and its oldest day.
 
-    Hours whose days do not hold the same, and raw rows of days that are not equal to their hours, stay and are said.
+    `reports` are the raw tables of the providers that send bills. Hours whose days do not hold the same, and raw rows
+    of days that are not equal to their hours, stay and are said.
     """
     said = []
     for clause_id, place, when in _dated(connection):
@@ -74,6 +80,15 @@ def overdue(
         if oldest is not None and oldest < policy.clause(clause_id).cutoff((now - timedelta(days=1)).date()):
             said.append(f"{clause_id}: {place} holds rows of {oldest}")
     late = now - timedelta(days=1)
+    # Days go by whole months.
+    oldest = _oldest(connection, "model.usage_daily", "day")
+    if oldest is not None and oldest < policy.clause("R-daily").cutoff(late.date()).replace(day=1):
+        said.append(f"R-daily: model.usage_daily holds rows of {oldest}")
+    pulls = policy.clause(superseded.CLAUSE)
+    said += [
+        f"{pulls.id}: {table} holds what {len(old)} pulls of a day said before a newer one"
+        for table, old in superseded.ready(connection, control, pulls, late.date(), reports)
+    ]
     said += [
         f"{gone.clause}: {gone.place} holds {gone.things} rows, the oldest of {gone.first_day}"
         for gone in expire.from_control(control, policy, late, only_plan=True)

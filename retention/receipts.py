@@ -24,6 +24,19 @@ class Expired:
     last_day: date | None = None
     digest: str = ""
 
+    def days(self) -> str:
+        """`2026-01-01 to 2026-01-03`, one day by itself, or nothing where no day is known."""
+        if self.first_day is None or self.last_day is None:
+            return ""
+        return f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+
+    def months(self) -> set[date]:
+        """The first day of every month from the first to the last of what is taken."""
+        if self.first_day is None or self.last_day is None:
+            return set()
+        ends = [day.year * 12 + day.month - 1 for day in (self.first_day, self.last_day)]
+        return {date(number // 12, number % 12 + 1, 1) for number in range(ends[0], ends[1] + 1)}
+
 
 def digest(names: Iterable[object]) -> str:
     """A digest of what things are called, the same in any order."""

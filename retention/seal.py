@@ -1,15 +1,17 @@
 """raw_<gateway>.calls: a day's raw rows go once three days have passed and its hours are proved equal to its calls."""
 
+from collections.abc import Callable
 from datetime import date
 
 import duckdb
 
 from retention.policy import Clause
-from warehouse import conservation, sealing
+from warehouse import sealing
 from warehouse.sealing_tables import SEALED_LOAD
 from warehouse.tables import BUILT_LOAD
 
 CLAUSE = "R-raw"
+Days = set[tuple[date, str]]
 
 
 def sources(connection: duckdb.DuckDBPyConnection, table: str = "calls") -> list[str]:
@@ -18,10 +20,13 @@ def sources(connection: duckdb.DuckDBPyConnection, table: str = "calls") -> list
     return sorted(name.removeprefix("raw_") for (name,) in connection.execute(query, [table]).fetchall())
 
 
-def ready(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date, gateway: str) -> list[date]:
+def ready(
+    connection: duckdb.DuckDBPyConnection, clause: Clause, today: date, gateway: str, held: Callable[[], Days]
+) -> list[date]:
     """The days of a gateway that can be sealed: ended long enough ago, modelled whole, hours equal to calls.
 
-    A day of nothing but rows that came after it was closed has no calls to be held against; it is sealed, too.
+    `held` tells of which days the last is proved, each with its gateway. A day of nothing but rows that came after it
+    was closed has no calls to be held against; it is sealed, too.
     """
     cutoff = clause.cutoff(today)
     waiting = connection.execute(
@@ -35,11 +40,11 @@ def ready(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date, ga
     ).fetchall()
     if not waiting:
         return []
-    held, closed = conservation.hours_hold_calls(connection, cutoff), sealing.closed_days(connection)
+    proved, closed = held(), sealing.closed_days(connection)
     return [
         day
         for day, modelled in waiting
-        if (modelled and (day, gateway) in held)
+        if (modelled and (day, gateway) in proved)
         or (day, gateway) in closed
         or (modelled and _is_empty(connection, day, gateway))
     ]

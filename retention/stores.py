@@ -26,12 +26,12 @@ def aged(home: Home, policy: Policy, now: datetime) -> Iterator[tuple[Clause, li
             continue
         limit = now - timedelta(days=clause.kept_days)
         found = sorted({path for held in clause.holds for path in home.root.glob(held.replace("/**", "/*"))})
-        old = [path for path in found if _changed_at(path) <= limit]
+        old = [path for path in found if changed_at(path) <= limit]
         if old:
             yield clause, old
 
 
-def _changed_at(path: Path) -> datetime:
+def changed_at(path: Path) -> datetime:
     """The newest time of change, naive UTC; a rename counts, so that what was set aside today is of today."""
     paths = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
     stamps = []
@@ -45,7 +45,7 @@ def _changed_at(path: Path) -> datetime:
 
 def expired(home: Home, clause: Clause, paths: list[Path]) -> Expired:
     """The receipt of paths that go: how many, and a digest of their names below the home."""
-    days = sorted(_changed_at(path).date() for path in paths)
+    days = sorted(changed_at(path).date() for path in paths)
     names = receipts.digest(path.relative_to(home.root) for path in paths)
     return Expired(clause.id, ", ".join(clause.holds), len(paths), days[0], days[-1], names)
 

@@ -1,7 +1,8 @@
 """Conservation: every roll-up holds what its rows hold, to the token and the pico-dollar, or nothing is published."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
@@ -83,20 +84,45 @@ def _held(connection: duckdb.DuckDBPyConnection, below: _Side, above: _Side) -> 
     return {key for key, held in wanted.items() if sums.get(key) == held}
 
 
-def differences(connection: duckdb.DuckDBPyConnection) -> list[Difference]:
+def differences(connection: duckdb.DuckDBPyConnection, months: Collection[date] | None = None) -> list[Difference]:
     """Compare rows, hours, days and months with each other, month by month; empty when all hold the same.
 
     What has expired is compared no more: hours of closed days have no rows, days before the first whole hour no hours.
+    `months` (the first day of each) bounds what is read, for a caller that knows what changed since all was compared.
     """
+    spans = [(date.min, date.max)] if months is None else _spans(months)
+    return [found for since, before in spans for found in _differing(connection, since, before)]
+
+
+def _spans(months: Collection[date]) -> list[tuple[date, date]]:
+    """Neighbouring months as one span each, so that a table is read once for them."""
+    spans: list[tuple[date, date]] = []
+    for month in sorted(months):
+        following = (month.replace(day=1) + timedelta(days=31)).replace(day=1)
+        if spans and spans[-1][1] == month:
+            spans[-1] = (spans[-1][0], following)
+        else:
+            spans.append((month, following))
+    return spans
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, since: date, before: date) -> list[Difference]:
     hours, days = (sealing.whole_from(connection, table) for table in (tables.USAGE_HOURLY, tables.USAGE_DAILY))
+    (closed,) = connection.execute(f"SELECT count(*) FROM {CLOSED_DAY.full_name}").fetchall()[0]
     open_days = f"(hour::DATE, gateway) NOT IN (SELECT (day, gateway) FROM {CLOSED_DAY.full_name})"
     found: list[Difference] = []
-    for below, above in (
-        (_REQUESTS, replace(_HOURLY, only=open_days)),
-        (replace(_HOURLY, since=hours), replace(_DAILY, since=hours)),
-        (replace(_DAILY, since=days), replace(_MONTHLY, since=days.replace(day=1))),
+    # Hours are looked at from both sides, which is one look where nothing is closed; a look reads all of a span.
+    looked: dict[_Side, _Sums] = {}
+    for below, above, whole in (
+        (_REQUESTS, replace(_HOURLY, only=open_days if closed else _HOURLY.only), date.min),
+        (_HOURLY, _DAILY, hours),
+        (_DAILY, _MONTHLY, days.replace(day=1)),
     ):
-        found += _compared(above.table, below.by_month(connection), above.by_month(connection))
+        sides = [replace(side, since=max(since, whole), before=before) for side in (below, above)]
+        for side in sides:
+            if side not in looked:
+                looked[side] = side.by_month(connection)
+        found += _compared(above.table, *(looked[side] for side in sides))
     return found
 
 
@@ -110,9 +136,9 @@ def _compared(table: tables.Table, below: _Sums, above: _Sums) -> list[Differenc
     return found
 
 
-def hold(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise ConservationError naming the tables, months and columns that differ."""
-    found = differences(connection)
+def hold(connection: duckdb.DuckDBPyConnection, months: Collection[date] | None = None) -> None:
+    """Raise ConservationError naming the tables, months and columns that differ; `months` as in `differences`."""
+    found = differences(connection, months)
     if found:
         said = "; ".join(f"{each.table} {each.month}: {', '.join(each.columns)}" for each in found[:5])
         raise ConservationError(

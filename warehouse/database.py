@@ -233,6 +233,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+@contextmanager
+def tool_store(path: Path) -> Iterator[sqlite3.Connection]:
+    """A SQLite file that a tool keeps in the home, in autocommit, for removing what has expired in it.
+
+    The tool goes on working: SQLite's own locks are waited for, at most 30 s. What is deleted is zeroed.
+    """
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    try:
+        connection.execute("PRAGMA secure_delete=ON")
+        yield connection
+    finally:
+        connection.close()
+
+
 def copied_control(home: Home, target: Path) -> None:
     """A consistent copy of the control store as one file, for the moment before a migration."""
     with sqlite3.connect(home.control_file, timeout=30, isolation_level=None) as connection:

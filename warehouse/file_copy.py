@@ -2,21 +2,51 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+from warehouse import patched_copy
 from warehouse.errors import WarehouseError
 
 
-def copied(source: Path, target: Path, mode: int = 0o400) -> None:
+def copied(source: Path, target: Path, mode: int = 0o400, over: Path | None = None) -> None:
     """Copy `source` to `target` under a working name, make it durable, then rename: nobody ever sees a part of it.
 
-    The copy has the source's time of change, so that the two tell whether one was written to since. WarehouseError
-    where it cannot be written; `target` is then what it was.
+    `over` is an older copy whose time is up: where nobody has it open, it becomes the new one, and only what differs is
+    written. The copy has the source's time of change, so that the two tell whether one was written to since.
+    WarehouseError where it cannot be written; `target` is then what it was.
     """
     working = target.with_name(f".{target.name}.part")
     working.unlink(missing_ok=True)
-    # By a process of its own: POSIX takes all locks of a process on a file away when it closes any handle of it, and
+    # By processes of their own: POSIX takes all locks of a process on a file away when it closes any handle of it, and
     # a copy made here would open a database that DuckDB holds to other writers.
+    if over is None or not _patched(source, over, working):
+        _plain(source, target, working)
+    status = source.stat()
+    os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))
+    working.chmod(mode)
+    with working.open("rb") as handle:
+        os.fsync(handle.fileno())
+    working.replace(target)
+    synced(target.parent)
+
+
+def _patched(source: Path, over: Path, working: Path) -> bool:
+    """Whether `over`, moved to where nobody looks for it, was made equal to `source`; else it is gone."""
+    # A second name of the file is a copy that somebody keeps.
+    if over.is_symlink() or over.stat().st_nlink > 1:
+        return False
+    over.rename(working)
+    working.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", patched_copy.__file__, str(source), str(working)], capture_output=True, check=False
+    )
+    if done.returncode:
+        working.unlink()
+    return done.returncode == 0
+
+
+def _plain(source: Path, target: Path, working: Path) -> None:
     done = subprocess.run(
         ["cp", str(source), str(working)],
         env={**os.environ, "LC_ALL": "C"},
@@ -31,13 +61,6 @@ def copied(source: Path, target: Path, mode: int = 0o400) -> None:
             f"{target} cannot be written ({reason}); what was there before stands: "
             f"make room for {source.stat().st_size // 10**6 + 1:,} MB and run `apiledger run`"
         )
-    status = source.stat()
-    os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))
-    working.chmod(mode)
-    with working.open("rb") as handle:
-        os.fsync(handle.fileno())
-    working.replace(target)
-    synced(target.parent)
 
 
 def synced(folder: Path) -> None:

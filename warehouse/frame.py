@@ -19,8 +19,9 @@ def insert(
 ) -> None:
     """Append a frame to a table, column by column; `expressions` are SQL for columns the frame has in another form."""
     selected = ", ".join(f'{(expressions or {}).get(name, name)} AS "{name}"' for name in columns)
-    whole = frame.to_arrow()
-    batches = whole.to_batches(max_chunksize=_BATCH_ROWS)
-    connection.register("frame", pa.Table.from_batches(batches, whole.schema))
+    # One piece after the other: Arrow's copy of a whole frame would be as large as the frame.
+    pieces = (frame.slice(first, _BATCH_ROWS).to_arrow() for first in range(0, frame.height, _BATCH_ROWS))
+    batches = (batch for piece in pieces for batch in piece.to_batches())
+    connection.register("frame", pa.RecordBatchReader.from_batches(frame.clear().to_arrow().schema, batches))
     connection.execute(f"INSERT INTO {table} SELECT {selected} FROM frame")
     connection.unregister("frame")

@@ -37,7 +37,7 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
     )
     connection.execute("FORCE CHECKPOINT")
     target = home.published / f"warehouse-{version}.duckdb"
-    file_copy.copied(home.build_file, target)
+    file_copy.copied(home.build_file, target, over=_retiring(home.published, kept, home.published / "current"))
     _pointed(home.published / "current", target.name)
     mend(home, kept=kept)
     return version
@@ -58,7 +58,7 @@ def mend(home: Home, *, kept: int = KEPT_VERSIONS) -> bool:
     if given:
         copy = 1 + max((copy for number, copy in _versions(folder) if number == version), default=0)
         target = folder / f"warehouse-{version}-{copy}.duckdb"
-        file_copy.copied(whole, target)
+        file_copy.copied(whole, target, over=_retiring(folder, kept, home.people_file))
         _pointed(home.people_file, str(target.relative_to(home.root)))
     # Programs that do not follow links put it here.
     home.people_file.with_name(f"{home.people_file.name}.wal").unlink(missing_ok=True)
@@ -96,6 +96,22 @@ def due(home: Home, connection: duckdb.DuckDBPyConnection) -> bool:
     return row != (database.current_version(home), revision(connection))
 
 
+def is_build(home: Home) -> bool:
+    """Whether the build is the newest version, byte for byte: nothing, not even a hand, wrote to it since.
+
+    By size and time of change, which a version has from the build; asked before the build is opened.
+    """
+    version = database.current_version(home)
+    if version is None or home.build_file.with_name(f"{home.build_file.name}.wal").exists():
+        return False
+    try:
+        files = [home.build_file.stat(), (home.published / f"warehouse-{version}.duckdb").stat()]
+    except FileNotFoundError:
+        return False
+    build, published = ((status.st_size, status.st_mtime_ns) for status in files)
+    return build == published
+
+
 def revision(connection: duckdb.DuckDBPyConnection) -> int:
     """The build's revision, 0 before the first change."""
     row = connection.execute(f"SELECT max(revision) FROM {tables.REVISION.full_name}").fetchone()
@@ -113,6 +129,17 @@ def _versions(folder: Path) -> list[tuple[int, int]]:
     """The versions in a folder, oldest first, each with the number of its copy."""
     found = (_VERSION.match(entry.name) for entry in folder.iterdir())
     return sorted((int(match[1]), int(match[2] or 0)) for match in found if match)
+
+
+def _retiring(folder: Path, kept: int, link: Path) -> Path | None:
+    """The newest of the files whose time is up when the next one comes; never the one that `link` points to."""
+    time_up = _versions(folder)[: -max(kept - 1, 1)]
+    if not time_up or not link.is_symlink():
+        return None
+    version, copy = time_up[-1]
+    file = folder / (f"warehouse-{version}-{copy}.duckdb" if copy else f"warehouse-{version}.duckdb")
+    # A publication that was broken off leaves a newer file than the one it should point to.
+    return None if link.readlink().name == file.name else file
 
 
 def _retired(folder: Path, kept: int) -> None:

@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from tests.benchmarks import contract_rows
-from warehouse import tables
+from warehouse import frame, tables
 from warehouse.models import requests, usage_hourly
 from warehouse.models.usage_hourly import GRAIN, SUMMED
 from warehouse.prices import PriceBook
@@ -74,11 +74,8 @@ def _ours(rows: int, folder: Path, work: Path, users: int) -> list[object]:
             days: list[date] = [_FIRST.date() + timedelta(days=number)]
             calls = requests.read_calls(connection, ["gateway_jsonl"], days)
             hours = usage_hourly.roll_up(requests.priced(calls, book))
-            connection.register("hours", hours.to_arrow())
             money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
-            selected = ", ".join(f'{money.get(n, n)} AS "{n}"' for n in tables.USAGE_HOURLY.column_names)
-            connection.execute(f"INSERT INTO made.model.usage_hourly SELECT {selected} FROM hours")
-            connection.unregister("hours")
+            frame.insert(connection, hours, "made.model.usage_hourly", tables.USAGE_HOURLY.column_names, money)
         return _answer(connection)
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from pipelines import retain
+from pipelines import policy_command, retain
 from pipelines.cli import cli
 from tests.pipelines.gateway_log import line, one, put, take_in
 from warehouse import database
@@ -49,34 +49,15 @@ def test_the_asset_says_what_it_deleted_under_which_clause(old: Home, monkeypatc
     assert _policy(old, "verify")[0] == 0
 
 
-@pytest.mark.clause("VA-6.1")
-def test_runs_go_by_dagsters_own_hand(home: Home) -> None:
-    """A run that ended a month ago is deleted with its stored values; one that is younger, or goes on, stays."""
-
-    @dg.job
-    def nothing() -> None:
-        """Do nothing."""
-
-    with dg.DagsterInstance.local_temp(str(home.dagster)) as instance:
-        ended = nothing.execute_in_process(instance=instance).run_id
-        going = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED).run_id
-        assert list(home.dagster.rglob(f"*{ended}*"))
-        now = datetime.now(UTC).replace(tzinfo=None)
-        assert retain.sweep_runs(instance, home, now + timedelta(days=29)) is None
-        swept = retain.sweep_runs(instance, home, now + timedelta(days=31))
-        assert swept is not None
-        assert (swept.clause, swept.things) == ("S-runs", 1)
-        assert [run.run_id for run in instance.get_runs()] == [going]
-    assert list(home.dagster.rglob(f"*{ended}*")) == []
-
-
 def test_the_command_line_plans_and_verifies(old: Home) -> None:
     """The plan names clause and place and changes nothing; verify ends with 1 until the expiry has run."""
     code, said = _policy(old, "plan")
     assert code == 0
     assert "R-raw" in said
     assert "raw_gateway_jsonl.calls" in said
-    assert "R-client" in said
+    day = datetime.now(UTC).date() - timedelta(days=100)
+    assert f"R-client                    1  control.client, of {day}\n" in said
+    assert "IP address and user agent, sealed, kept 30 days" in said
     code, said = _policy(old, "verify")
     assert code == 1
     assert "overdue under R-raw: raw_gateway_jsonl.calls" in said
@@ -90,6 +71,17 @@ def test_the_command_line_plans_and_verifies(old: Home) -> None:
     code, said = _policy(old, "verify")
     assert code == 1
     assert "no clause holds backup: add it to retention/policy.toml" in said
+
+
+@pytest.mark.clause("VA-6.1")
+def test_a_file_that_a_missed_night_left_is_told(old: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused log a day longer than its week, with its clause and the next step."""
+    assert _policy(old, "expire")[0] == 0
+    (old.inbox / "gateway_jsonl" / "x.jsonl.refused").touch()
+    for days, code in ((7, 0), (9, 1)):
+        later = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=days)
+        monkeypatch.setattr(policy_command, "_now", lambda later=later: later)
+        assert ("overdue under S-set-aside: inbox/gateway_jsonl/x.jsonl.refused" in _policy(old, "verify")[1]) == code
 
 
 def test_a_plan_changes_nothing(old: Home) -> None:

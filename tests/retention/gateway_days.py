@@ -21,11 +21,15 @@ SHORT = "[kept_days]\nR-client = 5\nR-requests = 10\nR-hourly = 20\nR-people = 2
 
 @dataclass
 class Days:
-    """Days of made-up calls; `truth` counts requests, tokens, list and logged cost by month and model."""
+    """Days of made-up calls; `truth` counts requests, tokens, list and logged cost by month and model, `by_day` by day.
+
+    Nothing is ever taken from either.
+    """
 
     calls_a_day: int = 6
     seed: int = 7
     truth: dict[tuple[date, str], Counter[str]] = field(default_factory=dict)
+    by_day: dict[tuple[date, str], Counter[str]] = field(default_factory=dict)
     too_late: int = 0
     _lines: dict[date, list[str]] = field(default_factory=dict)
 
@@ -72,11 +76,14 @@ class Days:
             listed = (tokens[0] * price[0] + tokens[1] * price[1]) / 10**6
             counted = {"requests": 1, "input": tokens[0], "output": tokens[1], "list": listed, "logged": cost}
             self.truth.setdefault((day.replace(day=1), model), Counter()).update(counted)
+            self.by_day.setdefault((day, model), Counter()).update(counted)
         return line
 
-    def live(self, home: Home, today: date, closed_after: int, *, hour: int = 23) -> None:
-        """One day's pass."""
-        put(home, f"{today}.jsonl", self.log(today, closed_after))
+    def live(self, home: Home, today: date, closed_after: int, *, hour: int = 23, days: int = 1) -> None:
+        """One pass with the logs of the last days up to today."""
+        for back in reversed(range(days)):
+            day = today - timedelta(days=back)
+            put(home, f"{day}.jsonl", self.log(day, closed_after))
         take_in(home, datetime(today.year, today.month, today.day, hour))  # noqa: DTZ001 (naive moments are UTC here)
 
 
@@ -101,11 +108,38 @@ def days_by_month(home: Home) -> dict[tuple[date, str], dict[str, object]]:
     return _sums(home, "model.usage_daily", "date_trunc('month', day)::DATE")
 
 
-def _sums(home: Home, table: str, month: str) -> dict[tuple[date, str], dict[str, object]]:
+def days(home: Home) -> dict[tuple[date, str], dict[str, object]]:
+    """What the build's days hold, in the form of the truth by day."""
+    return _sums(home, "model.usage_daily", "day")
+
+
+def hours_by_day(home: Home) -> dict[tuple[date, str], dict[str, object]]:
+    """What the build's hours hold, by day."""
+    return _sums(home, "model.usage_hourly", "hour::DATE")
+
+
+def calls_by_day(home: Home) -> dict[tuple[date, str], dict[str, object]]:
+    """What the build's calls hold, by day."""
+    return _sums(home, "model.requests", "requested_at::DATE", requests="count(*)")
+
+
+def sealed_clients(home: Home) -> dict[str, set[bytes]]:
+    """What is sealed of clients, by day: the bytes that must be gone."""
+    with database.control(home) as control:
+        rows = control.execute("SELECT day, sealed_ip, sealed_user_agent FROM client").fetchall()
+    found: dict[str, set[bytes]] = {}
+    for day, *sealed in rows:
+        found.setdefault(day, set()).update(text.encode() for text in sealed)
+    return found
+
+
+def _sums(
+    home: Home, table: str, when: str, requests: str = "sum(requests)"
+) -> dict[tuple[date, str], dict[str, object]]:
     with database.published(home) as connection:
         rows = connection.execute(
-            f"""SELECT {month}, model, sum(requests)::BIGINT, sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
+            f"""SELECT {when}, model, {requests}::BIGINT, sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
                   sum(list_cost_usd), sum(logged_cost_usd) FROM {table} GROUP BY ALL"""
         ).fetchall()
     names = ("requests", "input", "output", "list", "logged")
-    return {(when, model): dict(zip(names, sums, strict=True)) for when, model, *sums in rows}
+    return {(moment, model): dict(zip(names, sums, strict=True)) for moment, model, *sums in rows}

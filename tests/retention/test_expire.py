@@ -1,119 +1,25 @@
-"""Days with an expiry each night: sums as if nothing were ever deleted, and nothing expired left in any file."""
+"""What has expired is gone to the last byte, and nothing brings it back."""
 
 import gzip
 import re
 import sqlite3
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from pipelines import retain
-from retention import hunter, rewrite
+from retention import rewrite
 from tests.pipelines.gateway_log import line, one, put, query, take_in
 from tests.retention import byte_scan
-from tests.retention.gateway_days import FIRST, SHORT, Days, days_by_month, months, night_of
-from warehouse import database
+from tests.retention.gateway_days import FIRST, night_of, sealed_clients
+from warehouse.conservation import ConservationError
 from warehouse.home import Home
 
 _DAY_OF_A_CALL = rb"call-(\d{4}-\d\d-\d\d)-"
-_DAY_OF_A_TAG = rb"tag-(\d{4}-\d\d-\d\d)"
-
-
-@pytest.fixture
-def short(home: Home, master_key: str) -> Home:
-    """A home whose owner keeps everything for days instead of years."""
-    assert master_key
-    (home.root / "policy.toml").write_text(SHORT)
-    return home
-
-
-@pytest.fixture
-def plain_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DuckDB writes what it stores as it is: compression hides a value from a search without removing it."""
-    connect = duckdb.connect
-
-    def uncompressed(*arguments: Any, **named: Any) -> duckdb.DuckDBPyConnection:
-        connection = connect(*arguments, **named)
-        if not named.get("read_only"):
-            connection.execute("SET force_compression = 'uncompressed'")
-        return connection
-
-    monkeypatch.setattr(duckdb, "connect", uncompressed)
-
-
-def oldest(home: Home, pattern: bytes) -> Iterator[tuple[str, date]]:
-    """By file, the oldest day that a pattern finds."""
-    for name, days in byte_scan.found(home.root, pattern).items():
-        yield name, min(date.fromisoformat(day.decode()) for day in days)
-
-
-def sealed_clients(home: Home) -> dict[str, set[bytes]]:
-    """What is sealed of clients, by day: the bytes that must be gone."""
-    with database.control(home) as control:
-        rows = control.execute("SELECT day, sealed_ip, sealed_user_agent FROM client").fetchall()
-    found: dict[str, set[bytes]] = {}
-    for day, *sealed in rows:
-        found.setdefault(day, set()).update(text.encode() for text in sealed)
-    return found
-
-
-def _lived(home: Home, days: int, calls_a_day: int) -> None:
-    """Live through days, with a pass a day and an expiry a night, and hold every night against the truth."""
-    lived, clients, policy = Days(calls_a_day), dict[str, set[bytes]](), retain.policy_of(home)
-    refused = 0
-    for number in range(days):
-        today = FIRST + timedelta(days=number)
-        lived.live(home, today, closed_after=10)
-        clients |= sealed_clients(home)
-        night_of(home, today, looked_at=False)
-        assert months(home) == lived.truth
-        tomorrow = today + timedelta(days=1)
-        for pattern in (_DAY_OF_A_CALL, _DAY_OF_A_TAG):
-            assert {n: d for n, d in oldest(home, pattern) if d < tomorrow - timedelta(days=10)} == {}
-        expired = [
-            t for d, texts in clients.items() if date.fromisoformat(d) < tomorrow - timedelta(days=5) for t in texts
-        ]
-        if number % 10 == 9 and expired:
-            assert byte_scan.found(home.root, b"|".join(map(re.escape, expired))) == {}
-        with database.control(home) as control:
-            (refused,) = control.execute("SELECT sum(late_rows) FROM load").fetchone()
-    assert refused == lived.too_late
-    assert hunter.offences(home, policy) == []
-    # Positive control: what is not expired is found in the very same way.
-    assert any(name.endswith("duckdb") for name, _ in oldest(home, _DAY_OF_A_CALL))
-    kept = {
-        month: sums for month, sums in lived.truth.items() if month[0] >= (today - timedelta(days=30)).replace(day=1)
-    }
-    assert days_by_month(home) == kept
-    people = "SELECT min(day) FROM model.usage_daily WHERE key_no IS NOT NULL OR user_no IS NOT NULL"
-    assert one(home, people) == tomorrow - timedelta(days=25)
-    assert one(home, "SELECT min(hour)::DATE FROM model.usage_hourly") == tomorrow - timedelta(days=20)
-    assert one(home, "SELECT min(requested_at)::DATE FROM model.requests") == tomorrow - timedelta(days=10)
-    with database.read_only(home.build_file) as build:
-        query = "SELECT min(requested_at)::DATE FROM raw_gateway_jsonl.calls"
-        assert build.execute(query).fetchall() == [(tomorrow - timedelta(days=3),)]
-
-
-@pytest.mark.clause("VA-6.3")
-@pytest.mark.clause("VA-6.1")
-@pytest.mark.usefixtures("plain_bytes")
-def test_sixty_days_add_up_as_if_nothing_were_deleted(short: Home) -> None:
-    """Late lines, lines again and lines far too late included; after each night no expired byte is in any file."""
-    _lived(short, 62, 3)
-
-
-@pytest.mark.soak
-@pytest.mark.clause("VA-6.3")
-@pytest.mark.usefixtures("plain_bytes")
-def test_a_year_adds_up_as_if_nothing_were_deleted(short: Home) -> None:
-    """The same for 365 days."""
-    _lived(short, 365, 40)
 
 
 @pytest.mark.clause("AL-1.4")
@@ -135,6 +41,9 @@ def test_an_address_is_gone_after_thirty_days(home: Home, master_key: str) -> No
 def test_the_scan_finds_what_is_packed(tmp_path: Path) -> None:
     """Positive control: a value in gz, Parquet, DuckDB and SQLite, where no raw byte of it is to be seen."""
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"x" * 99 + b"call-2026-01-01-a"))
+    # Of a text too short to be worth it zstd packs nothing.
+    text = b" ".join(f"{number * number}".encode() for number in range(2000)) + b"call-2026-01-01-a"
+    (tmp_path / "e.zst").write_bytes(pa.compress(text, codec="zstd", asbytes=True))
     pl.DataFrame({"call": ["call-2026-01-01-a"] * 9}).write_parquet(tmp_path / "b.parquet", compression="zstd")
     with duckdb.connect(str(tmp_path / "c.duckdb")) as connection:
         connection.execute("CREATE TABLE t AS SELECT 'call-2026-01-01-a' AS call FROM range(9000)")
@@ -143,8 +52,8 @@ def test_the_scan_finds_what_is_packed(tmp_path: Path) -> None:
         control.execute("INSERT INTO t VALUES ('call-' || '2026-01-01-a')")
     control.close()
     found = set(byte_scan.found(tmp_path, _DAY_OF_A_CALL))
-    assert {"a.gz unpacked", "b.parquet read", "c.duckdb read", "d.sqlite read"} <= found
-    assert "a.gz" not in found
+    assert {"a.gz unpacked", "b.parquet read", "c.duckdb read", "d.sqlite read", "e.zst unpacked"} <= found
+    assert not {"a.gz", "e.zst"} & found
 
 
 @pytest.mark.usefixtures("plain_bytes")
@@ -222,3 +131,38 @@ def test_a_late_line_adjusts_a_sealed_day_and_leaves_its_prices(short: Home) -> 
     assert one(short, dear) == Decimal("0.015")
     assert one(short, "SELECT sum(requests) FROM model.usage_hourly") == 2
     assert query(short, "SELECT tag FROM model.request_tag ORDER BY 1") == [("one",), ("two",)]
+
+
+@pytest.mark.parametrize("through", ["unnoticed", "a pass"])
+def test_an_expiry_publishes_nothing_that_a_hand_changed(short: Home, through: str) -> None:
+    """Nor in a month that it does not touch, however long ago that was: the version before it stands."""
+    put(short, "a.jsonl", [line(request_id="a", ts="2025-12-20T10:00:00Z")])
+    take_in(short, datetime(2025, 12, 21, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2025, 12, 31))
+    put(short, "b.jsonl", [line(request_id="b", ts=f"{FIRST}T10:00:00Z")])
+    take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    version = one(short, "SELECT version FROM mart.published")
+    with duckdb.connect(str(short.build_file)) as build:
+        build.execute("UPDATE model.usage_daily SET input_tokens = 11 WHERE day = '2025-12-20'")
+    if through == "a pass":
+        put(short, "c.jsonl", [line(request_id="c", ts="2026-01-02T10:00:00Z")])
+        with pytest.raises(ConservationError):
+            take_in(short, datetime(2026, 1, 2, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    with pytest.raises(ConservationError, match=r"model.usage_daily 2025-12: input_tokens"):
+        night_of(short, date(2026, 1, 5))
+    assert one(short, "SELECT version FROM mart.published") == version
+    assert one(short, "SELECT sum(input_tokens) FROM model.usage_daily") == 20
+
+
+def test_a_receipt_may_outlive_the_days_of_its_rows(short: Home) -> None:
+    """A file that is read after even the days of an older one have expired lands; no row is missed."""
+    put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])
+    take_in(short, datetime(2026, 1, 1, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2026, 1, 20))
+    put(short, "young.jsonl", [line(request_id="young", ts="2026-03-03T10:00:00Z")])
+    take_in(short, datetime(2026, 3, 3, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    night_of(short, date(2026, 3, 4))
+    assert one(short, "SELECT min(day) FROM model.usage_daily") == date(2026, 3, 3)
+    put(short, "b.jsonl", [line(request_id="b", ts="2026-03-05T10:00:00Z")])
+    take_in(short, datetime(2026, 3, 5, 12))  # noqa: DTZ001 (naive moments are UTC here)
+    assert one(short, "SELECT sum(requests) FROM model.usage_monthly") == 3

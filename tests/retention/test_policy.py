@@ -35,6 +35,8 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-people": 396,
         "R-changes": 800,
         "R-daily": 2557,
+        "R-pulls": 90,
+        "R-pull-receipts": 90,
         "R-loads": 30,
         "R-receipt-days": 90,
         "R-receipts": 400,

@@ -1,5 +1,7 @@
 """Conservation: a roll-up that holds anything but its rows is found, named, and never published."""
 
+from datetime import date
+
 import pytest
 
 from tests.pipelines.gateway_log import line, one, put, take_in
@@ -39,6 +41,17 @@ def test_what_a_pass_makes_conserves_everything(filled: Home) -> None:
     with database.build(filled) as connection:
         assert conservation.differences(connection) == []
         conservation.hold(connection)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_months_alone_are_compared_as_in_the_whole(change: str, filled: Home) -> None:
+    """A difference is found among the months that are asked for, neighbours or not, and in no other."""
+    with database.build(filled) as connection:
+        connection.execute(CHANGES[change][1])
+        found = conservation.differences(connection)
+        for months in ([10, 11, 12], [11], [3, 11]):
+            assert conservation.differences(connection, {date(2026, month, 1) for month in months}) == found
+        assert conservation.differences(connection, {date(2026, 10, 1), date(2026, 12, 1), date(2025, 11, 1)}) == []
 
 
 @pytest.mark.parametrize("change", CHANGES)

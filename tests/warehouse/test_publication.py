@@ -1,5 +1,7 @@
 """Publication: one version at a time, whole and private; a file for people that no careless hand can spoil for long."""
 
+import filecmp
+import hashlib
 import stat
 import subprocess
 import sys
@@ -264,3 +266,44 @@ def test_a_truncated_build_is_said_to_be_damaged_with_the_next_step(home: Home, 
     with database.held(home.build_lock), pytest.raises(WarehouseError, match="restore"), database.build(home):
         pass
     assert _proof(home.published / "current") == (1, 1)
+
+
+def _inode(home: Home, version: int) -> int:
+    return (home.published / f"warehouse-{version}.duckdb").stat().st_ino
+
+
+def test_a_file_whose_time_is_up_becomes_the_next_version(home: Home) -> None:
+    """Only what differs is written: the third version is the first one's file, with the build's own bytes."""
+    _publish(home)
+    first = _inode(home, 1)
+    _publish(home)
+    _publish(home)
+    assert _inode(home, 3) == first
+    assert filecmp.cmp(home.published / "warehouse-3.duckdb", home.people_file, shallow=False)
+    assert _proof(home.people_file) == (3, 3)
+
+
+def test_a_file_that_somebody_reads_never_changes_under_him(home: Home) -> None:
+    """Whoever copies an old version, or keeps a second name for it, has the bytes he began with."""
+    _publish(home)
+    kept = home.root / "kept.duckdb"
+    kept.hardlink_to(home.published / "people" / "warehouse-1-1.duckdb")
+    whole = hashlib.sha256(kept.read_bytes()).digest()
+    with (home.published / "warehouse-1.duckdb").open("rb") as reader:
+        first = _inode(home, 1)
+        _publish(home)
+        _publish(home)
+        assert _inode(home, 3) != first
+        assert hashlib.sha256(reader.read()).digest() == whole
+    assert hashlib.sha256(kept.read_bytes()).digest() == whole
+    assert _proof(home.people_file) == (3, 3)
+
+
+def test_a_publication_broken_off_before_its_link_keeps_the_file_that_is_pointed_to(home: Home) -> None:
+    """Readers find a version at every moment, even where a newer file lies beside it that nothing points to."""
+    _publish(home)
+    (home.published / "warehouse-2.duckdb").write_bytes(b"broken off")
+    pointed_to = _inode(home, 1)
+    assert _publish(home) == 3
+    assert _inode(home, 3) != pointed_to
+    assert _proof(home.people_file) == (3, 2)

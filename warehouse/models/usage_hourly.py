@@ -22,7 +22,11 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
     """
     return (
         requests.lazy()
-        .with_columns(pl.col("requested_at").dt.truncate("1h").alias("hour"), connection_no=pl.lit(None, pl.Int64))
+        .with_columns(
+            pl.col("requested_at").dt.truncate("1h").alias("hour"),
+            pl.col("context_band", "price_version").cast(pl.Categorical),
+            connection_no=pl.lit(None, pl.Int64),
+        )
         .group_by("hour", *GRAIN)
         .agg(
             pl.len().cast(pl.Int64).alias("requests"),
