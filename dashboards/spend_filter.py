@@ -21,7 +21,10 @@ DIMENSIONS = {
     "key": "key_label",
     "provider": "provider",
     "model": "model",
+    # Whether it is a call's price or what the bill is more or less than the calls: those rows have no names.
+    "basis": "basis",
 }
+_SEARCHED = ", ".join(column for name, column in DIMENSIONS.items() if name != "basis")
 DEFAULT_DAYS = 30
 # Hours past a month would be more points than a chart has pixels.
 HOURLY_DAYS = 31
@@ -123,7 +126,7 @@ class SpendFilter:
             parts.append(f"list_contains(?::VARCHAR[], coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}'))")
             bound.append(list(names))
         if self.search:
-            parts.append(f"contains(lower(concat_ws(chr(10), {', '.join(DIMENSIONS.values())})), lower(?))")
+            parts.append(f"contains(lower(concat_ws(chr(10), {_SEARCHED})), lower(?))")
             bound.append(self.search)
         return " AND ".join(parts), bound
 

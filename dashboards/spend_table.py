@@ -34,10 +34,10 @@ def draw(found: pa.Table, asked: SpendFilter) -> date | None:
 
     The cells carry exact decimals and are sorted by them; what the eye sees is text made from them.
     """
-    frame = found.to_pandas(types_mapper=_exact)
+    frame = found.to_pandas(types_mapper=exact)
     names = [column for column in found.column_names if column in DIMENSIONS.values()]
     frame[names] = frame[names].fillna(formats.NOT_NAMED)
-    looks = {"cost_usd": _money} | {
+    looks = {"cost_usd": money} | {
         column: "{:,}" for column in found.column_names if column not in {*names, "cost_usd", "day", "hour"}
     }
     if "hour" in found.column_names:
@@ -68,9 +68,11 @@ def draw(found: pa.Table, asked: SpendFilter) -> date | None:
     return cast("date", found["day"][ticked[0]].as_py()) if ticked and ticked[0] < found.num_rows else None
 
 
-def _money(amount: object) -> str:
+def money(amount: object) -> str:
+    """A cell's amount for the eye."""
     return shown(amount if isinstance(amount, Decimal) else None)
 
 
-def _exact(kind: pa.DataType) -> pd.ArrowDtype | None:
+def exact(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Which of a table's types pandas has to keep as they are: decimals, which it would turn into floats."""
     return pd.ArrowDtype(kind) if pa.types.is_decimal(kind) else None

@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from pipelines.errors import KeyRefusedError, PathRefusedError, ProviderError, UnknownRequestError
 
@@ -168,13 +169,22 @@ class BillingApi:
 
     def _body(self, path: str, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(65_536):
+        for chunk in _arriving(response):
             body += chunk
             if len(body) > MOST_BYTES:
                 raise ProviderError(f"{self._title} {path}: an answer of more than {MOST_BYTES:,} bytes")
             if self._clock.monotonic() > deadline:
                 raise _PassingError("an answer that came too slowly")
         return bytes(body)
+
+
+def _arriving(response: requests.Response) -> Iterator[bytes]:
+    """The body's bytes as they come: who waits for a full chunk waits for hours where a byte comes now and then."""
+    try:
+        while chunk := response.raw.read1(65_536, decode_content=True):
+            yield chunk
+    except urllib3.exceptions.HTTPError:
+        raise _PassingError("no whole answer in time") from None
 
 
 def _asked_pause(retry_after: str | None) -> float | None:

@@ -7,13 +7,14 @@ RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stay
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import duckdb
 import polars as pl
 
 from pipelines import build_bills
 from pipelines.provider import gateways
-from warehouse import database, frame, mart, publication, sealing, tables
+from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
@@ -21,6 +22,7 @@ from warehouse.models import (
     change,
     latency_daily,
     latency_hourly,
+    reconciliation,
     request_tag,
     requests,
     usage_daily,
@@ -78,8 +80,10 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     _months(connection, built)
     _names(connection, names)
     _states(connection, states)
+    pulls = _pulls(connection)
     with database.control(home) as control:
         built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
+    _reconcile(connection, book, {*built.days, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built
 
@@ -189,6 +193,21 @@ def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:
         connection.execute(f"DELETE FROM {tables.STALE_MONTH.full_name} WHERE month = ?", [month])
         connection.execute("COMMIT")
         built.add(table, rows.height)
+
+
+def _pulls(connection: duckdb.DuckDBPyConnection) -> set[tuple[Any, ...]]:
+    return set(connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall())
+
+
+def _reconcile(connection: duckdb.DuckDBPyConnection, book: PriceBook, changed: set[date], built: Built) -> None:
+    """Say anew why log and bill differ, of the months in which anything changed; nothing where no bill is read."""
+    ((pulled,),) = connection.execute(f"SELECT count(*) FROM {bill_tables.BUILT_PULL.full_name}").fetchall()
+    for month in reconciliation.months(changed) if pulled else ():
+        connection.execute("BEGIN")
+        made = reconciliation.write(connection, month, book)
+        connection.execute("COMMIT")
+        for name, rows in made.items():
+            built.rows[name] = built.rows.get(name, 0) + rows
 
 
 def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) -> None:

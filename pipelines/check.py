@@ -5,6 +5,7 @@ A check's metadata is counts and names of expectations, never a value: Dagster k
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ import dagster as dg
 from pipelines.provider import gateways
 from warehouse import conservation, database
 from warehouse.home import Home
+from warehouse.money import shown
 from warehouse.tables import Table
 
 
@@ -24,6 +26,41 @@ def conserved(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
             found = conservation.differences(connection)
         differing = [{"table": each.table, "month": each.month, "columns": ", ".join(each.columns)} for each in found]
         return dg.AssetCheckResult(passed=not found, metadata={"differences": len(found), "where": _rows(differing)})
+
+    return check
+
+
+# A month and its late corrections; of the bill, at most so much may stay unexplained.
+_RECONCILED_DAYS = 35
+_UNEXPLAINED_SHARE, _UNEXPLAINED_USD = Decimal("0.01"), Decimal(1)
+
+
+def reconciled(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """Of each bill of the last five weeks at most 1 %, or a dollar, differs from the log without a known cause."""
+
+    @dg.asset_check(name="reconciliation", asset=key, description=reconciled.__doc__)
+    def check() -> dg.AssetCheckResult:
+        with database.published(home) as connection:
+            told = connection.execute(
+                """SELECT provider, coalesce(sum(log_cost_usd), 0), sum(bill_cost_usd), sum(difference_usd),
+                       sum(unexplained_usd)
+                   FROM mart.reconciliation_daily
+                   WHERE bill_cost_usd IS NOT NULL
+                       AND day > (SELECT max(day) FROM mart.reconciliation_daily) - to_days(?)
+                   GROUP BY provider, connection_no ORDER BY ALL""",
+                [_RECONCILED_DAYS],
+            ).fetchall()
+        wrong = [row for row in told if abs(row[4]) > max(_UNEXPLAINED_SHARE * abs(row[2]), _UNEXPLAINED_USD)]
+        names = ("provider", "log", "bill", "difference", "unexplained")
+        return dg.AssetCheckResult(
+            passed=not wrong,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "bills": len(told),
+                "beyond_tolerance": len(wrong),
+                "in_usd": _rows([dict(zip(names, (row[0], *map(shown, row[1:])), strict=True)) for row in told]),
+            },
+        )
 
     return check
 

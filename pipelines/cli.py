@@ -14,6 +14,7 @@ from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.fx_command import fx
 from pipelines.policy_command import policy
+from pipelines.sandbox_command import sandbox
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
@@ -116,9 +117,10 @@ def run(named: Path | None) -> None:
 
 def _pass(home: "Home") -> None:
     from pipelines.passage import run_pass
+    from pipelines.sandbox import providers
 
     started = time.monotonic()
-    with _progress() as progress:
+    with _progress() as progress, providers.connected(home):
         report = run_pass(home, _utc(), progress)
     for taken in report.ingested:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
@@ -267,25 +269,10 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-@cli.command()
-@click.option("--seed", type=int, help="Draw a new month from this seed.")
-@click.option("--calls", type=click.IntRange(1), help="Draw a new month of this many calls.")
-@click.option("--days", type=click.IntRange(1, 400), help="Draw this many days up to now.")
-@_home
-def sandbox(seed: int | None, calls: int | None, days: int | None, named: Path | None) -> None:
-    """Make the sandbox of made-up data, or bring it up to now; with an option it is made anew."""
-    from pipelines import sandbox_home
-    from warehouse.home import Home
-
-    home = Home(named.absolute()) if named else Home.sandbox()
-    asked = {name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None}
-    files = sandbox_home.make(home, _now(), **asked) if asked else sandbox_home.go_on(home, _now())
-    click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
-
-
 cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(fx)
+cli.add_command(sandbox)
 
 
 def main() -> None:

@@ -13,13 +13,17 @@ import duckdb
 from pipelines import alert, build, check, ingest, landed, passage, pull_assets, retain
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
-from warehouse import bill_tables, database, mart, publication, settlement_tables, tables
+from warehouse import bill_tables, database, mart, publication, reconciliation_tables, settlement_tables, tables
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.tables import Column, Table
 
 HOME = Home.own()
-_BILLS = (*bill_tables.BILL_TABLES, *settlement_tables.SETTLEMENT_TABLES)
+_BILLS = (
+    *bill_tables.BILL_TABLES,
+    *settlement_tables.SETTLEMENT_TABLES,
+    *reconciliation_tables.RECONCILIATION_TABLES,
+)
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
@@ -183,14 +187,17 @@ _RAW = [_raw(gateway) for gateway in gateways().values()]
 _PULLS = pull_assets.assets(HOME)
 _ALL = [*_RAW, models, mart_views, published]
 _CONSERVATION = check.conserved(HOME, _key(tables.USAGE_MONTHLY))
-_EXPECTATIONS = check.expectations(
-    HOME,
-    {
-        **{gateway.schema: _key(_raw_table(gateway)) for gateway in gateways().values()},
-        "model": _key(tables.REQUESTS),
-        "mart": dg.AssetKey(["mart", "spend_daily"]),
-    },
-)
+_EXPECTATIONS = [
+    check.reconciled(HOME, _key(reconciliation_tables.DIFFERENCE)),
+    *check.expectations(
+        HOME,
+        {
+            **{gateway.schema: _key(_raw_table(gateway)) for gateway in gateways().values()},
+            "model": _key(tables.REQUESTS),
+            "mart": dg.AssetKey(["mart", "spend_daily"]),
+        },
+    ),
+]
 
 a_pass = dg.define_asset_job(
     "a_pass",

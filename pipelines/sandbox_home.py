@@ -1,4 +1,4 @@
-"""The sandbox's home: marked, filled with two months of made-up logs, and kept up to date by what happened since.
+"""The sandbox's home: marked, filled with two months of made-up logs and bills, kept up to date by what happened since.
 
 The mark, `<home>/SANDBOX`, keeps what the logs were drawn from and until when they are written, so that going on never
 writes a call twice. What the calls look like does not belong here (pipelines/sandbox/).
@@ -50,10 +50,11 @@ class Mark:
 
 
 def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: int = DAYS) -> int:
-    """Make a sandbox home anew, with the logs of `days` days up to `now` in its inbox; returns how many files.
+    """Make a sandbox home anew, with the logs and bills of `days` days up to `now`; returns how many log files.
 
     What was there goes, if it is a sandbox that nothing serves; PipelineError otherwise.
     """
+    from pipelines.sandbox import bill_file
     from pipelines.sandbox.gateway import GATEWAY, write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
@@ -66,23 +67,26 @@ def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: 
         shutil.rmtree(home.root)
     home.make((GATEWAY,), sandbox=True)
     until = now.replace(microsecond=0)
-    files = write_logs(GroundTruth.make(seed, until, days=days, calls=calls), home)
+    truth = GroundTruth.make(seed, until, days=days, calls=calls)
+    bill_file.add(home, truth)
+    files = write_logs(truth, home)
     Mark(seed, calls, days, until.isoformat()).write(home)
     return len(files)
 
 
 def go_on(home: Home, now: datetime) -> int:
-    """Write the calls since the last time into a sandbox's inbox; returns how many files, 0 where there is no call.
+    """Write the calls since the last time into a sandbox's inbox, and bill them; returns how many files, 0 for no call.
 
     The mark is moved before the files are written: after a kill in between a few made-up calls are missing, none
-    comes twice. Makes the sandbox anew where it has no mark, or stood still for more than LONGEST_GAP; one that is
-    being served goes on with its last day instead.
+    comes twice. Makes the sandbox anew where it has no mark or no bills, or stood still for more than LONGEST_GAP; one
+    that is being served goes on with its last day instead.
     """
+    from pipelines.sandbox import bill_file
     from pipelines.sandbox.gateway import write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
     mark = Mark.read(home)
-    if mark is None:
+    if mark is None or not (bill_file.bill_file(home).exists() or service.is_running(home)):
         return make(home, now)
     since, until = datetime.fromisoformat(mark.written_until), now.replace(microsecond=0)
     if until - since > LONGEST_GAP:
@@ -93,6 +97,7 @@ def go_on(home: Home, now: datetime) -> int:
         return 0
     truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
     Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
+    bill_file.add(home, truth)
     return len(write_logs(truth, home))
 
 

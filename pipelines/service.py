@@ -75,9 +75,12 @@ def environment(home: Home, inherited: Mapping[str, str], dashboard_port: int = 
 
 
 def services(
-    home: Home, definitions: str, dashboard: str, web_ui_port: int, dashboard_port: int
+    home: Home, definitions: str, dashboard: str, web_ui_port: int, dashboard_port: int, providers: str | None
 ) -> tuple[Service, ...]:
-    """List the processes that serve a home as they start; writes the workspace file that two of them read."""
+    """List the processes that serve a home as they start; writes the workspace file that two of them read.
+
+    `providers` is where the sandbox's providers answer, None for a home that has none.
+    """
     code = _socket(home)
     workspace = home.dagster / "workspace.yaml"
     # The location's name is part of every schedule's and sensor's identity, so it never depends on the socket.
@@ -89,6 +92,7 @@ def services(
     made_up = Service(
         "made-up-calls", (python, "-m", "pipelines.sandbox_home", str(home.root)), after=ready, every_s=SANDBOX_EVERY_S
     )
+    billing = Service("made-up-bills", (python, "-m", "pipelines.sandbox.providers", str(home.root)), providers)
     return (
         Service(
             "code-server", (python, "-m", "dagster", "api", "grpc", "-m", definitions, "--socket", str(code)), ready
@@ -109,6 +113,7 @@ def services(
             f"http://{HOST}:{dashboard_port}/_stcore/health",
         ),
         *((made_up,) if home.is_sandbox else ()),
+        *((billing,) if providers else ()),
     )
 
 
@@ -128,14 +133,22 @@ def start(
     _link_settings(home)
     log = log_file(home, "supervisor")
     log.parent.mkdir(mode=0o700, exist_ok=True)
+    made_up: dict[str, str] = {}
+    if home.is_sandbox:
+        # A real home does not even load them.
+        from pipelines.sandbox import providers
+
+        made_up = providers.drawn(home, free_port)
+    # One process serves them all: where the first answers, all do.
+    billing = [value for value in made_up.values() if value.startswith("http")][:1]
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.service", str(home.root), definitions, dashboard],
+            [sys.executable, "-m", "pipelines.service", str(home.root), definitions, dashboard, *billing],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             cwd=PROJECT,
-            env=environment(home, os.environ),
+            env=environment(home, {**os.environ, **made_up}),
             start_new_session=True,
         )
     try:
@@ -267,10 +280,10 @@ def _alive(pid: object) -> bool:
 
 def main() -> None:
     """Supervise the services of the home named on the command line; `start` runs this in the background."""
-    home, definitions, dashboard = Home(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+    home, definitions, dashboard, *providers = Home(Path(sys.argv[1])), *sys.argv[2:]
     web_ui_port = free_port(WEB_UI_PORT)
     dashboard_port = free_port(DASHBOARD_PORT, frozenset({web_ui_port}))
-    listed = services(home, definitions, dashboard, web_ui_port, dashboard_port)
+    listed = services(home, definitions, dashboard, web_ui_port, dashboard_port, next(iter(providers), None))
     supervise(home, listed, environment(home, os.environ, dashboard_port))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import duckdb
 
-from warehouse import bill_tables, file_copy, sealing_tables, settlement_tables, tables
+from warehouse import bill_tables, file_copy, reconciliation_tables, sealing_tables, settlement_tables, tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -43,6 +43,13 @@ def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {table.full_name}")
 
 
+def m005_reconciliation(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that say why log and bill differ."""
+    for table in reconciliation_tables.RECONCILIATION_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 def m006_settlement(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of what moved and how far bills were read; what moved before is not known.
 
@@ -72,6 +79,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m002_connections,
     m003_seals,
     m004_sources,
+    m005_reconciliation,
     m006_settlement,
     m008_fx,
 )

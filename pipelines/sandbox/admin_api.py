@@ -4,6 +4,7 @@ What a provider's answers look like does not belong here (openai_api.py, anthrop
 """
 
 import base64
+import secrets
 import socket
 import threading
 import time
@@ -19,9 +20,11 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import polars as pl
 
+from pipelines.sandbox import misbehaviour
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.misbehaviour import Query
 
-Query = dict[str, list[str]]
+_DRIPS = 200
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -61,9 +64,9 @@ def page_token(day: date) -> str:
 class AdminApi:
     """One provider's API: `with AdminApi(...) as api:` serves at `api.address`; `key` is the one it takes.
 
-    `faults` are taken one a request, in order: a status, `retry-after`, `cut`, `drop`, `loop`, `stall`, or where a
+    `faults` are taken one a request, in order, a status or one of pipelines/sandbox/misbehaviour.py's, or where a
     redirect leads; a request that finds none is answered well. `billed_until` empties the costs from that day on, as a
-    provider that is late.
+    provider that is late. `refresh` is called before each request: what is billed may be more than a moment ago.
     """
 
     bill: Bill
@@ -76,6 +79,8 @@ class AdminApi:
     asked: list[str] = field(default_factory=list)
     stall_s: float = 5.0
     port: int = 0
+    refresh: Callable[["AdminApi"], None] = lambda _: None
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
         self._server = _Server(self)
@@ -94,6 +99,17 @@ class AdminApi:
     def address(self) -> str:
         """Where it serves."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def next_fault(self) -> str | int | None:
+        """What goes wrong with the request that has come; None where nothing does."""
+        with self._turn:
+            self.refresh(self)
+            return self.faults.pop(0) if self.faults else None
+
+    def last_day(self) -> date:
+        """The newest day with usage; the first of all where nobody has called."""
+        days = self.bill.usage["day"]
+        return days[-1] if len(days) else date(1970, 1, 1)
 
     def usage_of(self, days: list[date]) -> dict[date, list[dict[str, Any]]]:
         """The usage rows of some days."""
@@ -125,24 +141,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         api = self.server.api
+        if urlsplit(self.path).path == "/":
+            # Whoever asks whether it is there meets no fault and takes none away.
+            self._send(200, b"{}")
+            return
         api.asked.append(self.path)
-        fault = api.faults.pop(0) if api.faults else None
+        fault = api.next_fault()
         if isinstance(fault, int):
             self._send(fault, b'{"error": {"message": "made up"}}')
         elif fault == "retry-after":
             self._send(429, b"{}", ("Retry-After", "7"))
         elif fault == "drop":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._hang_up()
         elif fault is not None and fault.startswith("http"):
             self._send(307, b"", ("Location", fault))
-        elif self.headers.get(api.header) != api.key:
+        elif not secrets.compare_digest(str(self.headers.get(api.header)).encode(), api.key.encode()):
             # As providers do, it repeats what it was given.
             self._send(401, _ENCODER.encode({"error": f"Incorrect key: {self.headers.get(api.header)}"}))
         else:
-            self._answer(api, fault)
+            self._answer(api, fault or "")
 
-    def _answer(self, api: AdminApi, fault: str | None) -> None:
+    def _answer(self, api: AdminApi, fault: str) -> None:
         if fault == "stall":
             time.sleep(api.stall_s)
         parts = urlsplit(self.path)
@@ -150,27 +169,47 @@ class _Handler(BaseHTTPRequestHandler):
         if route is None:
             self._send(404, b"{}")
             return
+        query = misbehaviour.asked(fault, parse_qs(parts.query, keep_blank_values=True))
         try:
-            answer = route(api, parse_qs(parts.query))
-        except (RequestError, KeyError, ValueError):
+            answer = misbehaviour.told(fault, route(api, query))
+        except (RequestError, KeyError, ValueError, OverflowError, OSError):
             self._send(400, b'{"error": {"type": "invalid_request_error"}}')
             return
-        if fault == "loop":
-            answer |= {"has_more": True, "next_page": page_token(date(2000, 1, 1))}
         body = _ENCODER.encode(answer)
-        if fault == "cut":
-            # Whole by its headers: only the JSON tells.
-            body = body[: len(body) * 2 // 3]
-        self._send(200, body)
+        whole, body = len(body), misbehaviour.cut(fault, body)
+        if fault == "slow":
+            self._drip(body, api.stall_s)
+        elif fault.startswith("torn"):
+            self._send(200, body, promised=whole)
+            self._hang_up()
+        else:
+            self._send(200, body)
 
-    def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
-        self.send_response(status)
-        for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
+    def _send(self, status: int, body: bytes, *headers: tuple[str, str], promised: int | None = None) -> None:
+        self._begin(status, len(body) if promised is None else promised, *headers)
         # A client that gave up is no error of the server.
         with suppress(ConnectionError):
             self.wfile.write(body)
+
+    def _begin(self, status: int, promised: int, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
+        for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(promised))):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _drip(self, body: bytes, seconds: float) -> None:
+        """Send a byte now and then: never silent for long, never done in time."""
+        self._begin(200, len(body))
+        with suppress(ConnectionError):
+            for at in range(_DRIPS):
+                self.wfile.write(body[at : at + 1])
+                time.sleep(seconds / _DRIPS)
+            self.wfile.write(body[_DRIPS:])
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the parent's word)
         pass

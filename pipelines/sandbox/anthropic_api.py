@@ -3,8 +3,9 @@
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.sandbox.admin_api import AdminApi, Query, RequestError, Window
+from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.misbehaviour import Query
 from warehouse import money
 
 _COST_GROUPS = {"workspace_id", "description"}
@@ -48,13 +49,13 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
             {
                 "amount": f"{money.from_pico(line['pico']).scaleb(2):f}",
                 "currency": "USD",
-                "cost_type": "tokens",
-                "token_type": _TOKEN_TYPES[line["kind"]],
+                "cost_type": "tokens" if line["tokens"] else line["kind"].replace(" ", "_"),
+                "token_type": _TOKEN_TYPES.get(line["kind"]),
                 "context_window": "0-200k",
                 "inference_geo": "global",
                 "model": line["model"],
                 "service_tier": "batch" if line["service_tier"] == "batch" else "standard",
-                "description": f"{line['model']} Usage - {line['kind']}",
+                "description": f"{line['model']} Usage - {line['kind']}" if line["model"] else line["kind"],
                 "workspace_id": f"wrkspc_{line['project']}",
             }
             for line in lines

@@ -1,26 +1,29 @@
 """GroundTruth -> what the providers of the sandbox's world bill and count, with the causes a gateway's log cannot see.
 
-Two causes make a bill differ from the log, both known to the cent: a stream that the caller broke off goes on at the
-provider for a while, and one leaked key calls the provider directly. Amounts are list price, whole pico-dollars.
+What makes a bill differ from the log stands in cause.py. Amounts are whole pico-dollars, at list price but for what is
+planted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
 
+from pipelines.sandbox.cause import USUAL, Planted, charged, counted
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import money, tables
 from warehouse.prices import PriceBook
 
-# How much of what a caller had got when it hung up the provider had made by the time it noticed.
-CANCELLED_TIMES = 2
 LEAKED_KEY, LEAKED_PROJECT = "leaked", "legacy-import"
 # The leaked key's one call a day, by provider: model, input and output tokens.
 LEAKS = {"openai": ("gpt-4o", 61_000, 7_300), "anthropic": ("claude-haiku-4-5", 48_000, 5_100)}
 LEAKED_EVERY_DAYS = 3
 KINDS = {"uncached_tokens": "input", "cache_read_tokens": "cached input", "text_out_tokens": "output"}
+# The grains of the two frames: what is added up where pieces of a bill come together.
+USAGE_BY = ("day", "project", "key", "model", "service_tier")
+LINES_BY = ("day", "project", "model", "service_tier", "kind")
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,39 @@ class Bill:
     lines: pl.DataFrame
 
     @staticmethod
-    def of(truth: GroundTruth, provider: str) -> "Bill":
-        """What a provider bills for the calls of a ground truth, leaked calls and broken-off streams included."""
+    def of(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
+        """What a provider bills for the calls of a ground truth, with whatever makes it differ from the log."""
+        served = Bill.served(truth, provider, planted)
+        whole = served.with_leak(provider) if planted.leaks else served
+        return Bill(
+            whole.usage, charged(whole.lines, planted).select(whole.lines.columns).sort(LINES_BY, nulls_last=True)
+        )
+
+    @staticmethod
+    def served(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
+        """The bill without the leaked key: pieces of it can be added."""
         calls = truth.calls.filter((pl.col("provider") == provider) & (pl.col("status") != "error"))
-        served = _served(calls)
-        if served.height:
-            served = pl.concat([served, _leaked(provider, served["day"].min(), served["day"].max())])
-        grain = ["day", "project", "key", "model", "service_tier"]
-        usage = served.group_by(grain).agg(pl.len().cast(pl.Int64).alias("requests"), pl.col(list(KINDS)).sum())
-        return Bill(usage.sort(grain, nulls_last=True), _lines(served))
+        return _billed(_served(calls, planted))
+
+    def plus(self, other: "Bill") -> "Bill":
+        """Both bills as one."""
+        return Bill(_added(self.usage, other.usage, USAGE_BY), _added(self.lines, other.lines, LINES_BY))
+
+    def with_leak(self, provider: str) -> "Bill":
+        """The bill with the leaked key's calls, from its first day to its last."""
+        if not self.usage.height:
+            return self
+        return self.plus(_billed(_leaked(provider, self.usage["day"].min(), self.usage["day"].max())))
+
+    def restated(self, times: Mapping[date, Decimal]) -> "Bill":
+        """The bill with some days' amounts, not their counts, times something, as a provider corrects a past day."""
+        lines = self.lines
+        for day, factor in times.items():
+            pico = [int(amount * factor) for amount in lines["pico"]]
+            lines = lines.with_columns(
+                pl.when(pl.col("day") == day).then(pl.Series(pico, dtype=pl.Int64)).otherwise("pico").alias("pico")
+            )
+        return Bill(self.usage, lines)
 
     def amount(self, first: date, after: date) -> Decimal:
         """The bill of `[first, after)` in USD: the oracle."""
@@ -47,18 +74,29 @@ class Bill:
         return money.from_pico(int(within["pico"].sum()))
 
 
-def _served(calls: pl.DataFrame) -> pl.DataFrame:
-    times = pl.when(pl.col("status") == "cancelled").then(CANCELLED_TIMES).otherwise(1)
-    return calls.select(
+def _billed(served: pl.DataFrame) -> Bill:
+    usage = served.group_by(USAGE_BY).agg(pl.len().cast(pl.Int64).alias("requests"), pl.col(list(KINDS)).sum())
+    return Bill(usage.sort(USAGE_BY, nulls_last=True), _lines(served))
+
+
+def _added(one: pl.DataFrame, other: pl.DataFrame, grain: tuple[str, ...]) -> pl.DataFrame:
+    together = pl.concat([one, other.select(one.columns)])
+    summed = together.group_by(grain).agg(pl.exclude(grain).sum())
+    return summed.select(one.columns).sort(grain, nulls_last=True)
+
+
+def _served(calls: pl.DataFrame, planted: Planted) -> pl.DataFrame:
+    times = pl.when(pl.col("status") == "cancelled").then(planted.cancelled_times).otherwise(1)
+    return counted(calls, planted).select(
         pl.col("requested_at").dt.replace_time_zone(None),
-        pl.col("requested_at").dt.date().alias("day"),
+        "day",
         pl.concat_str("account", pl.col("project").fill_null("default"), separator="-").alias("project"),
         "key",
         "provider",
         "model",
         "service_tier",
-        (pl.col("input_tokens") - pl.col("cached_tokens")).alias("uncached_tokens"),
-        pl.col("cached_tokens").alias("cache_read_tokens"),
+        "uncached_tokens",
+        "cache_read_tokens",
         (pl.col("output_tokens") * times).alias("text_out_tokens"),
     )
 
@@ -102,4 +140,4 @@ def _lines(served: pl.DataFrame) -> pl.DataFrame:
                 pl.lit(kind).first().alias("kind"),
             )
         )
-    return pl.concat(frames).sort("day", "project", "model", "service_tier", "kind", nulls_last=True)
+    return pl.concat(frames).select(*LINES_BY, "tokens", "pico").sort(LINES_BY, nulls_last=True)

@@ -1,14 +1,16 @@
 """OpenAI's admin API as the sandbox serves it: `/organization/costs` and `/organization/usage/completions`."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pipelines.sandbox import openai_usage_api
-from pipelines.sandbox.admin_api import AdminApi, Query, RequestError, Window
+from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.misbehaviour import Query
 from warehouse import money
 
 _DAY_S = 86_400
+_DEFAULT_LIMIT = 7
 _COST_GROUPS = {"project_id", "line_item", "api_key_id"}
 _USAGE_GROUPS = {"project_id", "user_id", "api_key_id", "model", "batch", "service_tier"}
 
@@ -19,14 +21,30 @@ def serve(bill: Bill, key: str, port: int = 0) -> AdminApi:
     return AdminApi(bill, f"Bearer {key}", "Authorization", routes | openai_usage_api.ROUTES, port=port)
 
 
-def _window(query: Query, groups: set[str], most: int) -> Window:
-    start, end = int(query["start_time"][0]), int(query["end_time"][0])
-    limit = int(query.get("limit", ["7"])[0])
+def _window(api: AdminApi, query: Query, groups: set[str], most: int) -> Window:
+    start = int(_one(query, "start_time") or "")
+    limit = int(_one(query, "limit") or _DEFAULT_LIMIT)
+    end = _one(query, "end_time")
+    # Without an end it tells all there is.
+    after = api.last_day() + timedelta(days=1) if end is None else _day(int(end))
     asked = query.get("group_by", [])
-    if query.get("bucket_width", ["1d"]) != ["1d"] or not 1 <= limit <= most or not set(asked) <= groups:
+    if _one(query, "bucket_width") not in {None, "1d"} or not 1 <= limit <= most or not set(asked) <= groups:
         raise RequestError("bucket_width, limit or group_by")
-    first, after = (datetime.fromtimestamp(at, UTC).date() for at in (start, end))
-    return Window(first, after, limit, asked, query.get("page", [None])[0])
+    if _one(query, "batch") not in {None, "true", "false"}:
+        raise RequestError("batch")
+    return Window(_day(start), after, limit, asked, _one(query, "page"))
+
+
+def _one(query: Query, name: str) -> str | None:
+    """A parameter that may come once; an empty one is none."""
+    values = query.get(name, [])
+    if len(values) > 1:
+        raise RequestError(name)
+    return (values[0] or None) if values else None
+
+
+def _day(seconds: int) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()
 
 
 def _page(days: list[date], following: str | None, results: dict[date, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -47,7 +65,7 @@ def _page(days: list[date], following: str | None, results: dict[date, list[dict
 
 
 def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
-    window = _window(query, _COST_GROUPS, 180)
+    window = _window(api, query, _COST_GROUPS, 180)
     if openai_usage_api.refuses_keys(window.groups, window.first):
         raise RequestError("start_time")
     days, following = window.days()
@@ -59,8 +77,8 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
                 "line_item": ", ".join(filter(None, (line["model"], line["kind"], line["service_tier"]))),
                 "project_id": f"proj_{line['project']}",
                 "api_key_id": None,
-                "quantity": line["tokens"],
-                "quantity_unit": "tokens",
+                "quantity": line["tokens"] or None,
+                "quantity_unit": "tokens" if line["tokens"] else None,
             }
             for line in lines
         ]
@@ -70,7 +88,7 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
 
 
 def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
-    days, following = _window(query, _USAGE_GROUPS, 31).days()
+    days, following = _window(api, query, _USAGE_GROUPS, 31).days()
     results = {
         day: [
             {

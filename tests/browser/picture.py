@@ -20,12 +20,11 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from pipelines import sandbox_home
 from pipelines.passage import run_pass
-from pipelines.sandbox import gateway
-from pipelines.sandbox.ground_truth import GroundTruth
+from pipelines.sandbox import providers
 from warehouse.home import PROJECT, Home
 
-SEED, DAYS, CALLS = 20, 62, 300_000
 WIDTH = 1280
 HEIGHT = 1022
 MOST_BYTES = 250_000
@@ -38,9 +37,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ["APILEDGER_KEY_FILE"] = str(Path(name) / "key")
         now = datetime.now(UTC)
-        home = Home(Path(name) / "sandbox").make((gateway.GATEWAY,), sandbox=True)
-        gateway.write_logs(GroundTruth.make(SEED, now, days=DAYS, calls=CALLS), home)
-        run_pass(home, now, lambda *_: None)
+        home = Home(Path(name) / "sandbox")
+        sandbox_home.make(home, now)
+        with providers.connected(home):
+            run_pass(home, now, lambda *_: None)
         taken = packed(taken_of(home))
     assert len(taken) < MOST_BYTES, f"the picture has {len(taken):,} bytes; take less of the page"
     PICTURE.write_bytes(taken)

@@ -27,6 +27,11 @@ CREATE TABLE mart.latency_daily (day DATE, account VARCHAR, project VARCHAR, pro
     bucket_ms BIGINT, requests BIGINT);
 CREATE TABLE mart.freshness (source VARCHAR, last_request_at TIMESTAMP, last_landed_at TIMESTAMP, files BIGINT,
     rows BIGINT, quarantined_rows BIGINT, kind VARCHAR, last_day DATE, last_read_on DATE, skipped VARCHAR);
+CREATE TABLE mart.reconciliation_daily (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT,
+    log_cost_usd DECIMAL(38,12), usage_cost_usd DECIMAL(38,12), bill_cost_usd DECIMAL(38,12),
+    difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), settlement VARCHAR);
+CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, model VARCHAR,
+    key_label VARCHAR, token_class VARCHAR, cause VARCHAR, amount_usd DECIMAL(38,12));
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -87,6 +92,22 @@ LATERAL (SELECT unnest([latency_ms // 2, latency_ms, latency_ms * 2, latency_ms 
     unnest([3, 2, 8, 60]) AS part)
 GROUP BY day, account, project, s.provider, s.model, bucket, part
 """
+# Ten days of two bills, of which the newest day has none yet: a stray key, broken-off streams and a rest.
+_DIFFERENCES = """
+INSERT INTO mart.difference_cause
+SELECT $until::DATE - n::INTEGER, account, provider, connection_no, 'gpt-5.2', key_label, token_class, cause, amount
+FROM range(10) AS days(n),
+(VALUES ('Acme', 'openai', 7), ('Beta GmbH', 'anthropic', 8)) AS paid(account, provider, connection_no),
+(VALUES ($formula, 'uncached_tokens', 'unlogged', 2.25), (NULL, 'text_out_tokens', 'cancelled_streams', 0.031),
+    (NULL, NULL, 'price', -1.5), (NULL, NULL, 'unexplained', 0.004)) AS part(key_label, token_class, cause, amount)
+"""
+_RECONCILED = """
+INSERT INTO mart.reconciliation_daily
+SELECT day, account, provider, connection_no, 40, 41,
+    CASE WHEN day < (SELECT max(day) FROM mart.difference_cause) THEN 40 + sum(amount_usd) END,
+    sum(amount_usd), sum(amount_usd) FILTER (cause = 'unexplained'), 'settled'
+FROM mart.difference_cause GROUP BY day, account, provider, connection_no
+"""
 
 
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
@@ -103,6 +124,8 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_HOURS, {"until": until, **names})
             connection.execute(_DAYS)
             connection.execute(_LATENCY)
+            connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
+            connection.execute(_RECONCILED)
             connection.execute(
                 "INSERT INTO mart.freshness "
                 "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",

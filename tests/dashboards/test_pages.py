@@ -34,6 +34,12 @@ def _spend() -> None:
     spend.page()
 
 
+def _reconciliation() -> None:
+    from dashboards.pages import reconciliation
+
+    reconciliation.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -72,6 +78,27 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
     assert not _drawn(_overview, home, extra=extra).exception
     home.published.joinpath("warehouse-1.duckdb").unlink()
     assert not _drawn(_spend, home, extra=extra).exception
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"provider": ["openai"]}, {"provider": ["nobody"]}, {"from": [str(TODAY)]}, {"to": ["2020-01-01"]}],
+)
+def test_reconciliation_is_drawn_with_bills_and_without(home: Home, query: dict[str, list[str]]) -> None:
+    """The whole range, one provider, none, and days that no bill tells of."""
+    assert not _drawn(_reconciliation, home, query).exception
+
+
+def test_reconciliation_says_what_to_do_where_no_bill_is_read(home: Home) -> None:
+    """An admin key is what it asks for."""
+    test = _drawn(_reconciliation, home, extra="DELETE FROM mart.reconciliation_daily")
+    assert not test.exception
+    assert "ADMIN_KEY" in test.code[0].value
+
+
+def test_a_key_that_looks_like_a_formula_is_shown_as_text(home: Home) -> None:
+    """The name of a stray key is text on the page."""
+    assert "=HYPERLINK(&quot;" in _said(_drawn(_reconciliation, home))
 
 
 def test_the_overview_tells_spend_apart_by_each_dimension(home: Home) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pipelines.pull import Pulled, pull
 from pipelines.sandbox import anthropic_api, gateway, openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.cause import USUAL, Planted
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.gateway_log import take_in
 from warehouse import database
@@ -67,14 +68,19 @@ def world(
     days: int = 7,
     calls: int = 400,
     ends: datetime = ENDS,
+    planted: Planted = USUAL,
+    held_back: timedelta = timedelta(),
 ) -> Iterator[World]:
-    """Make a world: its log waits in the inbox, its APIs answer, its keys are in the environment."""
+    """Make a world: its log waits in the inbox, its APIs answer, its keys are in the environment.
+
+    `planted` makes bills differ from the log; of the last calls, those `held_back` are not in the log yet.
+    """
     truth = GroundTruth.make(seed, ends, days=days, calls=calls)
     home = Home(folder / "sandbox").make((gateway.GATEWAY,), sandbox=True)
-    gateway.write_logs(truth, home, until=ends)
+    gateway.write_logs(truth, home, until=ends - held_back)
     with (
-        openai_api.serve(Bill.of(truth, "openai"), KEYS["openai"]) as openai,
-        anthropic_api.serve(Bill.of(truth, "anthropic"), KEYS["anthropic"]) as anthropic,
+        openai_api.serve(Bill.of(truth, "openai", planted), KEYS["openai"]) as openai,
+        anthropic_api.serve(Bill.of(truth, "anthropic", planted), KEYS["anthropic"]) as anthropic,
     ):
         apis = {"openai": openai, "anthropic": anthropic}
         for name, (key, address) in _VARIABLES.items():

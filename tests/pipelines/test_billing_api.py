@@ -1,5 +1,6 @@
 """The session of every billing API: bounded in time, tries, pages and bytes, exact in numbers, silent about keys."""
 
+import gzip
 import json
 import threading
 import time
@@ -130,6 +131,58 @@ def test_a_provider_that_stalls_ends_in_time(dripping: bool, monkeypatch: pytest
     with answering(stall) as address, api(address) as session, pytest.raises(ProviderError, match=r"time|slowly"):
         session.get("/costs", [])
     assert time.monotonic() - started < 5
+
+
+def test_a_byte_now_and_then_holds_no_run_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that comes byte by byte, each in time, is given up when the whole is not."""
+    monkeypatch.setattr(billing_api, "ANSWER_S", 0.3)
+    monkeypatch.setattr(billing_api, "MOST_TRIES", 2)
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        for _ in range(200):
+            try:
+                handler.wfile.write(b" ")
+            except ConnectionError:
+                return
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    with answering(drip) as address, api(address) as session, pytest.raises(ProviderError, match="slowly"):
+        session.get("/costs", [])
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_of_any_transfer_is_taken_whole_or_not(encoding: str | None, chunked: bool) -> None:
+    """Compressed, in chunks or both: all of it is taken, and a part of it never is."""
+    whole = json.dumps({"data": [{"start_time": n} for n in range(9_000)]}).encode()
+    sent = gzip.compress(whole) if encoding else whole
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.protocol_version = "HTTP/1.1"
+        handler.close_connection = True
+        handler.send_response(200)
+        if encoding:
+            handler.send_header("Content-Encoding", encoding)
+        handler.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(sent)))))
+        handler.end_headers()
+        for at in range(0, end, 7_000):
+            piece = sent[at : min(at + 7_000, end)]
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked and end == len(sent):
+            handler.wfile.write(b"0\r\n\r\n")
+
+    for end in (len(sent), len(sent) - 1, len(sent) // 2):
+        with answering(answer) as address, api(address) as session:
+            if end == len(sent):
+                assert session.get("/costs", []) == json.loads(whole)
+                continue
+            with pytest.raises(ProviderError):
+                session.get("/costs", [])
 
 
 @pytest.mark.parametrize("address", ["http://api.openai.com/v1", "ftp://127.0.0.1/", "https://a:b@c.example/", "", "x"])

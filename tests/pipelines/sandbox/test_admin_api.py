@@ -91,6 +91,10 @@ def test_anthropics_answers_have_the_documented_fields(truth: GroundTruth, share
         ("k", "/organization/usage/completions", {"limit": "32"}, 400),
         ("k", "/organization/costs", {"bucket_width": "1h"}, 400),
         ("k", "/organization/costs", {"page": "page_of_another_query"}, 400),
+        ("k", "/organization/costs", {"start_time": ""}, 400),
+        ("k", "/organization/costs", {"start_time": "2026-06-20"}, 400),
+        ("k", "/organization/costs", {"end_time": "soon"}, 400),
+        ("k", "/organization/usage/completions", {"batch": "perhaps"}, 400),
     ],
 )
 def test_it_refuses_what_openai_refuses(
@@ -101,6 +105,24 @@ def test_it_refuses_what_openai_refuses(
         asked(api.address + path, "Authorization", f"Bearer {key}", openai_query(path, **other))
     assert caught.value.code == status
     caught.value.close()
+
+
+def test_without_an_end_it_tells_all_there_is(truth: GroundTruth) -> None:
+    """An end is optional: the last bucket is the newest day with usage."""
+    with openai_api.serve(Bill.of(truth, "openai"), "k") as api:
+        query = [("start_time", str(FIRST)), ("limit", "180")]
+        answer = asked(f"{api.address}/organization/costs", "Authorization", "Bearer k", query)
+    assert answer["data"][-1]["start_time"] == int(datetime(2026, 6, 30, tzinfo=UTC).timestamp())
+    assert answer["has_more"] is False
+
+
+def test_whether_it_is_there_is_asked_without_a_key_and_takes_no_fault(truth: GroundTruth) -> None:
+    """A supervisor's question is no request of a pull."""
+    with openai_api.serve(Bill.of(truth, "openai"), "k") as api:
+        api.faults = [500]
+        assert asked(f"{api.address}/", "Authorization", "", []) == {}
+        assert api.faults == [500]
+        assert api.asked == []
 
 
 def test_the_bill_differs_from_the_log_by_its_two_causes_alone(truth: GroundTruth) -> None:

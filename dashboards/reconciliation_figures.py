@@ -1,0 +1,131 @@
+"""mart.reconciliation_daily, mart.difference_cause -> why the gateway's log and the bills differ, for one viewer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from dashboards.viewer import Viewer
+
+DEFAULT_DAYS = 30
+_EARLIEST = date(2015, 1, 1)
+_DIFFERING = """
+    SELECT cause.* FROM mart.difference_cause AS cause
+    SEMI JOIN told ON told.day = cause.day AND told.connection_no = cause.connection_no"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The UTC days, both included, and the providers (none: all); it lives in the URL."""
+
+    start: date
+    end: date
+    providers: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_query(query: Mapping[str, Sequence[str]], today: date) -> "Asked":
+        """What a URL asks; what is unknown or makes no sense falls back to the last thirty days of every provider."""
+        end = min(_day(query.get("to", ()), today), today)
+        start = min(_day(query.get("from", ()), end - timedelta(days=DEFAULT_DAYS - 1)), end)
+        return Asked(start, end, tuple(dict.fromkeys(query.get("provider", ()))))
+
+    def to_query(self, today: date) -> dict[str, list[str]]:
+        """The URL's words for what differs from the default."""
+        usual = Asked.from_query({}, today)
+        words = {"from": [self.start.isoformat()], "to": [self.end.isoformat()]}
+        words = words if (self.start, self.end) != (usual.start, usual.end) else {}
+        return words | ({"provider": list(self.providers)} if self.providers else {})
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What log, provider's count and bill add up to on the days that have a bill, and how many days have none yet."""
+
+    log_usd: Decimal
+    usage_usd: Decimal | None
+    bill_usd: Decimal
+    unexplained_usd: Decimal
+    billed_days: int
+    days_without_bill: int
+    # cause, what it adds up to: largest first, whatever its sign
+    causes: tuple[tuple[str, Decimal], ...]
+    # key, model, days, cost: calls the gateway never saw
+    stray_keys: tuple[tuple[str | None, str | None, int, Decimal], ...]
+
+
+def providers(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[str]:
+    """The providers whose bills are read."""
+    condition, bound = viewer.condition()
+    query = f"SELECT DISTINCT provider FROM mart.reconciliation_daily WHERE {condition} ORDER BY 1"
+    return [name for (name,) in connection.execute(query, bound).fetchall()]
+
+
+def summary(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> Summary:
+    """The whole range in one: days without a bill are counted and left out."""
+    told, bound = _told(viewer, asked)
+    ((log, usage, bill, unexplained, billed),) = connection.execute(
+        f"""WITH {told}
+            SELECT coalesce(sum(log_cost_usd), 0), sum(usage_cost_usd), coalesce(sum(bill_cost_usd), 0),
+                coalesce(sum(unexplained_usd), 0), count(DISTINCT day)
+            FROM told""",
+        bound,
+    ).fetchall()
+    every, bound_every = _told(viewer, asked, billed=False)
+    ((without,),) = connection.execute(
+        f"WITH {every} SELECT count(DISTINCT day) FROM told WHERE bill_cost_usd IS NULL", bound_every
+    ).fetchall()
+    causes = connection.execute(
+        f"""WITH {told} SELECT cause, sum(amount_usd) AS amount FROM ({_DIFFERING})
+            GROUP BY cause HAVING amount <> 0 ORDER BY abs(amount) DESC, cause""",
+        bound,
+    ).fetchall()
+    stray = connection.execute(
+        f"""WITH {told} SELECT key_label, model, count(DISTINCT day), sum(amount_usd) AS amount FROM ({_DIFFERING})
+            WHERE cause = 'unlogged' GROUP BY ALL ORDER BY amount DESC, key_label, model LIMIT 20""",
+        bound,
+    ).fetchall()
+    return Summary(log, usage, bill, unexplained, billed, without, tuple(causes), tuple(stray))
+
+
+def days(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
+    """Every day and provider of the range, newest first, with those that have no bill yet."""
+    told, bound = _told(viewer, asked, billed=False)
+    return connection.execute(
+        f"""WITH {told}
+            SELECT day, provider, log_cost_usd, usage_cost_usd, bill_cost_usd, difference_usd, unexplained_usd,
+                settlement
+            FROM told ORDER BY day DESC, provider""",
+        bound,
+    ).to_arrow_table()
+
+
+def parts(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
+    """Every part of every difference: day, provider, model, key, class of tokens, cause, amount."""
+    told, bound = _told(viewer, asked)
+    return connection.execute(
+        f"""WITH {told} SELECT day, provider, model, key_label, token_class, cause, amount_usd FROM ({_DIFFERING})
+            ORDER BY day DESC, abs(amount_usd) DESC, provider, model, cause, token_class""",
+        bound,
+    ).to_arrow_table()
+
+
+def _told(viewer: Viewer, asked: Asked, *, billed: bool = True) -> tuple[str, list[Any]]:
+    """A subquery `told`: the days that are asked for, of this viewer's connections; those with a bill, or all."""
+    condition, bound = viewer.condition()
+    chosen = "AND provider IN (SELECT unnest(?))" if asked.providers else ""
+    sql = f"""told AS (
+        SELECT * FROM mart.reconciliation_daily
+        WHERE {condition} AND day BETWEEN ? AND ? {chosen} {"AND bill_cost_usd IS NOT NULL" if billed else ""})"""
+    return sql, [*bound, asked.start, asked.end, *([list(asked.providers)] if asked.providers else [])]
+
+
+def _day(values: Sequence[str], usual: date) -> date:
+    try:
+        day = date.fromisoformat(values[0]) if values else usual
+    except ValueError:
+        return usual
+    return day if day >= _EARLIEST else usual

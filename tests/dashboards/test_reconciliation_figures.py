@@ -1,0 +1,67 @@
+"""What the reconciliation page shows equals what the marts say, for the viewer and the range that are asked for."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from dashboards import reconciliation_figures
+from dashboards.reconciliation_figures import Asked
+from dashboards.viewer import Viewer
+from tests.dashboards.conftest import UNTIL
+
+TODAY = UNTIL.date()
+ALL = Asked(TODAY - timedelta(days=29), TODAY)
+
+
+def test_the_summary_goes_from_the_log_to_the_bill(connection: DuckDBPyConnection) -> None:
+    """Nine billed days of two providers: log and causes are the bill, and the tenth day is said to have none."""
+    found = reconciliation_figures.summary(connection, Viewer(), ALL)
+    assert (found.billed_days, found.days_without_bill) == (9, 1)
+    assert found.log_usd == 40 * 18
+    assert found.log_usd + sum(amount for _, amount in found.causes) == found.bill_usd
+    assert found.causes[0] == ("unlogged", Decimal("2.25") * 18)
+    assert found.unexplained_usd == Decimal("0.004") * 18
+
+
+def test_days_without_a_bill_are_in_the_table_and_not_in_the_parts(connection: DuckDBPyConnection) -> None:
+    """A day that waits for its bill is shown with an empty bill; its parts would be half an explanation."""
+    days = reconciliation_figures.days(connection, Viewer(), ALL).to_pylist()
+    assert [row["bill_cost_usd"] for row in days if row["day"] == TODAY] == [None, None]
+    parts = reconciliation_figures.parts(connection, Viewer(), ALL).to_pylist()
+    assert {row["day"] for row in parts} == {row["day"] for row in days} - {TODAY}
+
+
+def test_an_account_sees_its_bills_alone(connection: DuckDBPyConnection) -> None:
+    """Summary, tables and providers hold nothing of another account."""
+    viewer = Viewer("Beta GmbH")
+    assert reconciliation_figures.providers(connection, viewer, None) == ["anthropic"]
+    assert reconciliation_figures.summary(connection, viewer, ALL).log_usd == 40 * 9
+    for question in (reconciliation_figures.days, reconciliation_figures.parts):
+        assert set(question(connection, viewer, ALL)["provider"].to_pylist()) == {"anthropic"}
+
+
+def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:
+    """Another provider's days are left out."""
+    asked = Asked(ALL.start, ALL.end, ("openai",))
+    assert set(reconciliation_figures.days(connection, Viewer(), asked)["provider"].to_pylist()) == {"openai"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"from": ["2026-10-03"], "to": ["2026-10-09"], "provider": ["openai", "google"]}, {"to": ["2026-09-01"]}],
+)
+def test_a_question_survives_the_url(query: dict[str, list[str]]) -> None:
+    """What the page writes into the URL is what it reads from it."""
+    asked = Asked.from_query(query, TODAY)
+    assert Asked.from_query(asked.to_query(TODAY), TODAY) == asked
+
+
+@pytest.mark.parametrize(
+    "query", [{"from": ["tomorrow"]}, {"from": ["0001-01-01"], "to": ["9999-12-31"]}, {"to": [""]}]
+)
+def test_a_url_that_makes_no_sense_is_the_usual_question(query: dict[str, list[str]]) -> None:
+    """No error, no day in the future."""
+    asked = Asked.from_query(query, TODAY)
+    assert asked.start <= asked.end <= TODAY
