@@ -12,6 +12,7 @@ import click
 
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
+from pipelines.export_command import export
 from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from pipelines.sandbox_command import sandbox
@@ -273,6 +274,7 @@ cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(fx)
 cli.add_command(sandbox)
+cli.add_command(export)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import alert, build, check, ingest, landed, passage, pull_assets, retain
+from pipelines import alert, build, check, export_schedule, ingest, landed, passage, pull_assets, retain
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
 from warehouse import bill_tables, database, mart, publication, reconciliation_tables, settlement_tables, tables
@@ -205,6 +205,7 @@ a_pass = dg.define_asset_job(
     description="Inboxes to a new version: what `apiledger run` does.",
     executor_def=dg.in_process_executor,
 )
+focus_export = export_schedule.job(HOME)
 bills = pull_assets.job(_PULLS, [models, mart_views, published], _CONSERVATION)
 expectations = dg.define_asset_job(
     "expectations",
@@ -258,8 +259,13 @@ passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, *retain.JOBS],
+    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS],
     sensors=[inbox, newly_published, *alert.SENSORS],
-    schedules=[hourly, pull_assets.half_hourly(HOME, bills, _under_way), *retain.SCHEDULES],
+    schedules=[
+        hourly,
+        pull_assets.half_hourly(HOME, bills, _under_way),
+        export_schedule.daily(focus_export),
+        *retain.SCHEDULES,
+    ],
     executor=dg.in_process_executor,
 )
