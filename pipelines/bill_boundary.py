@@ -22,7 +22,13 @@ from warehouse.tables import Column, Table
 
 # A bill's line is a phrase of the provider's: "gpt-4o-2024-08-06, input", "Claude Opus 5 Usage - Input Tokens".
 LINE = r"[\w ./:+,()&%-]{1,200}"
-_PATTERNS = {"model": labels.MODEL, "line_item": LINE, "description": LINE, "context_window": LINE}
+_PATTERNS = {
+    "model": labels.MODEL,
+    "line_item": LINE,
+    "description": LINE,
+    "context_window": LINE,
+    "provider_name": LINE,
+}
 _FRAME: dict[str, Any] = {
     "BIGINT": pl.Int64,
     "VARCHAR": pl.String,

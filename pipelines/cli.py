@@ -13,6 +13,7 @@ import click
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
+from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
@@ -134,6 +135,8 @@ def _pass(home: "Home") -> None:
     for bill in report.pulled:
         said = bill.skipped or f"{bill.rows:,} rows of {bill.new_days:,} new days of {bill.days:,}"
         click.echo(f"{bill.provider:<14} {said}", err=bill.skipped is not None)
+        for note in bill.notes:
+            click.echo(f"{bill.provider:<14} {note}", err=True)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 
@@ -270,6 +273,7 @@ def restore(named: Path | None) -> None:
 
 cli.add_command(policy)
 cli.add_command(budget)
+cli.add_command(fx)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)
