@@ -6,7 +6,7 @@ that run over every source.
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,7 +26,8 @@ class Gateway:
 
     `columns` are the source's own columns: what `decode` makes of one line, and what `file_sql` reads of a whole file
     in DuckDB (None where the log is too nested for it). `meaning_sql` maps a relation of them to `record.COLUMNS`.
-    `keys` are the top-level names that are read; other names are counted from a sample.
+    `keys` are the top-level names that are read; other names are counted from a sample. Where one line holds any number
+    of records, `spread` makes them of it in `decode`'s place: a row each, or the LineError of one that cannot be taken.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Gateway:
     meaning_sql: Callable[[str], str]
     keys: frozenset[str]
     file_sql: Callable[[str], str] | None = None
+    spread: Callable[[bytes], Sequence[tuple[Any, ...] | LineError]] | None = None
 
     @property
     def schema(self) -> str:
