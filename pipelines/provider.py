@@ -9,15 +9,33 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from pipelines import providers
 
+if TYPE_CHECKING:
+    from pipelines.visit import Visit
+
 
 class LineError(ValueError):
     """A line that a source cannot take; the message is the reason kept in quarantine and repeats no value."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a source's log lies when nobody brings it: read there, never moved or changed, once the owner says so.
+
+    `setting` is the environment variable that switches it on and says where. `collect` hands over what is new;
+    PlaceError where it cannot be read. `has_news` is a cheap look for the sensor; without it every visit is one.
+    """
+
+    name: str
+    title: str
+    setting: str
+    collect: Callable[["Visit"], None]
+    has_news: Callable[["Visit"], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class Gateway:
     keys: frozenset[str]
     file_sql: Callable[[str], str] | None = None
     spread: Callable[[bytes], Sequence[tuple[Any, ...] | LineError]] | None = None
+    places: tuple[Place, ...] = ()
 
     @property
     def schema(self) -> str:

@@ -194,7 +194,11 @@ def test_what_was_said_is_in_no_file(home: Home) -> None:
         "metadata.requester_metadata": canaries["prompt"],
     }
     event = {"name": "gen_ai.content.prompt", "attributes": attributes({"gen_ai.prompt": canaries["event"]})}
-    fields = {"events": [event], "status": {"code": 2, "message": canaries["message"]}, "name": canaries["name"]}
+    fields: dict[str, Any] = {
+        "events": [event],
+        "status": {"code": 2, "message": canaries["message"]},
+        "name": canaries["name"],
+    }
     lines = [line(span(1, told=told, **fields)), line(span(2, told={**told, "gen_ai.usage.input_tokens": "many"}))]
     put(home, "spans.jsonl", [*lines, lines[0][:-9]], "otel")
     take_in(home)
