@@ -31,7 +31,7 @@ class Visit:
     vault: Vault
     gateway: str
     place: str
-    setting: str
+    setting: str = field(repr=False)
     now: datetime
     progress: Callable[[str, int, int], None]
     known: dict[bytes, Watched] = field(default_factory=dict)

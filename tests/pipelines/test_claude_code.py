@@ -112,11 +112,14 @@ def test_only_what_was_appended_is_read(projects: Path, home: Home, monkeypatch:
     """The second visit looks at two lines, not at 1,002; without news it hands over nothing at all."""
     path = append(projects / "p/a.jsonl", *(answered(n, n) for n in range(1000)))
     take_in(home)
-    looked_at = []
+    looked_at: list[bytes] = []
     take = claude_code.ClaudeSession.take
-    monkeypatch.setattr(
-        claude_code.ClaudeSession, "take", lambda self, line: looked_at.append(line) or take(self, line)
-    )
+
+    def look(session: claude_code.ClaudeSession, line: bytes) -> None:
+        looked_at.append(line)
+        take(session, line)
+
+    monkeypatch.setattr(claude_code.ClaudeSession, "take", look)
     append(path, answered(2000, 2000), answered(2001, 2001))
     report = take_in(home)
     assert len(looked_at) == 2
@@ -198,7 +201,16 @@ def test_lines_that_cannot_be_read_are_held_back_by_their_reason(projects: Path,
     picture = json.dumps({"type": "user", "pad": "x" * 9_000_000})
     timeless = answered(3, 0, timestamp="yesterday")
     huge = answered(4, 0, usage={"output_tokens": -7})
-    lines = [good, good[:-20], answered(2, 1, usage={"output_tokens": "many"}), deep, endless, picture, timeless, huge]
+    lines: list[dict[str, Any] | str] = [
+        good,
+        good[:-20],
+        answered(2, 1, usage={"output_tokens": "many"}),
+        deep,
+        endless,
+        picture,
+        timeless,
+        huge,
+    ]
     append(projects / "p/a.jsonl", "not json at all", *lines, answered(9, 9))
     take_in(home)
     assert query(home, "SELECT request_id FROM model.requests ORDER BY 1") == [("msg_01000001",), ("msg_01000009",)]
