@@ -93,7 +93,8 @@ def files(roots: list[Path], suffix: str) -> list[SessionFile]:
                     continue
                 if stat.S_ISREG(status.st_mode):
                     found[name] = path
-                    listed.append(SessionFile(path, status.st_ino, status.st_size, beside))
+                    # Some file systems count to 2^64, SQLite to half of it.
+                    listed.append(SessionFile(path, status.st_ino % 2**63, status.st_size, beside))
     return listed
 
 

@@ -66,9 +66,17 @@ def _visit(home: Home, gateway: Gateway, place: Place, now: datetime, progress: 
         yield Visit(home, control, vault, gateway.name, place.name, setting, now, progress)
 
 
+def _has_key(home: Home) -> bool:
+    """Whether the home has sealed anything yet: looking makes no key."""
+    if not home.control_file.exists():
+        return False
+    with database.control(home) as control:
+        return control.execute("SELECT 1 FROM setting WHERE name = 'pepper'").fetchone() is not None
+
+
 def has_news(home: Home, now: datetime) -> bool:
     """Whether a place that can be looked at cheaply has something new."""
-    if home.is_sandbox or not home.control_file.exists():
+    if home.is_sandbox or not _has_key(home):
         return False
     for gateway, place in switched_on():
         if place.has_news is None:
@@ -81,6 +89,21 @@ def has_news(home: Home, now: datetime) -> bool:
                 # The next pass says it.
                 return True
     return False
+
+
+def troubles(home: Home, now: datetime) -> list[tuple[Place, str]]:
+    """The folders that are switched on and cannot be read, and why; a remote place says it at its visit."""
+    found: list[tuple[Place, str]] = []
+    if home.is_sandbox or not _has_key(home):
+        return found
+    for gateway, place in switched_on():
+        if place.has_news is not None:
+            with _visit(home, gateway, place, now, lambda *_: None) as visit:
+                try:
+                    place.has_news(visit)
+                except PlaceError as error:
+                    found.append((place, str(error)))
+    return found
 
 
 def is_remote_on(home: Home) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 PROMPT = "canary prompt 7Zq81LmNw45Xy"
 ANSWER = "canary answer 9Kf27PqRv63Ab"
-CANARIES = {"prompt": PROMPT, "answer": ANSWER, "folder": "/home/zoe/canary-folder"}
+CANARIES = {"prompt": PROMPT, "answer": ANSWER, "folder": "/srv/zoe/canary-folder"}
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
@@ -56,7 +56,7 @@ def answered(number: int, seconds: float, wrote: int = 50, *, block: str = "text
     return {
         "parentUuid": None,
         "isSidechain": False,
-        "cwd": "/home/zoe/canary-folder/shop",
+        "cwd": "/srv/zoe/canary-folder/shop",
         "sessionId": "3e5dfe0c-0c36-4a8a-a7ee-2c1a4d1b0b6f",
         "version": "2.1.63",
         "type": "assistant",
@@ -78,7 +78,7 @@ def meta(session: str, **fields: Any) -> dict[str, Any]:
     payload = {
         "id": session,
         "timestamp": moment(0),
-        "cwd": "/home/zoe/canary-folder/till",
+        "cwd": "/srv/zoe/canary-folder/till",
         "originator": "codex_cli_rs",
         "cli_version": "0.128.0",
         "source": "cli",
@@ -91,7 +91,7 @@ def meta(session: str, **fields: Any) -> dict[str, Any]:
 
 def turn(model: str = "gpt-5", seconds: float = 0) -> dict[str, Any]:
     """The context of a turn, which names its model."""
-    payload = {"cwd": "/home/zoe/canary-folder/till", "model": model, "summary": "auto", "user_instructions": PROMPT}
+    payload = {"cwd": "/srv/zoe/canary-folder/till", "model": model, "summary": "auto", "user_instructions": PROMPT}
     return {"timestamp": moment(seconds), "type": "turn_context", "payload": payload}
 
 

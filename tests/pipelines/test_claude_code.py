@@ -242,7 +242,8 @@ def test_what_was_said_and_where_is_in_no_file(projects: Path, home: Home, monke
 
 def test_work_in_the_home_folder_has_no_name(projects: Path, home: Home) -> None:
     """A home folder is called after a person; and what is no label is a number."""
-    folders = ("/home/zoe", "/Users/zoe", "C:\\Users\\zoe", "/home/zoe/me@example.org", "/srv/till", "C:\\work\\pos")
+    zoes = [f"{root}/zoe" for root in ("/home", "/Users", "C:\\Users")]
+    folders = (*zoes, "/srv/zoe/me@example.org", "/srv/till", "C:\\work\\pos")
     append(projects / "p/a.jsonl", *(answered(n, n, cwd=folder) for n, folder in enumerate(folders)))
     take_in(home)
     labels = sorted(label for (label,) in query(home, "SELECT label FROM model.project"))
@@ -273,7 +274,7 @@ def test_a_folder_that_is_not_there_is_said_and_holds_up_nothing(
 ) -> None:
     """The other folders' calls wait for the setting to be mended; the pass goes on; the path is not repeated."""
     append(projects / "p/a.jsonl", answered(1, 0))
-    monkeypatch.setenv(claude_code.SETTING, f"{projects}{os.pathsep}/nowhere/of/zoe")
+    monkeypatch.setenv(claude_code.SETTING, f"{projects}{os.pathsep}/nowhere")
     (place,) = take_in(home).watched
     assert place.skipped == "folder 2 of the setting is not there; name it, or 1 for the usual place"
     monkeypatch.setenv(claude_code.SETTING, str(projects))
@@ -308,7 +309,7 @@ def test_a_place_that_fails_inside_is_skipped(projects: Path, home: Home, monkey
     append(projects / "p/a.jsonl", answered(1, 0))
 
     def refused(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied", "/home/zoe/canary-folder")
+        raise PermissionError(13, "Permission denied", "/srv/zoe/canary-folder")
 
     monkeypatch.setattr("pipelines.session_folder.opened", refused)
     (place,) = take_in(home).watched

@@ -44,10 +44,12 @@ def remember(control: sqlite3.Connection, place: str, things: Iterable[Watched],
 
 
 def seen(control: sqlite3.Connection, place: str, lookups: Iterable[bytes], today: date) -> None:
-    """Say that things are still there, so that they are not forgotten; written once a day."""
+    """Say that things are still there, so that they are not forgotten; written once a day, and only then looked for."""
+    older = "SELECT lookup FROM watched WHERE place = ? AND seen_on < ?"
+    stale = {lookup for (lookup,) in control.execute(older, (place, today.isoformat()))}
     control.executemany(
-        "UPDATE watched SET seen_on = ? WHERE place = ? AND lookup = ? AND seen_on < ?",
-        ((today.isoformat(), place, lookup, today.isoformat()) for lookup in lookups),
+        "UPDATE watched SET seen_on = ? WHERE place = ? AND lookup = ?",
+        ((today.isoformat(), place, lookup) for lookup in stale.intersection(lookups)),
     )
 
 
