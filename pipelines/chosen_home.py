@@ -18,9 +18,16 @@ def chosen_home(named: Path | None) -> Home:
 
 
 def has_something(home: Home) -> bool:
-    """Whether a home has a log waiting, a version after the empty first one, or a connection to a provider."""
+    """Whether a home has a log waiting or watched, a version after the empty first, or a connection to a provider."""
     waiting = any(not path.name.startswith(".") for path in home.inbox.glob("*/*"))
-    return waiting or (database.current_version(home) or 0) > EMPTY_VERSION or _has_connection(home)
+    is_filled = waiting or (database.current_version(home) or 0) > EMPTY_VERSION
+    return is_filled or _has_connection(home) or _is_watching(home)
+
+
+def _is_watching(home: Home) -> bool:
+    from pipelines import watch
+
+    return bool(watch.switched_on()) and not home.is_sandbox
 
 
 def _has_connection(home: Home) -> bool:

@@ -132,6 +132,9 @@ def _pass(home: "Home") -> None:
             click.echo(f"{taken.gateway:<14} {said}", err=True)
         for reason in taken.refused:
             click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
+    for place in report.watched:
+        if place.skipped is not None:
+            click.echo(f"{place.place:<14} skipped: {place.skipped}", err=True)
     for bill in report.pulled:
         said = bill.skipped or f"{bill.rows:,} rows of {bill.new_days:,} new days of {bill.days:,}"
         click.echo(f"{bill.provider:<14} {said}", err=bill.skipped is not None)

@@ -10,7 +10,19 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import alert, build, check, export_schedule, ingest, landed, passage, pull_assets, retain
+from pipelines import (
+    alert,
+    build,
+    check,
+    export_schedule,
+    ingest,
+    landed,
+    passage,
+    pull_assets,
+    retain,
+    watch,
+    watch_sensor,
+)
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
 from warehouse import (
@@ -77,6 +89,10 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
         retry_policy=_BUSY,
     )
     def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        visited = watch.collect(HOME, gateway, _now(), _told(context.log))
+        for place in visited:
+            if place.skipped is not None:
+                context.log.warning("%s was skipped: %s", place.place, place.skipped)
         taken = ingest.ingest(HOME, gateway, _now(), _told(context.log))
         if taken.refused:
             context.log.warning(
@@ -94,6 +110,7 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
                 "late_rows_refused": taken.late_rows,
                 "refused_files": len(taken.refused),
                 "days": len(taken.days),
+                **{f"watched/{place.place}": place.skipped or place.things for place in visited},
             }
         )
 
@@ -270,7 +287,7 @@ defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS],
-    sensors=[inbox, newly_published, *alert.SENSORS],
+    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, _under_way), *alert.SENSORS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, _under_way),

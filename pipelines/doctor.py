@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import connection_health, landed, lock_holder, postman, service, supervisor
+from pipelines import connection_health, landed, lock_holder, postman, service, supervisor, watch
 from pipelines.finding import Finding
 from pipelines.mail_server import MailSettingError
 from warehouse import database
@@ -44,6 +44,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from connection_health.findings(home, now)
     yield from _mail(home, now)
     yield from _bills(home)
+    yield from _watched(home, now)
 
 
 def _bills(home: Home) -> Iterator[Finding]:
@@ -264,3 +265,13 @@ def _mail(home: Home, now: datetime) -> Iterator[Finding]:
     count, reason = unsent.get("queued", (0, None))
     if reason:
         yield Finding(f"{count} mails wait: {reason}", "they are tried again by themselves", warning=True)
+
+
+def _watched(home: Home, now: datetime) -> Iterator[Finding]:
+    """Whether the folders that are watched can be read."""
+    try:
+        for place, why in watch.troubles(home, now.replace(tzinfo=None)):
+            yield Finding(f"{place.title} are not read: {why}", f"mend {place.setting}, or unset it")
+    except KeyUnavailableError:
+        # A finding of its own.
+        return

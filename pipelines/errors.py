@@ -31,3 +31,7 @@ class UnknownRequestError(ProviderError):
 
 class PriceFetchError(PipelineError):
     """Published prices could not be fetched; what is known stays."""
+
+
+class PlaceError(PipelineError):
+    """A log that is watched where it lies cannot be read: it is skipped until the next pass, and the others go on."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipelines import build, ingest, landed, pull
+from pipelines import build, ingest, landed, pull, watch
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
@@ -20,6 +20,7 @@ Progress = Callable[[str, int, int], None]
 class PassReport:
     """What a pass did: what gateways and providers gave, what was modelled, the version published (None: none)."""
 
+    watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
     pulled: list[pull.Pulled] = field(default_factory=list)
     built: build.Built = field(default_factory=build.Built)
@@ -27,7 +28,7 @@ class PassReport:
 
 
 def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
-    """Pull the bills, take in what waits in every inbox, model the dirty days, hold them against their rows, publish.
+    """Pull the bills, visit what is watched, take in every inbox, model the dirty days, check them, publish.
 
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
     is stored is not what was read, and nothing was published.
@@ -36,6 +37,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     report = PassReport()
     report.pulled = pull.pull_all(home, now, progress)
     for gateway in gateways().values():
+        report.watched += watch.collect(home, gateway, now, progress)
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
     with database.held(home.build_lock), database.build(home) as connection:
         with database.control(home) as control:

@@ -6,18 +6,36 @@ that run over every source.
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from pipelines import providers
 
+if TYPE_CHECKING:
+    from pipelines.visit import Visit
+
 
 class LineError(ValueError):
     """A line that a source cannot take; the message is the reason kept in quarantine and repeats no value."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a source's log lies when nobody brings it: read there, never moved or changed, once the owner says so.
+
+    `setting` is the environment variable that switches it on and says where. `collect` hands over what is new;
+    PlaceError where it cannot be read. `has_news` is a cheap look for the sensor; without it every visit is one.
+    """
+
+    name: str
+    title: str
+    setting: str
+    collect: Callable[["Visit"], None]
+    has_news: Callable[["Visit"], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +44,8 @@ class Gateway:
 
     `columns` are the source's own columns: what `decode` makes of one line, and what `file_sql` reads of a whole file
     in DuckDB (None where the log is too nested for it). `meaning_sql` maps a relation of them to `record.COLUMNS`.
-    `keys` are the top-level names that are read; other names are counted from a sample.
+    `keys` are the top-level names that are read; other names are counted from a sample. Where one line holds any number
+    of records, `spread` makes them of it in `decode`'s place: a row each, or the LineError of one that cannot be taken.
     """
 
     name: str
@@ -36,6 +55,8 @@ class Gateway:
     meaning_sql: Callable[[str], str]
     keys: frozenset[str]
     file_sql: Callable[[str], str] | None = None
+    spread: Callable[[bytes], Sequence[tuple[Any, ...] | LineError]] | None = None
+    places: tuple[Place, ...] = ()
 
     @property
     def schema(self) -> str:

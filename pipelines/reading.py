@@ -118,7 +118,7 @@ class Reader:
         return True
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
-        decode = self._gateway.decode
+        decode, spread = self._gateway.decode, self._gateway.spread
         before = len(self._boundary.parts)
         try:
             for number, line in logfile.lines(file):
@@ -126,12 +126,16 @@ class Reader:
                     receipt.hold_back(number, line, "the line is longer than 8 MiB")
                 elif line.strip():
                     try:
-                        row = decode(line)
+                        rows = (decode(line),) if spread is None else spread(line)
                     except (msgspec.MsgspecError, LineError, UnicodeDecodeError, RecursionError) as error:
                         receipt.hold_back(number, len(line), _reason(error))
-                    else:
-                        self._rows.append((*row, receipt.load_no, number, len(line)))
-                        self._bytes += len(line) if len(line) < _PLAIN_BYTES else _held_bytes(row)
+                        continue
+                    for row in rows:
+                        if isinstance(row, LineError):
+                            receipt.hold_back(number, len(line), str(row))
+                        else:
+                            self._rows.append((*row, receipt.load_no, number, len(line)))
+                            self._bytes += len(line) if len(line) < _PLAIN_BYTES else _held_bytes(row)
                 if len(self._rows) >= CAREFUL_ROWS or self._bytes > CAREFUL_BYTES:
                     self.flush()
         except logfile.RefusedFileError:

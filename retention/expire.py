@@ -235,6 +235,7 @@ _CONTROL = (
     ),
     ("R-receipts", "load", "landed_at", "load_no NOT IN (SELECT load_no FROM load_day)", "load_no"),
     ("R-pull-receipts", "pull", "completed_at", "pull_no NOT IN (SELECT pull_no FROM report_day)", "pull_no"),
+    ("R-watched", "watched", "seen_on", "TRUE", "size"),
     ("R-quarantine", "quarantine", "seen_at", "TRUE", "line_no"),
     ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
 )

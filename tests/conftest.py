@@ -30,7 +30,13 @@ os.environ.update(
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _SHARED = PROJECT.parent / "shared"
-_REAL = tuple(str(path) for path in (PROJECT / "data", PROJECT / "sandbox", Path.home() / ".config" / "apiledger"))
+_REAL = tuple(
+    str(path)
+    for path in (
+        *(PROJECT / folder for folder in ("data", "sandbox")),
+        *(Path.home() / folder for folder in (".config/apiledger", ".claude", ".codex")),
+    )
+)
 _FILE_EVENTS = frozenset({"open", "sqlite3.connect", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
 _KEYS = ("_ADMIN_KEY", "_API_KEY", "_MANAGEMENT_KEY")
 _CONNECT_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
@@ -86,6 +92,11 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     # A developer's own keys would make a pass ask the providers.
     for name in ("APILEDGER_MASTER_KEY", *(name for name in os.environ if name.endswith(_KEYS))):
         monkeypatch.delenv(name, raising=False)
+    # Nor is a developer's own machine watched.
+    for name in [
+        name for name in os.environ if name.startswith(("APILEDGER_CLAUDE", "APILEDGER_CODEX", "APILEDGER_LITELLM"))
+    ]:
+        monkeypatch.delenv(name)
     _GUARD.refused.clear()
     yield _GUARD
     assert not _GUARD.refused, "the test reached beyond itself"

@@ -1,6 +1,7 @@
 """inbox/litellm/*.json[l][.gz] -> raw_litellm.calls: LiteLLM's SpendLogs rows and StandardLoggingPayload objects.
 
-Both forms tell of one call under one `litellm_call_id`; `request_id` and `id` are the upstream's and repeat. Facts from
+They come as files, or are read where they lie: in the bucket that LiteLLM writes to, in its database. Both forms tell
+of one call under one `litellm_call_id`; `request_id` and `id` are the upstream's and repeat. Facts from
 LiteLLM 1.106.2: SpendLogs writes `startTime` as ISO text, `metadata` and `request_tags` as JSON inside a string and
 `cache_hit` as "True"/"False"/"None"; the payload writes epoch seconds and objects. `model` carries a router's prefix
 (`openai/gpt-4o`). `prompt_tokens` includes cache reads and writes for every provider. A failure has no tokens.
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from pipelines import litellm_database, litellm_objects
 from pipelines.provider import Gateway
 from pipelines.record import COLUMNS
 
@@ -54,6 +56,8 @@ class _Error(msgspec.Struct):
 
 
 class _Metadata(msgspec.Struct):
+    # SpendLogs has a column of it only since 2026.
+    litellm_call_id: _Text = None
     user_api_key: _Text = None
     user_api_key_hash: _Text = None
     user_api_key_alias: _Text = None
@@ -106,6 +110,7 @@ class _Call(msgspec.Struct):
 _CALL = msgspec.json.Decoder(_Call)
 _METADATA = msgspec.json.Decoder(_Metadata)
 _TAGS = msgspec.json.Decoder(list[str])
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_METADATA = _Metadata()
 _NO_USAGE = _Usage()
 _NO_PROMPT = _PromptDetails()
@@ -159,7 +164,7 @@ def decode(line: bytes) -> tuple[Any, ...]:
     status = _status(call, meta)
     # A caller may choose the call id (`x-litellm-call-id`), so what was served is told by the upstream's id, too; a
     # failure has none.
-    call_id = call.litellm_call_id or call.request_id or call.id
+    call_id = call.litellm_call_id or meta.litellm_call_id or call.request_id or call.id
     return (
         0 if is_payload else 1,
         call_id if status.startswith(("4", "5", "f")) else f"{call_id}/{call.id or call.request_id}",
@@ -269,11 +274,26 @@ def meaning_sql(source: str) -> str:
     return f"SELECT {selected} FROM {source}"
 
 
+def reduced(record: bytes) -> bytes:
+    """A record of either form with nothing in it but what is read; one that is none stays one that is held back."""
+    try:
+        call = _CALL.decode(record)
+        if isinstance(call.metadata, str):
+            call.metadata = _METADATA.decode(call.metadata) if call.metadata else None
+    except msgspec.ValidationError:
+        return b"[]"
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return b"{"
+    return _ENCODER.encode(call)
+
+
+_KEYS, _META_KEYS = (tuple(field.name for field in msgspec.structs.fields(one)) for one in (_Call, _Metadata))
 GATEWAY = Gateway(
     name="litellm",
     title="LiteLLM proxy",
     columns=pa.schema(list(_COLUMNS)),
     decode=decode,
     meaning_sql=meaning_sql,
-    keys=frozenset(field.name for field in msgspec.structs.fields(_Call)),
+    keys=frozenset(_KEYS),
+    places=(litellm_objects.place(reduced), litellm_database.place(reduced, _KEYS, _META_KEYS)),
 )

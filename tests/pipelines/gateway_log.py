@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.ingest import Ingested
 from pipelines.passage import PassReport, run_pass
 from warehouse import database
 from warehouse.home import Home
@@ -65,6 +66,11 @@ def put(home: Home, name: str, lines: Iterable[str | bytes], gateway: str = "gat
 def take_in(home: Home, now: datetime = NOW) -> PassReport:
     """Run one whole pass."""
     return run_pass(home, now, lambda *_: None)
+
+
+def taken(report: PassReport, gateway: str = "gateway_jsonl") -> Ingested:
+    """What a pass took from one inbox, whichever other sources there are."""
+    return next(each for each in report.ingested if each.gateway == gateway)
 
 
 def query(home: Home, sql: str) -> list[tuple[Any, ...]]:

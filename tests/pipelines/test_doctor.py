@@ -236,3 +236,20 @@ def test_a_service_that_does_not_answer_is_found_with_its_log(home: Home) -> Non
     started = time.monotonic()
     assert found(home) == []
     assert time.monotonic() - started < 5
+
+
+def test_a_watched_folder_that_is_not_there_is_found(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switched on and gone: what to mend is the setting; once it is there again nothing is found."""
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    monkeypatch.setenv("APILEDGER_CODEX", str(folder))
+    passage.run_pass(home, NOW.replace(tzinfo=None), lambda *_: None)
+    folder.rmdir()
+    (finding,) = found(home)
+    assert finding.what.startswith("Codex's sessions are not read")
+    assert finding.next_step == "mend APILEDGER_CODEX, or unset it"
+    assert str(folder) not in finding.what
+    folder.mkdir()
+    assert found(home) == []

@@ -28,6 +28,7 @@ from tests.pipelines.gateway_log import (
     query,
     rows,
     take_in,
+    taken,
 )
 from warehouse.home import Home
 
@@ -137,7 +138,7 @@ def test_real_traces_equal_the_oracle_however_they_arrive(shared: Path, home: Ho
     assert facts(split) == facts(home)
     before = rows(home, "model.requests")
     put(home, "again.jsonl.gz", lines)
-    assert take_in(home).ingested[0].rows == len(lines), "the replay is read, not passed over"
+    assert taken(take_in(home)).rows == len(lines), "the replay is read, not passed over"
     assert rows(home, "model.requests") == before
 
 
@@ -151,7 +152,7 @@ def test_one_bad_line_among_ten_thousand_is_held_back(road: str, home: Home) -> 
     path = put(home, "calls.jsonl" if road == "short" else "calls.jsonl.gz", lines)
     assert (path.stat().st_size > SHORT_ROAD_BYTES) == (road == "short")
     report = take_in(home)
-    assert report.ingested[0].quarantined == 1
+    assert taken(report).quarantined == 1
     assert one(home, "SELECT count(*) FROM model.requests") == 9_999
     assert one(home, "SELECT sum(input_tokens) FROM model.usage_daily") == 99_990
     assert quarantine(home) == [(4_712, len(bad), "input_tokens is no count")]

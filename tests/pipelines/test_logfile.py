@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import logfile
 from pipelines.logfile import LONGEST_LINE, LogFile
-from tests.pipelines.gateway_log import line, one, put, quarantine, rows, take_in
+from tests.pipelines.gateway_log import line, one, put, quarantine, rows, take_in, taken
 from warehouse.control.receipt import MOST_QUARANTINED
 from warehouse.home import PROJECT, Home
 
@@ -103,7 +103,7 @@ def test_what_is_no_whole_gzip_file_is_refused_whole(
     path.write_bytes(break_off(path.read_bytes()))
     put(home, "good.jsonl", [line(request_id="good")])
     report = take_in(home)
-    assert report.ingested[0].refused == ["broken.jsonl.gz"]
+    assert taken(report).refused == ["broken.jsonl.gz"]
     assert [entry.name for entry in path.parent.iterdir()] == ["broken.jsonl.gz.refused"]
     assert rows(home, "(SELECT request_id FROM model.requests)") == [("good",)]
 
@@ -117,7 +117,7 @@ def test_of_a_file_refused_half_way_nothing_lands(home: Home, master_key: str) -
     path.write_bytes(path.read_bytes()[:-100])
     assert path.stat().st_size < 1024 * 1024 * 2
     put(home, "c.jsonl", [line(request_id="after")])
-    assert take_in(home).ingested[0].refused == ["b.jsonl.gz"]
+    assert taken(take_in(home)).refused == ["b.jsonl.gz"]
     assert rows(home, "(SELECT request_id FROM model.requests)") == [("after",), ("before",)]
     assert one(home, "SELECT count(*) FROM raw_gateway_jsonl.calls") == 2
     assert one(home, "SELECT rows FROM mart.freshness") == 2
@@ -128,7 +128,7 @@ def test_only_a_broken_file_and_nothing_else_leaves_the_home_as_it_was(home: Hom
     assert master_key
     path = put(home, "b.jsonl.gz", (line(request_id=f"lost-{number}") for number in range(60_000)))
     path.write_bytes(path.read_bytes()[:-100])
-    assert take_in(home).ingested[0].refused == ["b.jsonl.gz"]
+    assert taken(take_in(home)).refused == ["b.jsonl.gz"]
     take_in(home)
     assert one(home, "SELECT count(*) FROM model.requests") == 0
 
@@ -159,10 +159,10 @@ def test_a_file_seen_before_goes_unread(home: Home, master_key: str) -> None:
     assert master_key
     for name in ("a.jsonl", "b.jsonl"):
         put(home, name, [line()])
-    assert (take_in(home).ingested[0].files, one(home, "SELECT rows FROM mart.freshness")) == (1, 1)
+    assert (taken(take_in(home)).files, one(home, "SELECT rows FROM mart.freshness")) == (1, 1)
     put(home, "c.jsonl", [line()])
     report = take_in(home)
-    assert (report.ingested[0].files, report.ingested[0].known_files, report.version) == (0, 1, None)
+    assert (taken(report).files, taken(report).known_files, report.version) == (0, 1, None)
     assert list((home.inbox / "gateway_jsonl").iterdir()) == []
 
 
@@ -170,7 +170,7 @@ def test_nothing_but_broken_lines_is_counted_and_the_first_are_told(home: Home, 
     """Of a hundred thousand broken lines all are counted and ten thousand kept with their numbers."""
     assert master_key
     put(home, "a.jsonl", ["x"] * 100_000 + [line()])
-    assert take_in(home).ingested[0].quarantined == 100_000
+    assert taken(take_in(home)).quarantined == 100_000
     assert len(quarantine(home)) == MOST_QUARANTINED
     assert one(home, "SELECT quarantined_rows FROM mart.freshness") == 100_000
     assert one(home, "SELECT count(*) FROM model.requests") == 1

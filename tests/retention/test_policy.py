@@ -41,6 +41,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-loads": 30,
         "R-receipt-days": 90,
         "R-receipts": 400,
+        "R-watched": 35,
         "R-quarantine": 30,
         "R-expiry": 2557,
     }

@@ -133,6 +133,15 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             PRIMARY KEY (connection_no, topic)) STRICT;
         """,
     ),
+    (
+        "m010_watched_files",
+        """
+        CREATE TABLE watched (
+            place TEXT NOT NULL, lookup BLOB NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
+            read_to INTEGER NOT NULL, tail BLOB, carried TEXT, seen_on TEXT NOT NULL,
+            PRIMARY KEY (place, lookup)) STRICT, WITHOUT ROWID;
+        """,
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """raw_<gateway>.calls, model.request_tag -> model.requests: one row per model call, priced.
 
 One call is one (gateway, its own call id); where several rows tell of it, the first `requested_at` wins, then the
-fuller form of the log, then the least row: so a replay, a shuffle or another split of the files gives the same table.
+fuller form of the log, then most tokens (a call that was seen while it streamed), then the least row: so a replay, a
+shuffle or another split of the files gives the same table.
 """
 
 from collections.abc import Collection, Sequence
@@ -69,7 +70,8 @@ def one_row_a_call(calls: pl.DataFrame) -> pl.DataFrame:
     """Rows of `read_calls`, each call once."""
     twice = calls.select(pl.col("request_no").is_duplicated()).to_series()
     if twice.any():
-        order = ["requested_at", "form", *(name for name in _TAKEN if name != "requested_at"), "tags"]
+        tokens = pl.sum_horizontal((*tables.INPUT_CLASSES, *tables.OUTPUT_CLASSES))
+        order = ["requested_at", "form", -tokens, *(name for name in _TAKEN if name != "requested_at"), "tags"]
         first = calls.filter(twice).sort(order, nulls_last=True).unique("request_no", keep="first", maintain_order=True)
         calls = pl.concat([calls.filter(~twice), first])
     return _without_failed_tries(calls)
