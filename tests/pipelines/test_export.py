@@ -16,7 +16,7 @@ import requests
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 
-from pipelines import export, object_store
+from pipelines import export, export_command, object_store
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from warehouse import database
@@ -160,6 +160,12 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(address: str) -
     with pytest.raises(PipelineError) as refused:
         object_store.opened(address)
     assert "secret" not in str(refused.value)
+
+
+def test_the_command_line_offers_what_there_is() -> None:
+    """It names versions and formats by itself, since the module that knows them is slow to import."""
+    assert tuple(export.FOCUS_VERSIONS) == export_command.FOCUS_VERSIONS
+    assert export_command.FORMATS == export.FORMATS
 
 
 def test_the_command_line_writes_and_says_what(sandbox_home: Home, tmp_path: Path) -> None:
