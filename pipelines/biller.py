@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipelines import providers
 from pipelines.billing_api import BillingApi
+from pipelines.delivery import Files
 from warehouse.tables import Table
 
 FIRST_BACKFILL_DAYS = 90
@@ -26,14 +27,16 @@ class Report:
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
     table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
     `meaning` is SQL over the raw table for columns of model.charges (kind costs) or model.usage_reported (kind usage)
-    that it has under another name.
+    that it has under another name. A report of files is not read so: their deliveries tell of a day part by part, and
+    `part` is the raw column that says which; what they do not tell of stays.
     """
 
     name: str
     kind: Literal["costs", "usage"]
     table: Table
-    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]]
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] | None = None
     meaning: Mapping[str, str] = field(default_factory=dict)
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,20 @@ class Biller:
     `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
     cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
     `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
+
+    Where its bills come as files, `files` says how they are read: they may tell of several providers and payers, each a
+    connection of its own.
     """
 
     name: str
     title: str
-    address: str
-    key_variable: str
-    address_variable: str
-    headers: Callable[[str], Mapping[str, str]]
     lookback_days: int
     reports: tuple[Report, ...]
+    address: str = ""
+    key_variable: str = ""
+    address_variable: str = ""
+    headers: Callable[[str], Mapping[str, str]] = lambda _: {}
+    files: Files | None = None
     late_days: int = 62
     key_prefix: str = ""
     other_keys: Mapping[str, str] = field(default_factory=dict)
@@ -71,3 +78,8 @@ def billers() -> dict[str, Biller]:
         if isinstance(biller, Biller):
             found[biller.name] = biller
     return found
+
+
+def inboxes() -> tuple[str, ...]:
+    """The sources whose bills may be dropped into `inbox/<source>/`."""
+    return tuple(biller.name for biller in billers().values() if biller.files is not None)

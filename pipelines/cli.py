@@ -134,6 +134,8 @@ def _pass(home: "Home") -> None:
     for bill in report.pulled:
         said = bill.skipped or f"{bill.rows:,} rows of {bill.new_days:,} new days of {bill.days:,}"
         click.echo(f"{bill.provider:<14} {said}", err=bill.skipped is not None)
+        for note in bill.notes:
+            click.echo(f"{bill.provider:<14} {note}", err=True)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 

@@ -10,19 +10,20 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines import bill_boundary, billing_key, dlt_load
+from pipelines import bill_boundary, billing_key, delivery, dlt_load
 from pipelines.bill_boundary import BillBoundary
 from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
 from pipelines.errors import KeyRefusedError, ProviderError
 from warehouse import database
+from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
 from warehouse.control.connection import Connection
@@ -35,21 +36,29 @@ from warehouse.home import Home
 Progress = Callable[[str, int, int], None]
 _RETRY_REFUSED = timedelta(days=1)
 _Days = dict[tuple[str, date], list[dict[str, Any]]]
+# Which parts of a bill a delivery tells of a report's day.
+_Parts = dict[tuple[str, date], frozenset[str]]
 
 
 @dataclass
 class Pulled:
-    """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none."""
+    """What a pull gave: days read, days told anew, raw rows landed, what to say; `skipped` says why there was none."""
 
     provider: str
     days: int = 0
     new_days: int = 0
     rows: int = 0
     skipped: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def is_connected(home: Home, biller: Biller) -> bool:
-    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine."""
+    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine.
+
+    A source of files is, where a file waits or a folder is named.
+    """
+    if biller.files is not None:
+        return delivery.waits(home, biller.name, biller.files)
     return bool(billing_key.held(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
 
 
@@ -59,11 +68,13 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
     ProviderError where it gives no usable answer, nothing was stored then; BusyError where another pull or pass is
     under way. A provider without a key, with one that is another's, or that refused it today, is skipped and said.
     """
+    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
+    if biller.files is not None:
+        return _delivered(home, biller, biller.files, now, progress)
     if not is_connected(home, biller):
         return Pulled(biller.name, skipped=f"{biller.key_variable} is not set")
     if unfit := billing_key.wrong(biller, billing_key.held(biller), billers().values()):
         return Pulled(biller.name, skipped=unfit)
-    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     with _alone(home, biller), database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, now)
@@ -93,6 +104,37 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             tables = {report.name: report.table for report in biller.reports}
             told = {(name, day): boundary.admit(tables[name], day, rows) for (name, day), rows in told.items()}
         return _land(home, biller, connection, told, now)
+
+
+def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime, progress: Progress) -> Pulled:
+    """Take what has come as files: each bill is landed by itself, and a file goes once all that it holds has landed."""
+    given = Pulled(biller.name)
+    (report,) = biller.reports
+    with _alone(home, biller), database.control(home) as control:
+        for connection_no in connections.numbers(control, biller.name):
+            with database.held(home.build_lock), database.build(home) as build:
+                lost = _lost(build, biller, receipts.days(control, connection_no))
+            if lost:
+                receipts.lose(control, lost)
+                file_receipts.forget(control, biller.name)
+        for one in delivery.deliveries(home, biller.name, files, control, progress):
+            for (provider, payer), days in one.bills.items():
+                with database.transaction(control):
+                    vault = Vault(control, now)
+                    ids = OutsideIds(control, vault, now)
+                    connection = connections.of_bill(control, ids, biller.name, provider, payer, now)
+                    boundary = BillBoundary(ids, vault, connection)
+                    told = {
+                        (report.name, day): boundary.admit(report.table, day, rows) for day, (rows, _) in days.items()
+                    }
+                parts = {(report.name, day): parts for day, (_, parts) in days.items()}
+                landed = _land(home, biller, connection, told, now, parts)
+                given.days += landed.days
+                given.new_days += landed.new_days
+                given.rows += landed.rows
+            one.sign(control, now)
+            given.notes += one.notes
+    return given
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
@@ -141,6 +183,8 @@ def _read(
 ) -> dict[date, list[dict[str, Any]]]:
     """A report's days, each once and without a gap; ProviderError where the answer is of another form."""
     days: dict[date, list[dict[str, Any]]] = {}
+    if report.read is None:
+        return days
     try:
         for day, rows in report.read(api, first, after):
             if day in days or not first <= day < after:
@@ -170,7 +214,24 @@ def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
     return build.execute(query, [report.table.schema, report.table.name]).fetchone() is not None
 
 
-def _land(home: Home, biller: Biller, connection: Connection, told: _Days, now: datetime) -> Pulled:
+def _kept(
+    build: duckdb.DuckDBPyConnection, report: Report, before: ReportDay, parts: frozenset[str]
+) -> list[dict[str, Any]]:
+    """A day's rows of those parts of the bill that a delivery does not tell of."""
+    if report.part is None or not before.rows:
+        return []
+    named = ", ".join(
+        f'NULL AS "{name}"' if name in {"pull_no", "observed_at"} else f'"{name}"' for name in report.table.column_names
+    )
+    query = f"""SELECT {named} FROM {report.table.full_name}
+                WHERE connection_no = ? AND day = ? AND pull_no = ? AND NOT list_contains(?, {report.part})"""
+    found = build.execute(query, [before.connection_no, before.day, before.pull_no, sorted(parts)]).fetchall()
+    return [dict(zip(report.table.column_names, row, strict=True)) for row in found]
+
+
+def _land(
+    home: Home, biller: Biller, connection: Connection, told: _Days, now: datetime, parts: _Parts | None = None
+) -> Pulled:
     number = connection.connection_no
     work = home.tmp / f"pull-{biller.name}"
     with (
@@ -186,6 +247,10 @@ def _land(home: Home, biller: Biller, connection: Connection, told: _Days, now: 
         known = {(day.report, day.day): day for day in receipts.days(control, number)}
         pull_no = receipts.begin(control, number, now)
         days, new = [], {}
+        reports = {report.name: report for report in biller.reports}
+        for key, spoken in (parts or {}).items():
+            if key in known:
+                told[key] = sorted([*_kept(build, reports[key[0]], known[key], spoken), *told[key]], key=repr)
         for (name, day), rows in told.items():
             before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
             if before is None or before.sha256 != told_sha256:

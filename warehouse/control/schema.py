@@ -123,6 +123,15 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         CREATE INDEX refusal_connection ON refusal (connection_no);
         """,
     ),
+    (
+        "m008_cloud_bills",
+        """
+        ALTER TABLE connection ADD COLUMN payer_no INTEGER;
+        CREATE TABLE bill_file (
+            source TEXT NOT NULL, sha256 BLOB NOT NULL, taken_at TEXT NOT NULL, charges INTEGER NOT NULL,
+            left_out INTEGER NOT NULL, quarantined INTEGER NOT NULL, PRIMARY KEY (source, sha256)) STRICT;
+        """,
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """model.charges -> model.bill_day: what each connection's UTC day was billed, and whether that may still change.
 
 A day that moved after it had settled is corrected from then on. A day without a line is a bill of 0 once the provider
-had its look-back window to write one; until then it has no bill, and what the log says counts.
+had its look-back window to write one; until then it has no bill, and what the log says counts. A day with a line
+that no known rate converts has no bill either: its sum is not known.
 """
 
 from collections.abc import Sequence
@@ -27,11 +28,12 @@ def write(connection: duckdb.DuckDBPyConnection, days: Sequence[tuple[int, date,
         query = f"SELECT amount_usd, settlement FROM {name} WHERE connection_no = ? AND day = ?"
         before = connection.execute(query, [connection_no, day]).fetchone()
         connection.execute(f"DELETE FROM {name} WHERE connection_no = ? AND day = ?", [connection_no, day])
-        ((lines, amount),) = connection.execute(
-            "SELECT count(*), coalesce(sum(amount_usd), 0) FROM model.charges WHERE connection_no = ? AND day = ?",
+        ((lines, amount, unconverted),) = connection.execute(
+            """SELECT count(*), coalesce(sum(amount_usd), 0), count(*) FILTER (amount_usd IS NULL)
+               FROM model.charges WHERE connection_no = ? AND day = ?""",
             [connection_no, day],
         ).fetchall()
-        if lines or settled == SETTLED:
+        if not unconverted and (lines or settled == SETTLED):
             is_moved = before is not None and before[0] != amount
             is_corrected = before is not None and (before[1] == CORRECTED or (before[1] == SETTLED and is_moved))
             row = [day, connection_no, lines, Decimal(amount), CORRECTED if is_corrected else settled]
