@@ -27,7 +27,7 @@ METER = r"[\w ./:+,()&%$#'|=-]{1,200}"
 _PATTERNS = {
     "model": labels.MODEL,
     **dict.fromkeys(("line_item", "description", "context_window"), LINE),
-    **dict.fromkeys(("line", "service", "sku", "invoice", "quantity_unit"), METER),
+    **dict.fromkeys(("line", "service", "sku", "invoice", "quantity_unit", "exported_at"), METER),
 }
 _FRAME: dict[str, Any] = {
     "BIGINT": pl.Int64,

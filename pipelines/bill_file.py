@@ -120,7 +120,7 @@ def _json(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) ->
         elif row:
             # A key that is null may be left out: any line may have any of them.
             found = found or _paths(columns, row)
-            yield number, tuple(_walked(row, path) for path in found)
+            yield number, tuple(walked(row, path) for path in found)
     if found is None and needed:
         raise RefusedFileError(f"{file.name} has no row")
 
@@ -140,7 +140,7 @@ def _parquet(file: BillFile, columns: Columns, needed: int) -> Iterator[tuple[in
         for batch in opened.iter_batches(_BATCH_ROWS, columns=wanted):
             held = {name: [_exact(value) for value in batch.column(name).to_pylist()] for name in wanted}
             values = [
-                [_walked({path[0]: value}, path) for value in held[path[0]]] if name else [None] * batch.num_rows
+                [walked({path[0]: value}, path) for value in held[path[0]]] if name else [None] * batch.num_rows
                 for name, path in ((name, name.split(".")) for name in found)
             ]
             for row in zip(*values, strict=True):
@@ -165,8 +165,8 @@ def _found(file: BillFile, columns: Columns, needed: int, there: Sequence[str]) 
     return found
 
 
-def _walked(row: dict[str, Any], path: Sequence[str]) -> Any:
-    # A column may be nested, or be called as its path is.
+def walked(row: dict[str, Any], path: Sequence[str]) -> Any:
+    """The value at the end of a path of names; a column may be nested, or be called as its path is."""
     value: Any = row.get(".".join(path)) if len(path) > 1 else None
     if value is None:
         value = row

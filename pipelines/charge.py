@@ -120,7 +120,7 @@ class DaySums:
 
 
 def moment(value: Any) -> datetime:
-    """A time as a bill writes it, as naive UTC: ISO 8601, `... UTC`, epoch seconds, or a spreadsheet's month/day/year."""
+    """A time as a bill writes it, as naive UTC: ISO 8601, `... UTC`, epoch seconds, a spreadsheet's month/day/year."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
     if isinstance(value, date):

@@ -1,4 +1,4 @@
-"""Bills that come as files: `inbox/<source>/`, which empties, and a folder or bucket that a setting names, which stays.
+"""Bills that come as rows: in `inbox/<source>/`, which empties, in a folder, a bucket or a table, which stay.
 
 Files that are there together are one delivery, a folder's each by itself, the newest last. A delivery replaces what was
 told of its days before, part by part of the bill; it is stored whole or, where a file of a folder is none, not at all.
@@ -9,19 +9,21 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipelines import ai_service, bill_file, bucket, logfile
+from pipelines import ai_service, bigquery, bill_file, bucket, logfile
 from pipelines.ai_service import AiServices
+from pipelines.bigquery import BillingExport
 from pipelines.bill_file import BillFile, Columns
 from pipelines.charge import Charge, ChargeError, DaySums
 from pipelines.logfile import LogFile, RefusedFileError
 from warehouse.control import bill_file as receipts
-from warehouse.control.bill_file import FileReceipt
+from warehouse.control.bill_file import Cursor, FileReceipt
 from warehouse.home import Home
 
+FIRST_BACKFILL_DAYS = 90
 Progress = Callable[[str, int, int], None]
 # (provider, the payer's own account there): its days with their rows and the parts of the bill told of them.
 Bills = dict[tuple[str, str], dict[date, tuple[list[dict[str, Any]], frozenset[str]]]]
@@ -32,8 +34,8 @@ class Files:
     """How a source's files are read.
 
     `variable` names the setting of a folder or `s3://bucket/prefix`; `charges` makes a row of `columns` into charges,
-    None where its service is not one that is kept. With `gaps` a day within a part of the bill that has no charge says
-    that there was none.
+    None where its service is not one that is kept; `table` is where the same rows lie in BigQuery. With `gaps` a day
+    within a part of the bill that has no charge says that there was none.
     """
 
     variable: str
@@ -41,6 +43,7 @@ class Files:
     needed: int
     charges: Callable[[tuple[Any, ...], AiServices], Sequence[Charge] | None]
     gaps: bool = True
+    table: BillingExport | None = None
 
 
 @dataclass
@@ -51,10 +54,13 @@ class Delivery:
     receipts: list[FileReceipt]
     notes: list[str]
     taken: list[LogFile] = field(default_factory=list)
+    cursor: Cursor | None = None
 
     def sign(self, control: sqlite3.Connection, now: datetime) -> None:
         """Write the receipts, once the bills have landed; then an inbox file goes, unless it was appended to."""
         receipts.sign(control, self.receipts, now)
+        if self.cursor is not None:
+            receipts.move(control, self.cursor)
         for file in self.taken:
             if file.same():
                 file.path.unlink()
@@ -63,17 +69,23 @@ class Delivery:
 def waits(home: Home, source: str, files: Files) -> bool:
     """Whether a source has a file in its inbox or a folder to read; a sandbox reads no folder of yours."""
     inbox = home.inbox / source
+    if files.table is not None and files.table.table(home):
+        return True
     return bool(_place(home, files)) or (inbox.is_dir() and bool(logfile.ready(inbox)))
 
 
 def deliveries(
-    home: Home, source: str, files: Files, control: sqlite3.Connection, progress: Progress
+    home: Home, source: str, files: Files, control: sqlite3.Connection, now: datetime, progress: Progress
 ) -> Iterator[Delivery]:
     """Give what is new, delivery by delivery; the next is read once the one before has landed.
 
-    ProviderError where the bucket cannot be read.
+    ProviderError where the bucket or the table cannot be read.
     """
     services = ai_service.in_use(home)
+    if files.table is not None and (table := files.table.table(home)):
+        progress(f"asking {source}", 0, 1)
+        yield _of_table(source, files, files.table, table, services, control, now)
+        progress(f"asking {source}", 1, 1)
     place = _place(home, files)
     folders = bucket.folders(place) if place else []
     for number, folder in enumerate(folders):
@@ -89,6 +101,38 @@ def deliveries(
 
 def _place(home: Home, files: Files) -> str:
     return "" if home.is_sandbox else os.environ.get(files.variable, "").strip()
+
+
+def _of_table(
+    source: str,
+    files: Files,
+    export: BillingExport,
+    table: str,
+    services: AiServices,
+    control: sqlite3.Connection,
+    now: datetime,
+) -> Delivery:
+    """What a table got since it was last read, and a little before: an export that is told again says the same."""
+    place = hashlib.sha256(table.encode()).digest()
+    cursor = receipts.cursor(control, source, place)
+    if cursor is None:
+        first = (now - timedelta(days=FIRST_BACKFILL_DAYS)).date()
+        cursor = Cursor(source, place, first, datetime(first.year, first.month, first.day))  # noqa: DTZ001 (UTC at rest is naive)
+        since = cursor.read_to
+    else:
+        since = cursor.read_to - bigquery.AGAIN
+    receipt, sums, reached = FileReceipt(source, place), DaySums(), cursor.read_to
+    patterns = ai_service.patterns(services, "Google")
+    for number, row in enumerate(export.rows(table, files.columns, patterns, since, cursor.first_day), 1):
+        try:
+            for charge in files.charges(row, services) or ():
+                sums.add(charge)
+                reached = max(reached, datetime.fromisoformat(charge.part))
+        except ChargeError as error:
+            receipt.hold_back(number, 0, str(error))
+    return Delivery(
+        _bills(files, sums), [receipt], _said(receipt), cursor=Cursor(source, place, cursor.first_day, reached)
+    )
 
 
 def _of_folder(source: str, files: Files, folder: list[BillFile], sha256: bytes, services: AiServices) -> Delivery:

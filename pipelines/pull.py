@@ -117,7 +117,7 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
             if lost:
                 receipts.lose(control, lost)
                 file_receipts.forget(control, biller.name)
-        for one in delivery.deliveries(home, biller.name, files, control, progress):
+        for one in delivery.deliveries(home, biller.name, files, control, now, progress):
             for (provider, payer), days in one.bills.items():
                 with database.transaction(control):
                     vault = Vault(control, now)

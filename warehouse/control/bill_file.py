@@ -5,7 +5,7 @@ A file that comes again is known by its hash and says nothing new, so that an ol
 
 import sqlite3
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from warehouse import database
 from warehouse.control.receipt import MOST_QUARANTINED, Quarantined
@@ -50,7 +50,34 @@ def sign(control: sqlite3.Connection, receipts: list[FileReceipt], now: datetime
             )
 
 
+@dataclass(frozen=True)
+class Cursor:
+    """Up to which export a table was read (UTC), and the first day of it that was ever asked for."""
+
+    source: str
+    place: bytes
+    first_day: date
+    read_to: datetime
+
+
+def cursor(control: sqlite3.Connection, source: str, place: bytes) -> Cursor | None:
+    """Where a table was read to; None where it never was."""
+    query = "SELECT first_day, read_to FROM bill_cursor WHERE source = ? AND place = ?"
+    row = control.execute(query, (source, place)).fetchone()
+    return Cursor(source, place, date.fromisoformat(row[0]), database.moment(row[1])) if row else None
+
+
+def move(control: sqlite3.Connection, to: Cursor) -> None:
+    """Go on from there the next time."""
+    with database.transaction(control):
+        control.execute(
+            "INSERT OR REPLACE INTO bill_cursor VALUES (?, ?, ?, ?)",
+            (to.source, to.place, to.first_day.isoformat(), database.stamp(to.read_to)),
+        )
+
+
 def forget(control: sqlite3.Connection, source: str) -> None:
     """Forget a source's files, since rows of them are gone: each is read again when it is there again."""
     with database.transaction(control):
         control.execute("DELETE FROM bill_file WHERE source = ?", (source,))
+        control.execute("DELETE FROM bill_cursor WHERE source = ?", (source,))
