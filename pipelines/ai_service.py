@@ -11,7 +11,7 @@ from fnmatch import translate
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipelines.errors import PipelineError
+from pipelines.errors import ProviderError
 from warehouse import labels
 from warehouse.home import Home
 
@@ -78,7 +78,7 @@ def patterns(services: AiServices, cloud: str) -> list[str]:
 
 
 def in_use(home: Home) -> AiServices:
-    """The list, first what the home's `services.toml` adds; PipelineError where that has another form."""
+    """The list, first what the home's `services.toml` adds; ProviderError where that has another form."""
     path = home.root / "services.toml"
     if not path.exists():
         return AiServices()
@@ -87,7 +87,7 @@ def in_use(home: Home) -> AiServices:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError):
         widened = None
     if widened is None or not all(re.fullmatch(labels.PROVIDER, one.provider) for one in widened.service):
-        raise PipelineError(f"{path}: each [[service]] has a cloud, a name and a provider, and nothing else")
+        raise ProviderError(f"{path}: each [[service]] has a cloud, a name and a provider, and nothing else")
     return AiServices((*widened.service, *_KNOWN))
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
@@ -23,6 +24,7 @@ from pipelines.logfile import LONGEST_LINE, RefusedFileError
 FORMS = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson")
 _FREE_BYTES, _MOST_RATIO = 64 * 1024 * 1024, 500
 _BATCH_ROWS = 5_000
+_BUFFER = 1024 * 1024
 _NOTHING = frozenset(("", "NULL", "null"))
 
 # A column is found under the first of its names that the file has; a dot leads into a nested column.
@@ -65,14 +67,8 @@ def rows(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) -> 
 
 def _lines(file: BillFile) -> Iterator[str]:
     """The file's lines as text; the byte-order mark of a spreadsheet is no text."""
-    with file.open() as packed:
-        name, total = file.name.lower(), 0
-        handle: Any = packed
-        if name.endswith(".gz"):
-            handle = io.BufferedReader(gzip.GzipFile(fileobj=packed), 1024 * 1024)
-        elif name.endswith(".zst"):
-            handle = io.BufferedReader(pa.CompressedInputStream(packed, "zstd"), 1024 * 1024)
-        first = True
+    with file.open() as packed, closing(_unpacked(file, packed)) as handle:
+        total, first = 0, True
         while line := handle.readline(LONGEST_LINE + 1):
             total += len(line)
             if len(line) > LONGEST_LINE or total > max(_FREE_BYTES, file.size * _MOST_RATIO):
@@ -82,6 +78,16 @@ def _lines(file: BillFile) -> Iterator[str]:
             except UnicodeDecodeError:
                 raise RefusedFileError(f"{file.name} is no UTF-8 text") from None
             first = False
+
+
+def _unpacked(file: BillFile, packed: Any) -> Any:
+    name = file.name.lower()
+    if name.endswith(".gz"):
+        return io.BufferedReader(gzip.GzipFile(fileobj=packed), _BUFFER)
+    if name.endswith(".zst"):
+        return io.BufferedReader(pa.CompressedInputStream(packed, "zstd"), _BUFFER)
+    # A file of a bucket reads no lines by itself.
+    return packed if isinstance(packed, io.BufferedReader) else io.BufferedReader(packed, _BUFFER)
 
 
 def _csv(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) -> Iterator[tuple[int, tuple[Any, ...]]]:

@@ -119,6 +119,9 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
                 file_receipts.forget(control, biller.name)
         for one in delivery.deliveries(home, biller.name, files, control, now, progress):
             for (provider, payer), days in one.bills.items():
+                if connections.numbers(control, provider):
+                    one.notes.append(f"the bill of {provider} is read from its API, so its lines here were not counted")
+                    continue
                 with database.transaction(control):
                     vault = Vault(control, now)
                     ids = OutsideIds(control, vault, now)

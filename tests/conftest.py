@@ -83,7 +83,8 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     monkeypatch.setenv("APILEDGER_SANDBOX_HOME", str(tmp_path / "sandbox"))
     monkeypatch.setenv("APILEDGER_KEY_FILE", str(tmp_path / "key"))
     # A developer's own keys would make a pass ask the providers.
-    for name in ("APILEDGER_MASTER_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
+    bills = ("APILEDGER_FOCUS", "APILEDGER_GOOGLE", "APILEDGER_GOOGLE_TABLE", "APILEDGER_CONSOLE")
+    for name in ("APILEDGER_MASTER_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", *bills):
         monkeypatch.delenv(name, raising=False)
     _GUARD.refused.clear()
     yield _GUARD

