@@ -147,7 +147,8 @@ def amount(value: Any) -> Decimal | None:
         text = value.strip()
         if _GROUPED.fullmatch(text) or text.lstrip("-").startswith("$"):
             text = text.replace(",", "").replace("$", "")
-    if isinstance(text, str) and not text.isascii():
+    # Python reads other digits, and underscores between them.
+    if isinstance(text, str) and (not text.isascii() or "_" in text):
         raise ChargeError("an amount that is no number")
     try:
         # For its bounds; what is added up is the literal itself, rounded once at the end.

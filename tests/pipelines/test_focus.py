@@ -171,7 +171,7 @@ def test_another_currency_keeps_its_amount_and_no_dollars(inbox: Folder) -> None
     assert inbox.days() == {}
 
 
-@pytest.mark.parametrize("wrong", ["NaN", "abc", "1,5", "", "Infinity", "1e400", "٣"])
+@pytest.mark.parametrize("wrong", ["NaN", "abc", "1,5", "", "Infinity", "1e400", "٣", "1_0"])
 def test_a_wrong_amount_is_held_back_and_the_rest_lands(wrong: str, inbox: Folder) -> None:
     """One row goes into quarantine by its line and reason, never its text; the others count."""
     inbox.drop("o.csv", as_csv([row(1, "1"), row(2, wrong), row(3, "3")]))
