@@ -1,25 +1,21 @@
-"""A folder of this machine or an S3 prefix -> the bill files in it, folder by folder, the newest folder last.
+"""A folder of this machine or an S3 prefix -> the bill files in it, folder by folder, the newest folder last."""
 
-A bucket's credentials, region and endpoint come from where AWS's own tools take them: the environment and its profiles.
-"""
-
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
+from pyarrow import fs
+
+from pipelines import object_store
 from pipelines.bill_file import BillFile
-from pipelines.billing_api import is_loopback
-from pipelines.errors import ProviderError
+from pipelines.errors import PipelineError, ProviderError
 
-ANONYMOUS = "APILEDGER_S3_ANONYMOUS"
+_Found = tuple[str, int, str, BillFile]
 
 
 def folders(place: str) -> list[list[BillFile]]:
     """The bill files of a folder or `s3://bucket/prefix` and all below it; ProviderError where it cannot be listed."""
-    found = _in_bucket(place) if place.startswith("s3://") else _on_disk(Path(place))
+    found = _in_bucket(place) if "://" in place else _on_disk(Path(place))
     by_folder: dict[str, list[tuple[int, str, BillFile]]] = defaultdict(list)
     for folder, changed_ns, path, file in found:
         by_folder[folder].append((changed_ns, path, file))
@@ -27,7 +23,7 @@ def folders(place: str) -> list[list[BillFile]]:
     return [[file for _, _, file in sorted(files, key=lambda one: one[1])] for files in oldest_first]
 
 
-def _on_disk(place: Path) -> Iterable[tuple[str, int, str, BillFile]]:
+def _on_disk(place: Path) -> Iterable[_Found]:
     if not place.is_absolute() or not place.is_dir():
         raise ProviderError(f"{place} is no folder: a setting names a whole path, or s3://bucket/prefix")
     for path in sorted(place.rglob("*")):
@@ -40,24 +36,12 @@ def _on_disk(place: Path) -> Iterable[tuple[str, int, str, BillFile]]:
             yield str(path.parent), status.st_mtime_ns, str(path), file
 
 
-def _in_bucket(place: str) -> Iterable[tuple[str, int, str, BillFile]]:
-    from pyarrow import fs
-
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    parts = urlsplit(endpoint)
-    if endpoint and parts.scheme != "https" and not is_loopback(endpoint):
-        raise ProviderError("AWS_ENDPOINT_URL has to be https://host (http on this machine alone)")
+def _in_bucket(place: str) -> Iterable[_Found]:
     try:
-        store: Any = fs.S3FileSystem(
-            anonymous=bool(os.environ.get(ANONYMOUS)),
-            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-            endpoint_override=parts.netloc or None,
-            scheme=parts.scheme or "https",
-            connect_timeout=10,
-            request_timeout=60,
-            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3),
-        )
-        listed = store.get_file_info(fs.FileSelector(place.removeprefix("s3://").rstrip("/"), recursive=True))
+        store, root = object_store.opened(place)
+        listed = store.get_file_info(fs.FileSelector(root, recursive=True))
+    except PipelineError as error:
+        raise ProviderError(str(error)) from None
     except OSError:
         raise ProviderError(f"{place} cannot be listed: look at its name, its region and the rights to it") from None
     for entry in sorted(listed, key=lambda entry: str(entry.path)):
