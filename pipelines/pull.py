@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import bill_boundary, billing_key, delivery, dlt_load
+from pipelines import bill_boundary, bill_part, billing_key, delivery, dlt_load
 from pipelines.bill_boundary import BillBoundary
 from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
@@ -217,21 +217,6 @@ def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
     return build.execute(query, [report.table.schema, report.table.name]).fetchone() is not None
 
 
-def _kept(
-    build: duckdb.DuckDBPyConnection, report: Report, before: ReportDay, parts: frozenset[str]
-) -> list[dict[str, Any]]:
-    """A day's rows of those parts of the bill that a delivery does not tell of."""
-    if report.part is None or not before.rows:
-        return []
-    named = ", ".join(
-        f'NULL AS "{name}"' if name in {"pull_no", "observed_at"} else f'"{name}"' for name in report.table.column_names
-    )
-    query = f"""SELECT {named} FROM {report.table.full_name}
-                WHERE connection_no = ? AND day = ? AND pull_no = ? AND NOT list_contains(?, {report.part})"""
-    found = build.execute(query, [before.connection_no, before.day, before.pull_no, sorted(parts)]).fetchall()
-    return [dict(zip(report.table.column_names, row, strict=True)) for row in found]
-
-
 def _land(
     home: Home, biller: Biller, connection: Connection, told: _Days, now: datetime, parts: _Parts | None = None
 ) -> Pulled:
@@ -253,7 +238,7 @@ def _land(
         reports = {report.name: report for report in biller.reports}
         for key, spoken in (parts or {}).items():
             if key in known:
-                told[key] = sorted([*_kept(build, reports[key[0]], known[key], spoken), *told[key]], key=repr)
+                told[key] = sorted([*bill_part.kept(build, reports[key[0]], known[key], spoken), *told[key]], key=repr)
         for (name, day), rows in told.items():
             before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
             if before is None or before.sha256 != told_sha256:
