@@ -26,7 +26,7 @@ LINE = r"[\w ./:+,()&%-]{1,200}"
 METER = r"[\w ./:+,()&%$#'|=-]{1,200}"
 _PATTERNS = {
     "model": labels.MODEL,
-    **dict.fromkeys(("line_item", "description", "context_window"), LINE),
+    **dict.fromkeys(("line_item", "description", "context_window", "provider_name"), LINE),
     **dict.fromkeys(("line", "service", "sku", "invoice", "quantity_unit", "exported_at"), METER),
 }
 _FRAME: dict[str, Any] = {

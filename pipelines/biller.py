@@ -26,15 +26,17 @@ class Report:
 
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
     table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
-    `meaning` is SQL over the raw table for columns of model.charges (kind costs) or model.usage_reported (kind usage)
-    that it has under another name. A report of files is not read so: their deliveries tell of a day part by part, and
-    `part` is the raw column that says which; what they do not tell of stays.
+    `meaning` is SQL over the raw table for columns of model.charges (kind costs), model.usage_reported (kind usage) or
+    the balances that model.estimated_spend reads (kind balance) that it has under another name. A balance is of this
+    moment: it is asked for one day, today, and stored once an hour.
+    A report of files reads nothing so: their deliveries tell of a day part by part, and `part` is the raw column that
+    says which; what they do not tell of stays.
     """
 
     name: str
-    kind: Literal["costs", "usage"]
+    kind: Literal["costs", "usage", "balance"]
     table: Table
-    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] | None = None
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] = lambda *_: iter(())
     meaning: Mapping[str, str] = field(default_factory=dict)
     part: str | None = None
 
@@ -43,6 +45,8 @@ class Report:
 class Biller:
     """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day.
 
+    `reach_days` is how many days back it tells of at all; `is_daily` asks it once a UTC day, where a question costs
+    money. `probe` finds which of its dialects the key may read, for `BillingApi.dialect`.
     `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
     cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
     `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
@@ -60,6 +64,9 @@ class Biller:
     address_variable: str = ""
     headers: Callable[[str], Mapping[str, str]] = lambda _: {}
     files: Files | None = None
+    reach_days: int | None = None
+    is_daily: bool = False
+    probe: Callable[[BillingApi], str] | None = None
     late_days: int = 62
     key_prefix: str = ""
     other_keys: Mapping[str, str] = field(default_factory=dict)

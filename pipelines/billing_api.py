@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from pipelines.errors import KeyRefusedError, ProviderError
+from pipelines.errors import KeyRefusedError, PathRefusedError, ProviderError, UnknownRequestError
 
 MOST_TRIES = 6
 LONGEST_PAUSE_S = 60.0
@@ -47,12 +47,18 @@ class Clock:
 
 
 class BillingApi:
-    """One provider's API at one address with one key; ProviderError where it gives no usable answer."""
+    """One provider's API at one address with one key; ProviderError where it gives no usable answer.
+
+    `dialect` is which of a provider's APIs this key reads, where there are several; `notes` are sentences for people
+    about what its reports do not cover, by topic.
+    """
 
     def __init__(self, title: str, address: str, headers: Mapping[str, str], clock: Clock | None = None) -> None:
         self._title = title
         self._address = _checked(title, address)
         self._clock = clock or Clock()
+        self.dialect: str | None = None
+        self.notes: dict[str, str] = {}
         if not all(value.isascii() and value.isprintable() and value == value.strip() for value in headers.values()):
             raise ProviderError(f"{title}: the key has characters that no key has; set it again")
         self._session = requests.Session()
@@ -69,13 +75,13 @@ class BillingApi:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def get(self, path: str, parameters: Parameters) -> dict[str, Any]:
+    def get(self, path: str, parameters: Parameters, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Give one answer's JSON object, numbers with a point as Decimal; tries MOST_TRIES times at most."""
         tried = 0
         while True:
             tried += 1
             try:
-                return self._once(path, parameters)
+                return self._once(path, parameters, headers or {})
             except _PassingError as error:
                 if tried == MOST_TRIES:
                     raise ProviderError(f"{self._title} {path}: {error}, {tried} times; asked again later") from None
@@ -83,17 +89,25 @@ class BillingApi:
                 drawn = longest * (0.5 + self._clock.jitter() / 2)
                 self._clock.sleep(drawn if error.pause_s is None else min(error.pause_s, LONGEST_PAUSE_S) + drawn / 10)
 
-    def buckets(self, path: str, parameters: Parameters, most: int) -> Iterator[dict[str, Any]]:
+    def buckets(
+        self,
+        path: str,
+        parameters: Parameters,
+        most: int,
+        *,
+        most_pages: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """Give every bucket of a paged report, oldest page first; ProviderError where the pages do not end.
 
         `most` is how many buckets the asked window can have: a page token that comes twice, or more pages or buckets
-        than that, is a loop.
+        than that, is a loop. `most_pages` says how many pages where it is not one a bucket.
         """
         seen: set[str] = set()
         given, page = 0, None
         while True:
             asked = [*parameters, *([("page", page)] if page is not None else [])]
-            answer = self.get(path, asked)
+            answer = self.get(path, asked, headers)
             data, more, following = answer.get("data"), answer.get("has_more"), answer.get("next_page")
             if not isinstance(data, list) or not all(isinstance(bucket, dict) for bucket in data):
                 raise ProviderError(f"{self._title} {path}: an answer without its list of buckets; nothing was stored")
@@ -103,17 +117,23 @@ class BillingApi:
             yield from data
             if not more:
                 return
-            if not isinstance(following, str) or not following or following in seen or len(seen) >= most:
+            if (
+                not isinstance(following, str)
+                or not following
+                or following in seen
+                or len(seen) >= (most_pages or most)
+            ):
                 raise ProviderError(f"{self._title} {path}: its pages do not end; nothing was stored")
             seen.add(following)
             page = following
 
-    def _once(self, path: str, parameters: Parameters) -> dict[str, Any]:
+    def _once(self, path: str, parameters: Parameters, headers: Mapping[str, str]) -> dict[str, Any]:
         deadline = self._clock.monotonic() + ANSWER_S
         try:
             with self._session.get(
                 f"{self._address}{path}",
                 params=list(parameters),
+                headers=dict(headers),
                 timeout=(CONNECT_S, READ_S),
                 allow_redirects=False,
                 stream=True,
@@ -136,13 +156,16 @@ class BillingApi:
         status = response.status_code
         if status == 200:
             return
-        if status in {401, 403}:
-            raise KeyRefusedError(f"{self._title} {path}: the key was refused ({status}); set another one")
+        if status == 401:
+            raise KeyRefusedError(f"{self._title} {path}: the key was refused (401); set another one")
+        if status == 403:
+            raise PathRefusedError(f"{self._title} {path}: the key may not read this (403); let it, or set another one")
         if 300 <= status < 400:
             raise ProviderError(f"{self._title} {path}: a redirect ({status}) is not followed; look at its address")
         if status in {408, 409, 425, 429} or status >= 500:
             raise _PassingError(f"status {status}", _asked_pause(response.headers.get("Retry-After")))
-        raise ProviderError(f"{self._title} {path}: status {status}; look at its changelog")
+        unknown = UnknownRequestError if status in {400, 404} else ProviderError
+        raise unknown(f"{self._title} {path}: status {status}; look at its changelog")
 
     def _body(self, path: str, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()

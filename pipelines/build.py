@@ -16,6 +16,7 @@ from pipelines import build_bills
 from pipelines.provider import gateways
 from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
+from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import (
     change,
@@ -84,7 +85,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     _states(connection, states)
     pulls = _pulls(connection)
     with database.control(home) as control:
-        built.rows |= build_bills.build(connection, control, book)
+        built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
     _reconcile(connection, book, {*built.days, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built

@@ -13,6 +13,7 @@ import click
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
+from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
@@ -272,6 +273,7 @@ def restore(named: Path | None) -> None:
 
 cli.add_command(policy)
 cli.add_command(budget)
+cli.add_command(fx)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)

@@ -43,6 +43,26 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _disk(home)
     yield from connection_health.findings(home, now)
     yield from _mail(home, now)
+    yield from _bills(home)
+
+
+def _bills(home: Home) -> Iterator[Finding]:
+    """What the newest version's bills do not tell, and what they tell in a currency that no rate converts."""
+    try:
+        with database.published(home) as connection:
+            notes = connection.execute("SELECT source, note FROM mart.coverage ORDER BY ALL").fetchall()
+            foreign = connection.execute(
+                """SELECT provider, currency, sum(unconverted_lines)::BIGINT, min(day) FROM mart.foreign_currency
+                   WHERE unconverted_lines > 0 GROUP BY ALL ORDER BY ALL"""
+            ).fetchall()
+    except (WarehouseError, duckdb.Error):
+        # No version, or one of an older program: a finding of its own.
+        return
+    for source, note in notes:
+        yield Finding(f"{source}: {note}", "none needed: it is said so that nobody takes the sum for all", warning=True)
+    for provider, currency, lines, day in foreign:
+        what = f"{lines:,} lines of {provider} in {currency} are in no sum: no rate is known"
+        yield Finding(what, f"run `apiledger fx set {day} {currency} RATE`, then `apiledger run`")
 
 
 def _modes(home: Home) -> Iterator[Finding]:

@@ -21,5 +21,13 @@ class KeyRefusedError(ProviderError):
     """A provider refused the key (401, 403): asking again is no use until the key is another one."""
 
 
+class PathRefusedError(KeyRefusedError):
+    """A provider knows the key and does not let it read this (403): what else it may read still lands."""
+
+
+class UnknownRequestError(ProviderError):
+    """A provider does not know such a request (400, 404): there may be another dialect that it knows."""
+
+
 class PriceFetchError(PipelineError):
     """Published prices could not be fetched; what is known stays."""

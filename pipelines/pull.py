@@ -13,18 +13,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from pipelines import bill_boundary, bill_part, billing_key, delivery, dlt_load
+from pipelines import bill_boundary, bill_part, billing_key, delivery, dlt_load, report_reader
 from pipelines.bill_boundary import BillBoundary
-from pipelines.biller import FIRST_BACKFILL_DAYS, Biller, Report, billers
+from pipelines.biller import Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
 from pipelines.errors import KeyRefusedError, ProviderError
+from pipelines.report_reader import LEFT_OUT, LOST_DAYS, Told, report_name
 from warehouse import database
 from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
+from warehouse.control import coverage
 from warehouse.control import pull as receipts
 from warehouse.control.connection import Connection
 from warehouse.control.outside_id import OutsideIds
@@ -35,14 +36,16 @@ from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
 _RETRY_REFUSED = timedelta(days=1)
-_Days = dict[tuple[str, date], list[dict[str, Any]]]
 # Which parts of a bill a delivery tells of a report's day.
 _Parts = dict[tuple[str, date], frozenset[str]]
 
 
 @dataclass
 class Pulled:
-    """What a pull gave: days read, days told anew, raw rows landed, what to say; `skipped` says why there was none."""
+    """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none.
+
+    `notes` say what its reports leave out or have lost.
+    """
 
     provider: str
     days: int = 0
@@ -89,10 +92,14 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
         with database.transaction(control):
             connection = connections.of_environment(control, ids, biller.name, biller.name, now)
+        known = receipts.days(control, connection.connection_no)
+        if biller.is_daily and any(day.read_on == now.date() for day in known):
+            return Pulled(biller.name)
         connections.use(control, connection.connection_no, lookup, now)
-        first = _first(biller, connection, receipts.days(control, connection.connection_no), now.date())
         try:
-            told = _fetched(biller, first, now.date(), progress, clock)
+            with BillingApi(biller.title, _address(biller), biller.headers(billing_key.held(biller)), clock) as api:
+                api.dialect = coverage.dialect(control, connection.connection_no)
+                told = report_reader.read(api, biller, _since(connection, known), known, now, progress)
         except KeyRefusedError as error:
             connections.refuse(control, connection, lookup, str(error), now)
             raise
@@ -102,7 +109,10 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
         with database.transaction(control):
             boundary = BillBoundary(ids, vault, connection)
             tables = {report.name: report.table for report in biller.reports}
-            told = {(name, day): boundary.admit(tables[name], day, rows) for (name, day), rows in told.items()}
+            told.days = {
+                (name, day): boundary.admit(tables[report_name(name)], day, rows)
+                for (name, day), rows in told.days.items()
+            }
         return _land(home, biller, connection, told, now)
 
 
@@ -127,9 +137,9 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
                     ids = OutsideIds(control, vault, now)
                     connection = connections.of_bill(control, ids, biller.name, provider, payer, now)
                     boundary = BillBoundary(ids, vault, connection)
-                    told = {
-                        (report.name, day): boundary.admit(report.table, day, rows) for day, (rows, _) in days.items()
-                    }
+                    told = Told(read_until=max(days) + timedelta(days=1))
+                    for day, (rows, _) in days.items():
+                        told.days[report.name, day] = boundary.admit(report.table, day, rows)
                 parts = {(report.name, day): parts for day, (_, parts) in days.items()}
                 landed = _land(home, biller, connection, told, now, parts)
                 given.days += landed.days
@@ -162,44 +172,14 @@ def _alone(home: Home, biller: Biller) -> AbstractContextManager[None]:
     return database.held(home.build_lock.with_name(f"pull-lock-{biller.name}"), patience_s=5)
 
 
-def _first(biller: Biller, connection: Connection, known: list[ReportDay], today: date) -> date:
-    """The first day to ask for; `late_days` back where no day before those asked for each time was read today."""
-    if connection.read_until is None:
-        return today - timedelta(days=FIRST_BACKFILL_DAYS)
-    first = min(connection.read_until, today) - timedelta(days=biller.lookback_days)
-    is_read = any(day.day < first and day.read_on == today for day in known)
-    return first if is_read else min(first, today - timedelta(days=biller.late_days))
-
-
-def _fetched(biller: Biller, first: date, today: date, progress: Progress, clock: Clock | None) -> _Days:
-    told: _Days = {}
-    with BillingApi(biller.title, _address(biller), biller.headers(billing_key.held(biller)), clock) as api:
-        for number, report in enumerate(biller.reports):
-            progress(f"asking {biller.name}", number, len(biller.reports))
-            told |= {(report.name, day): rows for day, rows in _read(api, biller, report, first, today).items()}
-    progress(f"asking {biller.name}", len(biller.reports), len(biller.reports))
-    return told
-
-
-def _read(
-    api: BillingApi, biller: Biller, report: Report, first: date, after: date
-) -> dict[date, list[dict[str, Any]]]:
-    """A report's days, each once and without a gap; ProviderError where the answer is of another form."""
-    days: dict[date, list[dict[str, Any]]] = {}
-    if report.read is None:
-        return days
-    try:
-        for day, rows in report.read(api, first, after):
-            if day in days or not first <= day < after:
-                raise ProviderError(f"{biller.title}: a day twice or one not asked for; nothing was stored")
-            days[day] = rows
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
-        raise ProviderError(
-            f"{biller.title}: {report.table.name} has another form than documented; nothing was stored"
-        ) from None
-    if days and (max(days) - min(days)).days + 1 != len(days):
-        raise ProviderError(f"{biller.title}: {report.table.name} leaves out a day; nothing was stored")
-    return days
+def _since(connection: Connection, known: list[ReportDay]) -> dict[str, date]:
+    """From which day on each report is due: after its last day, or where the connection went back to."""
+    ends: dict[str, date] = {}
+    for day in known:
+        ends[day.report] = max(day.day + timedelta(days=1), ends.get(day.report, day.day))
+    return {
+        name: end if connection.read_until is None else min(end, connection.read_until) for name, end in ends.items()
+    }
 
 
 def _lost(build: duckdb.DuckDBPyConnection, biller: Biller, days: list[ReportDay]) -> list[ReportDay]:
@@ -209,7 +189,7 @@ def _lost(build: duckdb.DuckDBPyConnection, biller: Biller, days: list[ReportDay
         if _exists(build, report):
             counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
             stored |= {(report.name, no, day): rows for no, day, rows in build.execute(counted).fetchall()}
-    return [day for day in days if stored.get((day.report, day.pull_no, day.day), 0) != day.rows]
+    return [day for day in days if stored.get((report_name(day.report), day.pull_no, day.day), 0) != day.rows]
 
 
 def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
@@ -218,7 +198,7 @@ def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
 
 
 def _land(
-    home: Home, biller: Biller, connection: Connection, told: _Days, now: datetime, parts: _Parts | None = None
+    home: Home, biller: Biller, connection: Connection, told: Told, now: datetime, parts: _Parts | None = None
 ) -> Pulled:
     number = connection.connection_no
     work = home.tmp / f"pull-{biller.name}"
@@ -234,12 +214,13 @@ def _land(
         receipts.forget(control, broken)
         known = {(day.report, day.day): day for day in receipts.days(control, number)}
         pull_no = receipts.begin(control, number, now)
-        days, new = [], {}
-        reports = {report.name: report for report in biller.reports}
+        days: list[ReportDay] = []
+        new: report_reader.Days = {}
         for key, spoken in (parts or {}).items():
             if key in known:
-                told[key] = sorted([*bill_part.kept(build, reports[key[0]], known[key], spoken), *told[key]], key=repr)
-        for (name, day), rows in told.items():
+                kept = bill_part.kept(build, biller.reports[0], known[key], spoken)
+                told.days[key] = sorted([*kept, *told.days[key]], key=repr)
+        for (name, day), rows in told.days.items():
             before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
             if before is None or before.sha256 != told_sha256:
                 new[name, day] = rows
@@ -253,12 +234,18 @@ def _land(
             shutil.rmtree(work, ignore_errors=True)
         # Before the signature: what is in the file itself outlives a rotten write-ahead log.
         build.execute("CHECKPOINT")
-        reached = [max((day for name, day in told if name == report.name), default=None) for report in biller.reports]
-        ends = [day + timedelta(days=1) for day in reached if day is not None]
-        start = connection.read_until or now.date() - timedelta(days=FIRST_BACKFILL_DAYS - biller.lookback_days)
-        until = min(ends) if len(ends) == len(reached) else start
+        until = told.read_until or connection.read_until or now.date()
         receipts.sign(control, pull_no, days, until, now)
-    return Pulled(biller.name, days=len({day for _, day in told}), new_days=len({day for _, day in new}), rows=landed)
+        with database.transaction(control):
+            coverage.note(control, number, told.notes, LEFT_OUT, now)
+            coverage.speak(control, number, told.dialect)
+    return Pulled(
+        biller.name,
+        days=len({day for _, day in told.days}),
+        new_days=len({day for _, day in new}),
+        rows=landed,
+        notes=[note for topic, note in told.notes.items() if topic.startswith((LEFT_OUT, LOST_DAYS))],
+    )
 
 
 def _store(
@@ -266,13 +253,13 @@ def _store(
     home: Home,
     biller: Biller,
     work: Path,
-    new: _Days,
+    new: report_reader.Days,
     pull_no: int,
     now: datetime,
 ) -> int:
     loads, landed = [], 0
     for report in biller.reports:
-        rows = [row for (name, _), told in new.items() if name == report.name for row in told]
+        rows = [row for (name, _), told in new.items() if report_name(name) == report.name for row in told]
         if rows:
             part = bill_boundary.write(work / f"{report.table.name}.parquet", report.table, rows, pull_no, now)
             loads.append((report.table, [part]))

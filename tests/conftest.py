@@ -32,6 +32,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 _SHARED = PROJECT.parent / "shared"
 _REAL = tuple(str(path) for path in (PROJECT / "data", PROJECT / "sandbox", Path.home() / ".config" / "apiledger"))
 _FILE_EVENTS = frozenset({"open", "sqlite3.connect", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
+_KEYS = ("_ADMIN_KEY", "_API_KEY", "_MANAGEMENT_KEY")
 _CONNECT_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
@@ -84,7 +85,7 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     monkeypatch.setenv("APILEDGER_KEY_FILE", str(tmp_path / "key"))
     # A developer's own keys would make a pass ask the providers.
     bills = ("APILEDGER_FOCUS", "APILEDGER_GOOGLE", "APILEDGER_GOOGLE_TABLE", "APILEDGER_CONSOLE")
-    for name in ("APILEDGER_MASTER_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", *bills):
+    for name in ("APILEDGER_MASTER_KEY", *bills, *(name for name in os.environ if name.endswith(_KEYS))):
         monkeypatch.delenv(name, raising=False)
     _GUARD.refused.clear()
     yield _GUARD

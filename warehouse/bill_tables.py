@@ -5,6 +5,7 @@ A raw table stands in its provider's file, as a table named cost*, usage* or bal
 
 from collections.abc import Mapping
 
+from warehouse.coverage_tables import COVERAGE, ESTIMATED_SPEND, FX
 from warehouse.tables import INPUT_CLASSES, MONEY, OUTPUT_CLASSES, TOKEN_CLASSES, Column, Table
 
 PULL = (
@@ -68,6 +69,7 @@ CHARGES = Table(
         Column("list_amount_usd", MONEY, "The same at list price, where the provider says it."),
         Column("billed_amount", MONEY, "The charge in the currency it is billed in; NULL where that is USD."),
         Column("billing_currency", "VARCHAR", "ISO 4217; NULL where it is USD."),
+        *FX,
         *_QUANTITY,
         Column("invoice", "VARCHAR", "The invoice or invoice month the provider puts it on, where it says so."),
     ),
@@ -121,7 +123,7 @@ BUILT_PULL = Table(
     ),
 )
 
-BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, BUILT_PULL)
+BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, ESTIMATED_SPEND, COVERAGE, BUILT_PULL)
 CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 
 

@@ -15,3 +15,7 @@ class KeyUnavailableError(WarehouseError):
 
 class BusyError(WarehouseError):
     """Another run holds the build: come back at the next tick."""
+
+
+class FxError(WarehouseError):
+    """An exchange rate cannot be read: the person mends the line it names."""

@@ -76,6 +76,18 @@ def m006_prices(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
+    """Widen the bills by the rate that converted them, and make the tables of estimates and of what is not covered."""
+    for table in bill_tables.BILL_TABLES:
+        first, made, *comments = table.ddl()
+        connection.execute(first)
+        connection.execute(made)
+        for column in table.columns:
+            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+        for statement in comments:
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -85,6 +97,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m005_reconciliation,
     m006_settlement,
     m006_prices,
+    m008_fx,
 )
 
 

@@ -1,7 +1,8 @@
 """Anthropic's admin API -> raw_anthropic.cost_report, raw_anthropic.usage_messages: cents by line, tokens by key.
 
-SOURCES: Anthropic's pages "Get Cost Report" and "Get Messages Usage Report". Amounts are decimal strings of CENTS; days
-are UTC; Priority Tier costs never appear in the cost report. Totals may be corrected for 30 days.
+SOURCES: Anthropic's pages "Get Cost Report" and "Get Messages Usage Report", and its analytics API of usage and cost,
+the newer dialect: which one a key may read is asked once. Amounts are cents, as decimal strings; days are UTC. Totals
+may be corrected for 30 days. Priority Tier costs never appear in the cost report: that is said where there are any.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +12,15 @@ from typing import Any
 
 from pipelines.biller import Biller, Report
 from pipelines.billing_api import BillingApi
-from pipelines.errors import ProviderError
+from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
 from warehouse import money
-from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, TIER, WINDOW
-from warehouse.tables import TOKEN_CLASSES, Column, Table
+from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER, WINDOW
+from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
 RAW_COSTS = Table(
     "raw_anthropic",
     "cost_report",
-    "Anthropic: one row per day, workspace and description of /organizations/cost_report, per pull.",
+    "Anthropic: one row per day, workspace and description, or key, of its cost report, per pull.",
     (
         *PULL,
         PROJECT,
@@ -31,22 +32,64 @@ RAW_COSTS = Table(
         WINDOW,
         GEO,
         AMOUNT,
+        KEY,
+        Column("list_amount_usd", MONEY, "The same before any discount, where Anthropic says it."),
     ),
 )
 RAW_USAGE = Table(
     "raw_anthropic",
     "usage_messages",
-    "Anthropic: one row per day, model, key, workspace, tier and window of /usage_report/messages, per pull.",
-    (*PULL, PROJECT, KEY, MODEL, TIER, WINDOW, *TOKEN_CLASSES),
+    "Anthropic: one row per day, model, key, workspace, tier, window and place of its usage report, per pull.",
+    (
+        *PULL,
+        PROJECT,
+        KEY,
+        MODEL,
+        TIER,
+        WINDOW,
+        *TOKEN_CLASSES,
+        GEO,
+        REQUESTS,
+        Column("quantity", MONEY, "Web searches; such a row has no tokens."),
+        Column("quantity_unit", "VARCHAR", "calls, where quantity is set."),
+    ),
 )
 LOOKBACK_DAYS = 30
+LEGACY, ANALYTICS = "cost report", "analytics"
+_ANALYTICS_HEADERS = {"anthropic-beta": "analytics-usage-cost-2026-08-24"}
+# The analytics API tells of nothing before this day, of 31 days at once, and a page holds some of their rows.
+_ANALYTICS_SINCE, _ANALYTICS_DAYS, _MOST_ROWS, _MOST_PAGES = date(2026, 1, 1), 31, 1_000_000, 2_000
 _LIMIT = 31
 _COSTS, _USAGE = "/cost_report", "/usage_report/messages"
+_REGION = {"region": "nullif(inference_geo, 'not_available')"}
+_Rows = list[dict[str, Any]]
+_GROUPS = ("model", "api_key_id", "workspace_id", "service_tier", "context_window", "inference_geo")
+
+
+def _probe(api: BillingApi) -> str:
+    """Which dialect the key may read: the newer one where it may, which tells costs by key as well."""
+    window = [("starting_at", f"{_ANALYTICS_SINCE}T00:00:00Z"), ("ending_at", "2026-01-02T00:00:00Z")]
+    try:
+        api.get("/analytics/cost", [*window, ("time_bucket_width", "day")], _ANALYTICS_HEADERS)
+    except (PathRefusedError, UnknownRequestError):
+        return LEGACY
+    return ANALYTICS
+
+
+def _day(path: str, starts: object, ends: object) -> date:
+    try:
+        day = date.fromisoformat(str(starts)[:10])
+        is_day = str(starts)[10:19] == "T00:00:00" and str(ends)[:19] == f"{day + timedelta(days=1)}T00:00:00"
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise ProviderError(f"Anthropic {path}: a bucket that is no UTC day; nothing was stored")
+    return day
 
 
 def _buckets(
     api: BillingApi, path: str, groups: Sequence[str], first: date, after: date
-) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+) -> Iterator[tuple[date, _Rows]]:
     days = (after - first).days
     parameters = [
         ("starting_at", f"{first}T00:00:00Z"),
@@ -56,28 +99,51 @@ def _buckets(
         *(("group_by[]", group) for group in groups),
     ]
     for bucket in api.buckets(path, parameters, days):
-        starts, ends, results = str(bucket.get("starting_at")), str(bucket.get("ending_at")), bucket.get("results")
-        try:
-            day = date.fromisoformat(starts[:10])
-            is_day = starts[10:19] == "T00:00:00" and ends[:19] == f"{day + timedelta(days=1)}T00:00:00"
-        except ValueError:
-            is_day = False
-        if not is_day or not isinstance(results, list):
-            raise ProviderError(f"Anthropic {path}: a bucket that is no UTC day; nothing was stored")
+        day, results = _day(path, bucket.get("starting_at"), bucket.get("ending_at")), bucket.get("results")
+        if not isinstance(results, list):
+            raise ProviderError(f"Anthropic {path}: a day without its list of results; nothing was stored")
         yield day, results
 
 
-def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    for day, results in _buckets(api, _COSTS, ("workspace_id", "description"), first, after):
-        yield day, [_charge(result) for result in results]
+def _items(
+    api: BillingApi, path: str, groups: Sequence[str], measures: str, first: date, after: date
+) -> Iterator[tuple[date, _Rows]]:
+    """The analytics API's flat rows by day, a quiet day with none; each row's dimensions and measures as one."""
+    since = max(first, _ANALYTICS_SINCE)
+    while since < after:
+        until = min(since + timedelta(days=_ANALYTICS_DAYS), after)
+        days: dict[date, _Rows] = {since + timedelta(days=n): [] for n in range((until - since).days)}
+        parameters = [
+            ("starting_at", f"{since}T00:00:00Z"),
+            ("ending_at", f"{until}T00:00:00Z"),
+            ("time_bucket_width", "day"),
+            *(("group_by[]", group) for group in groups),
+        ]
+        for item in api.buckets(path, parameters, _MOST_ROWS, most_pages=_MOST_PAGES, headers=_ANALYTICS_HEADERS):
+            day = _day(path, item.get("starting_at"), item.get("ending_at"))
+            if day not in days:
+                raise ProviderError(f"Anthropic {path}: a day that was not asked for; nothing was stored")
+            days[day].append({**item["group"], **item[measures]})
+        yield from days.items()
+        since = until
 
 
-def _charge(result: dict[str, Any]) -> dict[str, Any]:
-    cents = result["amount"]
-    if not isinstance(cents, str) or result.get("currency") != "USD":
-        raise ProviderError("Anthropic: an amount that is no string of US cents; nothing was stored")
+def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+    if api.dialect == ANALYTICS:
+        told = _items(api, "/analytics/cost", (*_GROUPS, "cost_type", "token_type"), "cost", first, after)
+    else:
+        told = _buckets(api, _COSTS, ("workspace_id", "description"), first, after)
+    for day, results in told:
+        yield day, [_charge(result, api.dialect) for result in results]
+
+
+def _charge(result: dict[str, Any], dialect: str | None) -> dict[str, Any]:
+    listed = result.get("list_amount")
+    if result.get("currency") != "USD":
+        raise ProviderError("Anthropic: an amount that is not in US dollars; nothing was stored")
     return {
         "project": result.get("workspace_id"),
+        "key": result.get("api_key_id"),
         "description": result.get("description"),
         "model": result.get("model"),
         "cost_type": result.get("cost_type"),
@@ -85,38 +151,62 @@ def _charge(result: dict[str, Any]) -> dict[str, Any]:
         "service_tier": result.get("service_tier"),
         "context_window": result.get("context_window"),
         "inference_geo": result.get("inference_geo"),
-        "amount_usd": money.usd(Decimal(cents).scaleb(-2, money.CONTEXT)),
+        "amount_usd": _dollars(result["amount"], dialect),
+        "list_amount_usd": None if listed is None else _dollars(listed, dialect),
     }
 
 
-def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    groups = ("model", "api_key_id", "workspace_id", "service_tier", "context_window")
-    for day, results in _buckets(api, _USAGE, groups, first, after):
-        yield day, [_counted(result) for result in results]
+def _dollars(cents: object, dialect: str | None) -> Decimal:
+    """Cents, in the cost report always as a string: a number there would be another unit than documented."""
+    is_number = dialect == ANALYTICS and isinstance(cents, (int, Decimal)) and not isinstance(cents, bool)
+    if not isinstance(cents, str) and not is_number:
+        raise ProviderError("Anthropic: an amount that is no string of US cents; nothing was stored")
+    return money.usd(Decimal(str(cents)).scaleb(-2, money.CONTEXT))
 
 
-def _counted(result: dict[str, Any]) -> dict[str, Any]:
-    """One row of usage; Anthropic's classes of input are disjoint already."""
+def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+    if api.dialect == ANALYTICS:
+        told = _items(api, "/analytics/usage", _GROUPS, "usage", first, after)
+    else:
+        told = _buckets(api, _USAGE, _GROUPS, first, after)
+    for day, results in told:
+        if api.dialect != ANALYTICS and any(str(r.get("service_tier")).startswith("priority") for r in results):
+            api.notes["priority tier"] = (
+                "Anthropic counts usage of its Priority Tier and bills it apart: its cost report never holds that,"
+                " so spend at Anthropic is more than the bill shown here"
+            )
+        yield day, [row for result in results for row in _counted(result)]
 
-    def tokens(of: dict[str, Any], name: str) -> int:
+
+def _counted(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One row of usage, and one of its web searches; Anthropic's classes of input are disjoint already."""
+
+    def count(of: dict[str, Any], name: str) -> int:
         value = of.get(name) or 0
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ProviderError(f"Anthropic {_USAGE}: {name} is no count; nothing was stored")
+            raise ProviderError(f"Anthropic: {name} of its usage is no count; nothing was stored")
         return value
 
     written = result.get("cache_creation") or {}
-    return {
+    grouped = {
         "project": result.get("workspace_id"),
         "key": result.get("api_key_id"),
         "model": result.get("model"),
         "service_tier": result.get("service_tier"),
         "context_window": result.get("context_window"),
-        "uncached_tokens": tokens(result, "uncached_input_tokens"),
-        "cache_read_tokens": tokens(result, "cache_read_input_tokens"),
-        "cache_write_5m_tokens": tokens(written, "ephemeral_5m_input_tokens"),
-        "cache_write_1h_tokens": tokens(written, "ephemeral_1h_input_tokens"),
-        "text_out_tokens": tokens(result, "output_tokens"),
+        "inference_geo": result.get("inference_geo"),
     }
+    yield {
+        **grouped,
+        "requests": None if result.get("requests") is None else count(result, "requests"),
+        "uncached_tokens": count(result, "uncached_input_tokens"),
+        "cache_read_tokens": count(result, "cache_read_input_tokens"),
+        "cache_write_5m_tokens": count(written, "ephemeral_5m_input_tokens"),
+        "cache_write_1h_tokens": count(written, "ephemeral_1h_input_tokens"),
+        "text_out_tokens": count(result, "output_tokens"),
+    }
+    if searches := count(result.get("server_tool_use") or {}, "web_search_requests"):
+        yield {**grouped, "quantity": money.usd(searches), "quantity_unit": "calls"}
 
 
 BILLER = Biller(
@@ -128,15 +218,16 @@ BILLER = Biller(
     headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
     lookback_days=LOOKBACK_DAYS,
     reports=(
+        Report("costs", "costs", RAW_COSTS, _costs, {"line": "description", "service": "cost_type", **_REGION}),
         Report(
-            "costs",
-            "costs",
-            RAW_COSTS,
-            _costs,
-            {"line": "description", "service": "cost_type", "region": "inference_geo"},
+            "usage",
+            "usage",
+            RAW_USAGE,
+            _usage,
+            {"operation": "CASE WHEN quantity IS NOT NULL THEN 'web_search' END", **_REGION},
         ),
-        Report("usage", "usage", RAW_USAGE, _usage),
     ),
+    probe=_probe,
     key_prefix="sk-ant-admin01-",
     other_keys={
         "sk-ant-api03-": "an Anthropic API key",

@@ -1,12 +1,14 @@
-"""OpenAI's admin API -> raw_openai.costs, raw_openai.usage_completions: dollars by line item, tokens by model and key.
+"""OpenAI's admin API -> raw_openai.costs, raw_openai.usage_*: dollars by line item, project and key, and what was used.
 
-SOURCES: OpenAI's OpenAPI description 2.3.0, `/organization/costs` and `/organization/usage/completions`. Costs are JSON
-numbers of dollars; days are UTC. How long a day may still change is not documented: three days are read again.
+SOURCES: OpenAI's OpenAPI description 2.3.0, `/organization/costs` and `/organization/usage/*`. Costs are JSON numbers
+of dollars; days are UTC. How long a day may still change is not documented: three days are read again. Costs by key are
+known from 2025-12-06 on, and refused before: each side of that day is asked by itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pipelines.biller import Biller, Report
@@ -16,17 +18,20 @@ from warehouse import money
 from warehouse.bill_tables import AMOUNT, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER
 from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
+_QUANTITY = Column("quantity", MONEY, "How much of quantity_unit, where OpenAI says it.")
+_QUANTITY_UNIT = Column("quantity_unit", "VARCHAR", "The unit of quantity.")
 RAW_COSTS = Table(
     "raw_openai",
     "costs",
-    "OpenAI: one row per day, project and line item of /organization/costs, per pull.",
+    "OpenAI: one row per day, project, key and line item of /organization/costs, per pull.",
     (
         *PULL,
         PROJECT,
         Column("line_item", "VARCHAR", "OpenAI's own words; no model is read out of them."),
         AMOUNT,
-        Column("quantity", MONEY, "How much of the line's unit, where OpenAI says it."),
-        Column("quantity_unit", "VARCHAR", "The unit of quantity."),
+        _QUANTITY,
+        _QUANTITY_UNIT,
+        KEY,
     ),
 )
 RAW_USAGE = Table(
@@ -36,15 +41,33 @@ RAW_USAGE = Table(
     (*PULL, PROJECT, KEY, MODEL, TIER, REQUESTS, *TOKEN_CLASSES),
 )
 LOOKBACK_DAYS = 3
+# 1764979200: the first day whose costs OpenAI tells by key.
+KEYS_SINCE = date(2025, 12, 6)
 _DAY_S = 86_400
-_COSTS, _USAGE = "/organization/costs", "/organization/usage/completions"
+_COSTS, _USAGE = "/organization/costs", "/organization/usage/"
 # The most buckets a page may have; more is refused, not cut.
 _COSTS_LIMIT, _USAGE_LIMIT = 180, 31
+_BY_MODEL, _BY_KEY, _BY_PROJECT = ("model", "project_id", "api_key_id"), ("project_id", "api_key_id"), ("project_id",)
+# Endpoint, what was done, how it is grouped, the field that counts it and its unit. A tool is used within a call that
+# is counted elsewhere, so it counts no calls of its own.
+_OTHERS: tuple[tuple[str, str, Sequence[str], str | None, str | None], ...] = (
+    ("embeddings", "embeddings", _BY_MODEL, None, None),
+    ("moderations", "moderation", _BY_MODEL, None, None),
+    ("images", "image_generation", _BY_MODEL, "images", "images"),
+    ("audio_speeches", "speech", _BY_MODEL, "characters", "characters"),
+    ("audio_transcriptions", "transcription", _BY_MODEL, "seconds", "seconds"),
+    ("vector_stores", "vector_store", _BY_PROJECT, "usage_bytes", "bytes"),
+    ("code_interpreter_sessions", "code_interpreter", _BY_PROJECT, "num_sessions", "sessions"),
+    ("file_search_calls", "file_search", _BY_KEY, "num_requests", "calls"),
+    ("web_search_calls", "web_search", _BY_MODEL, "num_requests", "calls"),
+)
+_TOOLS = ("vector_stores", "code_interpreter_sessions", "file_search_calls", "web_search_calls")
+_Rows = list[dict[str, Any]]
 
 
 def _buckets(
     api: BillingApi, path: str, groups: Sequence[str], limit: int, first: date, after: date
-) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+) -> Iterator[tuple[date, _Rows]]:
     days = (after - first).days
     parameters = [
         ("start_time", str(_seconds(first))),
@@ -64,9 +87,12 @@ def _seconds(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    for day, results in _buckets(api, _COSTS, ("line_item", "project_id"), _COSTS_LIMIT, first, after):
-        yield day, [_charge(result) for result in results]
+def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+    turn = min(max(first, KEYS_SINCE), after)
+    for since, until, groups in ((first, turn, _BY_PROJECT), (turn, after, _BY_KEY)):
+        if since < until:
+            for day, results in _buckets(api, _COSTS, ("line_item", *groups), _COSTS_LIMIT, since, until):
+                yield day, [_charge(result) for result in results]
 
 
 def _charge(result: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +102,7 @@ def _charge(result: dict[str, Any]) -> dict[str, Any]:
     quantity = result.get("quantity")
     return {
         "project": result.get("project_id"),
+        "key": result.get("api_key_id"),
         "line_item": result.get("line_item"),
         "amount_usd": money.usd(amount["value"]),
         "quantity": None if quantity is None else money.usd(quantity),
@@ -83,38 +110,71 @@ def _charge(result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    groups = ("model", "project_id", "api_key_id", "batch", "service_tier")
-    for day, results in _buckets(api, _USAGE, groups, _USAGE_LIMIT, first, after):
-        yield day, [_counted(result) for result in results]
+def _usage(
+    api: BillingApi,
+    first: date,
+    after: date,
+    path: str,
+    groups: Sequence[str],
+    counted: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Iterator[tuple[date, _Rows]]:
+    for day, results in _buckets(api, path, groups, _USAGE_LIMIT, first, after):
+        yield day, [counted(result) for result in results]
 
 
-def _counted(result: dict[str, Any]) -> dict[str, Any]:
-    """One row of usage in disjoint classes; OpenAI's input holds the cached part, its output the reasoning."""
+def _count(result: dict[str, Any], name: str) -> int:
+    value = result.get(name) or 0
+    # A count may be written 1.0; never a half.
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value != int(value) or value < 0:
+        raise ProviderError(f"OpenAI: {name} of its usage is no count; nothing was stored")
+    return int(value)
 
-    def tokens(name: str) -> int:
-        value = result.get(name) or 0
-        # A count may be written 1.0; never a half.
-        if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value != int(value) or value < 0:
-            raise ProviderError(f"OpenAI {_USAGE}: {name} is no count; nothing was stored")
-        return int(value)
 
-    cached, audio_in, image_in = (tokens(f"input_{kind}_tokens") for kind in ("cached", "audio", "image"))
-    audio_out = tokens("output_audio_tokens")
+def _completions(result: dict[str, Any]) -> dict[str, Any]:
+    """One row of completions in disjoint classes; OpenAI's input holds the cached part, its output the reasoning."""
+    cached, audio_in, image_in = (_count(result, f"input_{kind}_tokens") for kind in ("cached", "audio", "image"))
+    audio_out = _count(result, "output_audio_tokens")
     return {
-        "project": result.get("project_id"),
-        "key": result.get("api_key_id"),
-        "model": result.get("model"),
+        **_grouped(result),
         # A batch has its own price whatever tier it names.
         "service_tier": "batch" if result.get("batch") else result.get("service_tier"),
-        "requests": tokens("num_model_requests"),
-        "uncached_tokens": max(tokens("input_tokens") - cached - audio_in - image_in, 0),
+        "requests": _count(result, "num_model_requests"),
+        "uncached_tokens": max(_count(result, "input_tokens") - cached - audio_in - image_in, 0),
         "cache_read_tokens": cached,
         "audio_in_tokens": audio_in,
         "image_in_tokens": image_in,
-        "text_out_tokens": max(tokens("output_tokens") - audio_out, 0),
+        "text_out_tokens": max(_count(result, "output_tokens") - audio_out, 0),
         "audio_out_tokens": audio_out,
     }
+
+
+def _grouped(result: dict[str, Any]) -> dict[str, Any]:
+    return {"project": result.get("project_id"), "key": result.get("api_key_id"), "model": result.get("model")}
+
+
+def _other(result: dict[str, Any], endpoint: str, field: str | None, unit: str | None) -> dict[str, Any]:
+    """One row of any other endpoint: tokens where it counts tokens, else how much of its own unit."""
+    row = _grouped(result)
+    if endpoint not in _TOOLS:
+        row["requests"] = _count(result, "num_model_requests")
+    if field is None:
+        return {**row, "uncached_tokens": _count(result, "input_tokens")}
+    if field not in result:
+        raise ProviderError(f"OpenAI {_USAGE}{endpoint}: no {field}; nothing was stored")
+    return {**row, "quantity": money.usd(_count(result, field)), "quantity_unit": unit}
+
+
+def _report(endpoint: str, operation: str, groups: Sequence[str], field: str | None, unit: str | None) -> Report:
+    counts = (_QUANTITY, _QUANTITY_UNIT) if field else (TOKEN_CLASSES[0],)
+    table = Table(
+        "raw_openai",
+        f"usage_{endpoint}",
+        f"OpenAI: one row per day and {', '.join(groups)} of {_USAGE}{endpoint}, per pull.",
+        (*PULL, PROJECT, KEY, MODEL, REQUESTS, *counts),
+    )
+    counted = partial(_other, endpoint=endpoint, field=field, unit=unit)
+    read = partial(_usage, path=f"{_USAGE}{endpoint}", groups=groups, counted=counted)
+    return Report(f"usage_{endpoint}", "usage", table, read, {"operation": f"'{operation}'"})
 
 
 BILLER = Biller(
@@ -127,7 +187,18 @@ BILLER = Biller(
     lookback_days=LOOKBACK_DAYS,
     reports=(
         Report("costs", "costs", RAW_COSTS, _costs, {"line": "line_item"}),
-        Report("usage", "usage", RAW_USAGE, _usage),
+        Report(
+            "usage",
+            "usage",
+            RAW_USAGE,
+            partial(
+                _usage,
+                path=f"{_USAGE}completions",
+                groups=(*_BY_MODEL, "batch", "service_tier"),
+                counted=_completions,
+            ),
+        ),
+        *(_report(*other) for other in _OTHERS),
     ),
     key_prefix="sk-admin-",
     other_keys={

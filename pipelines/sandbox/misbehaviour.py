@@ -59,7 +59,8 @@ def asked(fault: str, query: Query) -> Query:
 
 def told(fault: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The answer as the provider sends it."""
-    days = answer["data"]
+    # A provider without pages has none to repeat or leave out.
+    days = answer.get("data", [])
     if fault == "loop":
         return answer | {"has_more": True, "next_page": "page_MjAwMC0wMS0wMQ=="}
     if fault == "repeat":

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from pipelines.sandbox import openai_usage_api
 from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.misbehaviour import Query
@@ -17,7 +18,7 @@ _USAGE_GROUPS = {"project_id", "user_id", "api_key_id", "model", "batch", "servi
 def serve(bill: Bill, key: str, port: int = 0) -> AdminApi:
     """OpenAI's API with one bill; a context manager. It takes `key` alone."""
     routes = {"/organization/costs": _costs, "/organization/usage/completions": _usage}
-    return AdminApi(bill, f"Bearer {key}", "Authorization", routes, port=port)
+    return AdminApi(bill, f"Bearer {key}", "Authorization", routes | openai_usage_api.ROUTES, port=port)
 
 
 def _window(api: AdminApi, query: Query, groups: set[str], most: int) -> Window:
@@ -64,7 +65,10 @@ def _page(days: list[date], following: str | None, results: dict[date, list[dict
 
 
 def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
-    days, following = _window(api, query, _COST_GROUPS, 180).days()
+    window = _window(api, query, _COST_GROUPS, 180)
+    if openai_usage_api.refuses_keys(window.groups, window.first):
+        raise RequestError("start_time")
+    days, following = window.days()
     results = {
         day: [
             {
@@ -104,6 +108,7 @@ def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
                 "service_tier": row["service_tier"],
             }
             for row in rows
+            if not openai_usage_api.is_embedding(row)
         ]
         for day, rows in api.usage_of(days).items()
     }

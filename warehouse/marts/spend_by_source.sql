@@ -1,4 +1,4 @@
--- model.usage_daily, model.usage_reported, model.charges, model.bill_day, model.connection, model.account, model.project, model.team, model.key -> mart.spend_by_source: what each source says by itself, never to be added across sources
+-- model.usage_daily, model.usage_reported, model.charges, model.bill_day, model.estimated_spend, model.connection, model.account, model.project, model.team, model.key -> mart.spend_by_source: what each source says by itself, never to be added across sources
 WITH told AS (
     SELECT
         day, account_no, project_no, team_no, key_no, provider, model,
@@ -25,10 +25,17 @@ WITH told AS (
     GROUP BY ALL
     UNION ALL
     SELECT
-        charges.day, connection.account_no, charges.project_no, NULL, NULL, connection.provider,
+        charges.day, connection.account_no, charges.project_no, NULL, charges.key_no, connection.provider,
         charges.model, 0, 0, 0, 0, 0, sum(charges.amount_usd)::DECIMAL(38,12), 0, 'bill', charges.connection_no
     FROM model.charges AS charges
     JOIN model.connection AS connection ON connection.connection_no = charges.connection_no
+    GROUP BY ALL
+    UNION ALL
+    SELECT
+        estimated.day, connection.account_no, NULL, NULL, NULL, connection.provider,
+        NULL, 0, 0, 0, 0, 0, sum(estimated.amount_usd)::DECIMAL(38,12), 0, 'estimate', NULL
+    FROM model.estimated_spend AS estimated
+    JOIN model.connection AS connection ON connection.connection_no = estimated.connection_no
     GROUP BY ALL
 )
 SELECT

@@ -1,4 +1,4 @@
--- model.usage_daily, model.usage_reported, model.bill_day, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
+-- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
 WITH holder AS (
     SELECT
         provider, account_no, bool_or(is_operator) AS is_operator,
@@ -17,7 +17,7 @@ WITH holder AS (
     -- has several connections nobody can say which bill it is in.
     SELECT
         logged.day, coalesce(logged.connection_no, own.connection_no, house.connection_no) AS connection_no,
-        sum(logged.cost_usd) AS cost_usd
+        logged.provider, sum(logged.cost_usd) AS cost_usd
     FROM (
         SELECT day, account_no, connection_no, provider, sum(list_cost_usd) AS cost_usd FROM model.usage_daily GROUP BY ALL
     ) AS logged
@@ -38,6 +38,19 @@ WITH holder AS (
         coalesce(sum(reported.requests) FILTER (reported.list_cost_usd IS NULL), 0)::BIGINT AS unpriced_requests
     FROM model.usage_reported AS reported
     ANTI JOIN claimed ON claimed.day = reported.day AND claimed.connection_no = reported.connection_no
+    GROUP BY ALL
+), estimated AS (
+    -- Counts only where nothing else tells of a connection's day, nor any call that may be of it.
+    SELECT estimate.day, connection.account_no, connection.provider, sum(estimate.amount_usd) AS cost_usd
+    FROM model.estimated_spend AS estimate
+    JOIN model.connection AS connection ON connection.connection_no = estimate.connection_no
+    ANTI JOIN bill ON bill.day = estimate.day AND bill.connection_no = estimate.connection_no
+    ANTI JOIN claimed
+        ON claimed.day = estimate.day
+        AND coalesce(claimed.connection_no, estimate.connection_no) = estimate.connection_no
+        AND claimed.provider = connection.provider
+    ANTI JOIN counted ON counted.day = estimate.day AND counted.connection_no = estimate.connection_no
+    WHERE estimate.amount_usd IS NOT NULL
     GROUP BY ALL
 ), spend AS (
     SELECT
@@ -82,6 +95,11 @@ WITH holder AS (
     FROM counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     LEFT JOIN bill ON bill.day = counted.day AND bill.connection_no = counted.connection_no
+    UNION ALL
+    SELECT
+        day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, cost_usd::DECIMAL(38,12), 0,
+        'estimate', 'provisional'
+    FROM estimated
     UNION ALL
     -- One signed row a bill: what it is more, or less, than its detail adds up to.
     SELECT

@@ -1,8 +1,8 @@
 """model.charges -> model.bill_day: what each connection's UTC day was billed, and whether that may still change.
 
 A day that moved after it had settled is corrected from then on. A day without a line is a bill of 0 once the provider
-had its look-back window to write one; until then it has no bill, and what the log says counts. A day with a line
-that no known rate converts has no bill either: its sum is not known.
+had its look-back window to write one; until then it has no bill, and what the log says counts. A day with a line that
+no known rate converts has no bill either: its sum is not known.
 """
 
 from collections.abc import Sequence

@@ -21,11 +21,13 @@ So a bill and a log meet on provider, UTC day and connection, and nowhere below:
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 
 import duckdb
 import polars as pl
 
 from warehouse import bill_tables
+from warehouse.fx import FxRates
 from warehouse.tables import Table
 
 # (connection_no, day, pull_no): the pull that told the day last.
@@ -43,6 +45,52 @@ def read_lines(
     lines = connection.execute(sql).pl()
     connection.unregister("told")
     return lines
+
+
+def converted(lines: pl.DataFrame, rates: FxRates) -> pl.DataFrame:
+    """Lines billed in another currency with amount_usd by the rate of their day; without one it stays NULL, never 0.
+
+    A line whose provider gave the amount in USD as well keeps that.
+    """
+    if not lines.height or lines["billing_currency"].null_count() == lines.height:
+        return lines
+    amounts, worths, days = [], [], []
+    for row in lines.select(
+        "day", "billing_currency", "billed_amount", "amount_usd", "fx_usd_per_unit", "fx_day"
+    ).iter_rows(named=True):
+        amount, worth, fx_day = row["amount_usd"], row["fx_usd_per_unit"], row["fx_day"]
+        currency, billed = row["billing_currency"], row["billed_amount"]
+        if amount is None and currency is not None and billed is not None:
+            rate = rates.of(currency, row["day"])
+            if currency == "USD":
+                amount = billed
+            elif rate is not None:
+                amount, worth, fx_day = rate.convert(billed), rate.usd_per_unit, rate.day
+        amounts.append(amount)
+        worths.append(worth)
+        days.append(fx_day)
+    exact = pl.Decimal(38, 12)
+    return lines.with_columns(
+        pl.Series("amount_usd", amounts, exact),
+        pl.Series("fx_usd_per_unit", worths, exact),
+        pl.Series("fx_day", days, pl.Date),
+    )
+
+
+def outdated(connection: duckdb.DuckDBPyConnection, rates: FxRates) -> set[tuple[int, str, date]]:
+    """The (connection_no, report, day) of charges that another rate converted than the one of today's file."""
+    found: list[tuple[int, str, date, str, Decimal | None, date | None]] = connection.execute(
+        f"""SELECT DISTINCT connection_no, report, day, billing_currency, fx_usd_per_unit, fx_day
+            FROM {bill_tables.CHARGES.full_name}
+            WHERE billing_currency <> 'USD' AND billed_amount IS NOT NULL
+                AND (fx_day IS NOT NULL OR amount_usd IS NULL)"""
+    ).fetchall()
+    old = set()
+    for number, report, day, currency, worth, fx_day in found:
+        rate = rates.of(currency, day)
+        if (worth, fx_day) != ((rate.usd_per_unit, rate.day) if rate else (None, None)):
+            old.add((number, report, day))
+    return old
 
 
 def told_frame(told: Told) -> pl.DataFrame:

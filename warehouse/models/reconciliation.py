@@ -59,6 +59,8 @@ _COUNTED = f"""
     FROM model.usage_reported AS counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     WHERE counted.day BETWEEN $first AND $last AND counted.connection_no IN (SELECT unnest($connections))
+        -- What is counted in searches, images or seconds has no tokens to compare.
+        AND counted.quantity IS NULL
     GROUP BY ALL"""
 _BILLED = """
     SELECT day, connection_no, amount_usd, list_amount_usd, coalesce(charge_category, 'Usage') AS category, service,

@@ -1,7 +1,8 @@
 """raw_<provider>.usage*, model.connection -> model.usage_reported: what providers counted, priced.
 
 A day's tokens are of many calls, so their sum says nothing about the context band: the window that Anthropic names
-does, elsewhere the lowest band is taken. A rate per call is not in the price, for the same reason.
+does, elsewhere the lowest band is taken. A rate per call is not in the price, for the same reason; nor is what is
+counted in anything but tokens: its list cost is not known, so it is NULL.
 """
 
 from collections.abc import Mapping
@@ -50,7 +51,11 @@ def priced(counts: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
         in_band.cast(pl.Int64).alias("input_tokens"),
         pl.col("day").cast(pl.Datetime("us")).alias("requested_at"),
     )
-    return book.price(asked).with_columns(
+    priced = book.price(asked)
+    without_tokens = pl.sum_horizontal(tables.INPUT_CLASSES + tables.OUTPUT_CLASSES) == 0
+    is_otherwise_counted = pl.col("quantity").is_not_null() & without_tokens
+    return priced.with_columns(
+        pl.when(is_otherwise_counted).then(None).otherwise(pl.col("list_cost_pico_usd")).alias("list_cost_pico_usd"),
         pl.sum_horizontal(tables.INPUT_CLASSES).alias("input_tokens"),
         pl.sum_horizontal(tables.OUTPUT_CLASSES).alias("output_tokens"),
     )

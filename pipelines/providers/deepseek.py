@@ -1,0 +1,64 @@
+"""DeepSeek's balance -> raw_deepseek.balance: a look an hour, since DeepSeek has no API of what was used or billed.
+
+SOURCES: DeepSeek's page "Get User Balance". Amounts are decimal strings in CNY or USD, a currency a row; any of an
+account's ordinary keys reads it. What the balance lost is an estimate of spend: of no model, key or project.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from pipelines.biller import Biller, Report
+from pipelines.billing_api import BillingApi
+from pipelines.errors import ProviderError
+from warehouse import money
+from warehouse.bill_tables import PULL
+from warehouse.tables import MONEY, Column, Table
+
+RAW_BALANCE = Table(
+    "raw_deepseek",
+    "balance",
+    "DeepSeek: one row per look at /user/balance and currency, once an hour.",
+    (
+        *PULL,
+        Column("currency", "VARCHAR", "CNY or USD."),
+        Column("granted_amount", MONEY, "What is left of DeepSeek's grants; it is spent first."),
+        Column("topped_up_amount", MONEY, "What is left of what was paid in."),
+    ),
+)
+_BALANCE = "/user/balance"
+
+
+def _balance(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+    del after  # a balance is of now
+    rows = {}
+    for info in api.get(_BALANCE, [])["balance_infos"]:
+        amounts = {name: info[name] for name in ("total_balance", "granted_balance", "topped_up_balance")}
+        if not all(isinstance(amount, str) for amount in amounts.values()):
+            raise ProviderError(f"DeepSeek {_BALANCE}: an amount that is no string; nothing was stored")
+        total, granted, topped_up = (money.usd(amount) for amount in amounts.values())
+        if granted + topped_up != total or info["currency"] in rows:
+            raise ProviderError(f"DeepSeek {_BALANCE}: its parts are not its total, or a currency twice")
+        rows[info["currency"]] = {
+            "currency": info["currency"],
+            "granted_amount": granted,
+            "topped_up_amount": topped_up,
+        }
+    api.notes["estimate"] = (
+        "DeepSeek tells its balance alone: what it lost between two looks an hour apart is an estimate of spend, on"
+        " the day of the later look; what was spent while nobody looked for days, or while money came in, cannot be"
+        " told by day, and nothing by model or key"
+    )
+    yield first, list(rows.values())
+
+
+BILLER = Biller(
+    name="deepseek",
+    title="DeepSeek",
+    address="https://api.deepseek.com",
+    key_variable="DEEPSEEK_API_KEY",
+    address_variable="APILEDGER_DEEPSEEK_API",
+    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    lookback_days=0,
+    reports=(Report("balance", "balance", RAW_BALANCE, _balance),),
+)

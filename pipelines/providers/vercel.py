@@ -1,0 +1,107 @@
+"""Vercel's AI Gateway -> raw_vercel.costs, raw_vercel.usage_report: dollars and tokens by day and model.
+
+SOURCES: Vercel's page "Custom Reporting" (beta): `/report` by `date_part=day` and `group_by=model`. Amounts are JSON
+numbers of dollars: `total_cost` is what Vercel charges, 0 for calls with an own key, `market_cost` the list price. A
+question costs half a cent, so it is asked once a day. How long a day may change is not documented: three days.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pipelines.biller import Biller, Report
+from pipelines.billing_api import BillingApi
+from pipelines.errors import ProviderError
+from warehouse import money
+from warehouse.bill_tables import AMOUNT, MODEL, PULL, REQUESTS
+from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
+
+RAW_COSTS = Table(
+    "raw_vercel",
+    "costs",
+    "Vercel AI Gateway: one row per day and model of /report, per pull.",
+    (*PULL, MODEL, AMOUNT, Column("list_amount_usd", MONEY, "Vercel's market_cost: the same at list price.")),
+)
+RAW_USAGE = Table(
+    "raw_vercel",
+    "usage_report",
+    "Vercel AI Gateway: tokens and calls per day and model of /report, per pull.",
+    (*PULL, MODEL, REQUESTS, *TOKEN_CLASSES),
+)
+_REPORT = "/report"
+_Days = Iterator[tuple[date, list[dict[str, Any]]]]
+
+
+def _results(api: BillingApi, first: date, after: date) -> _Days:
+    """Every day asked for with its rows; a quiet day has none."""
+    days: dict[date, list[dict[str, Any]]] = {first + timedelta(days=n): [] for n in range((after - first).days)}
+    last = after - timedelta(days=1)
+    window = [("start_date", first.isoformat()), ("end_date", last.isoformat())]
+    for result in api.get(_REPORT, [*window, ("date_part", "day"), ("group_by", "model")])["results"]:
+        day = date.fromisoformat(str(result["day"])[:10])
+        if day not in days:
+            raise ProviderError(f"Vercel {_REPORT}: a day that was not asked for; nothing was stored")
+        days[day].append(result)
+    yield from days.items()
+
+
+def _costs(api: BillingApi, first: date, after: date) -> _Days:
+    for day, results in _results(api, first, after):
+        yield (
+            day,
+            [
+                {
+                    "model": result["model"],
+                    "amount_usd": _amount(result["total_cost"]),
+                    "list_amount_usd": _amount(result["market_cost"]),
+                }
+                for result in results
+            ],
+        )
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ProviderError(f"Vercel {_REPORT}: an amount that is no number; nothing was stored")
+    return money.usd(value)
+
+
+def _usage(api: BillingApi, first: date, after: date) -> _Days:
+    for day, results in _results(api, first, after):
+        yield day, [_counted(result) for result in results]
+
+
+def _counted(result: dict[str, Any]) -> dict[str, Any]:
+    """One row in disjoint classes: Vercel's input holds what its cache read and wrote, its output the reasoning."""
+
+    def count(name: str) -> int:
+        value = result.get(name) or 0
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ProviderError(f"Vercel {_REPORT}: {name} is no count; nothing was stored")
+        return value
+
+    read, written = count("cached_input_tokens"), count("cache_creation_input_tokens")
+    reasoning = count("reasoning_tokens")
+    return {
+        "model": result["model"],
+        "requests": count("request_count"),
+        "uncached_tokens": max(count("input_tokens") - read - written, 0),
+        "cache_read_tokens": read,
+        "cache_write_5m_tokens": written,
+        "text_out_tokens": max(count("output_tokens") - reasoning, 0),
+        "reasoning_out_tokens": reasoning,
+    }
+
+
+BILLER = Biller(
+    name="vercel",
+    title="Vercel AI Gateway",
+    address="https://ai-gateway.vercel.sh/v1",
+    key_variable="AI_GATEWAY_API_KEY",
+    address_variable="APILEDGER_VERCEL_API",
+    headers=lambda key: {"Authorization": f"Bearer {key}"},
+    lookback_days=3,
+    reports=(Report("costs", "costs", RAW_COSTS, _costs), Report("usage", "usage", RAW_USAGE, _usage)),
+    is_daily=True,
+)

@@ -1,0 +1,241 @@
+"""Every provider with an HTTP API, however it misbehaves: rows whole or none, its key nowhere, its bill to the cent.
+
+A provider gets these tests by being dropped in with its part of the sandbox, `pipelines/sandbox/<name>_api.py`.
+"""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from pipelines import billing_api
+from pipelines.biller import Biller, billers
+from pipelines.billing_api import Clock
+from pipelines.errors import KeyRefusedError, ProviderError
+from pipelines.pull import Pulled, pull
+from pipelines.sandbox.admin_api import AdminApi
+from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.ground_truth import GroundTruth
+from tests.pipelines.gateway_log import take_in
+from warehouse import database
+from warehouse.home import Home
+
+NAMES = sorted(name for name, biller in billers().items() if getattr(biller, "address", ""))
+ENDS = datetime(2026, 6, 30, 12, tzinfo=UTC)
+NOW = datetime(2026, 7, 20, 1, 30, tzinfo=UTC)
+# Drawn anew in every home, or of the pull.
+_OURS = {"pull_no", "observed_at", "connection_no", "project_no", "key_no"}
+
+
+@dataclass
+class Served:
+    """A provider with its sandbox's API on loopback and a home that pulls from it without ever waiting."""
+
+    biller: Biller
+    api: AdminApi
+    home: Home
+    key: str
+    pauses: list[float]
+
+    def pull(self, now: datetime = NOW) -> Pulled:
+        """Pull once."""
+        clock = Clock(sleep=self.pauses.append, jitter=lambda: 1.0)
+        return pull(self.home, self.biller, now, lambda *_: None, clock)
+
+    def stored(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of the provider's raw tables, without our numbers and when it was told."""
+        with database.held(self.home.build_lock), database.build(self.home) as build:
+            there = set(build.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall())
+            tables = [report.table for report in self.biller.reports if (report.table.full_name,) in there]
+            found = {}
+            for table in tables:
+                told = [name for name in table.column_names if name not in _OURS]
+                found[table.full_name] = build.execute(
+                    f"SELECT {', '.join(told)} FROM {table.full_name} ORDER BY ALL"
+                ).fetchall()
+            return found
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the newest version after a pass that pulls nothing by itself."""
+        with pytest.MonkeyPatch.context() as environment:
+            environment.delenv(self.biller.key_variable)
+            take_in(self.home, NOW)
+        with database.published(self.home) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@cache
+def bill_of(name: str) -> Bill:
+    """A week's bill; a provider that the company does not call itself resells what it calls at OpenAI."""
+    truth = GroundTruth.make(seed=1, month_ends=ENDS, days=7, calls=300)
+    return Bill.of(truth, name if name == "anthropic" else "openai")
+
+
+@contextmanager
+def served(name: str, folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Served]:
+    """One provider of a week, its key in the environment."""
+    biller, key = billers()[name], f"sk-canary-{name}-41c07be2"
+    part = importlib.import_module(f"pipelines.sandbox.{name}_api")
+    with part.serve(bill_of(name), key) as api:
+        environment.setenv(biller.key_variable, key)
+        environment.setenv(biller.address_variable, api.address)
+        yield Served(biller, api, Home(folder / "sandbox").make((), sandbox=True), key, [])
+
+
+@pytest.fixture(params=NAMES)
+def provider(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str
+) -> Iterator[Served]:
+    """Each provider in turn."""
+    assert master_key
+    with served(request.param, tmp_path, monkeypatch) as made:
+        yield made
+
+
+def test_its_bill_is_what_spend_adds_up_to(provider: Served) -> None:
+    """A provider with a bill: spend is that bill, to the pico-dollar; every report has its raw table."""
+    assert provider.pull().rows > 0
+    assert all(provider.stored().values())
+    if not any(report.kind == "costs" for report in provider.biller.reports):
+        pytest.skip("it has no bill; what it estimates has tests of its own")
+    ((spend,),) = provider.query("SELECT sum(cost_usd) FROM mart.spend_daily")
+    assert spend == provider.api.bill.amount(date(2000, 1, 1), date(2100, 1, 1)) > 0
+
+
+def test_asked_again_it_adds_nothing(provider: Served) -> None:
+    """A second pull within the hour that is told the same stores no row."""
+    provider.pull()
+    before = provider.stored()
+    assert provider.pull(NOW + timedelta(minutes=10)).rows == 0
+    assert provider.stored() == before
+
+
+@pytest.mark.parametrize("faults", [[429, 429], ["retry-after"], [500, 503], ["drop"], ["cut"], ["cut", 500, "drop"]])
+def test_what_passes_is_tried_again_and_nothing_is_missing(
+    faults: list[Any], provider: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many requests, errors, broken connections, half answers: bounded tries and the same rows as without."""
+    # Which dialect a key reads may be told by a refusal, which has no body to cut.
+    provider.api.faults = [*([""] if provider.biller.probe else []), *faults]
+    provider.pull()
+    assert len(provider.pauses) == len(faults)
+    with served(provider.biller.name, tmp_path / "well", monkeypatch) as well:
+        well.pull()
+        assert provider.stored() == well.stored()
+
+
+@pytest.mark.parametrize("fault", [429, 500, "drop", "cut", 404, 400])
+def test_a_provider_that_stays_wrong_stores_nothing(fault: str | int, provider: Served) -> None:
+    """An error in bounded tries, not one row; and once it is well again all of them."""
+    provider.api.faults = [fault] * 500
+    with pytest.raises(ProviderError) as caught:
+        provider.pull()
+    assert provider.key not in str(caught.value)
+    assert len(provider.api.asked) <= 2 * billing_api.MOST_TRIES
+    assert not any(provider.stored().values())
+    provider.api.faults = []
+    assert provider.pull().rows > 0
+
+
+def test_pages_that_never_end_are_ended(provider: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cursor that comes again: an error without a row, or, where there are no pages, the rows as they are."""
+    provider.api.faults = ["loop"] * 500
+    try:
+        provider.pull()
+    except ProviderError:
+        assert not any(provider.stored().values())
+        assert len(provider.api.asked) < 60
+    else:
+        with served(provider.biller.name, tmp_path / "well", monkeypatch) as well:
+            well.pull()
+            assert provider.stored() == well.stored()
+
+
+def test_a_stall_ends_in_time(provider: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that says nothing is given up and tried again."""
+    monkeypatch.setattr(billing_api, "READ_S", 0.4)
+    provider.api.stall_s, provider.api.faults = 1.0, ["stall"]
+    provider.pull()
+    assert len(provider.pauses) == 1
+
+
+def test_a_refused_key_is_asked_once_and_repeated_nowhere(
+    provider: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The provider echoes the key in its refusal; no error, log or file does, and it is not asked again today."""
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv(provider.biller.key_variable, "sk-revoked-93d1f0aa7e")
+    with pytest.raises(KeyRefusedError) as caught:
+        provider.pull()
+    assert "sk-revoked-93d1f0aa7e" not in f"{caught.value!r} {caplog.text}"
+    assert provider.pull().skipped
+    assert len(provider.api.asked) == 1
+    monkeypatch.setenv(provider.biller.key_variable, provider.key)
+    assert provider.pull().rows > 0
+    files = [path for path in provider.home.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    for key in ("sk-revoked-93d1f0aa7e", provider.key):
+        assert [path for path in files if key.encode() in path.read_bytes()] == []
+        assert key not in caplog.text
+
+
+def test_a_redirect_never_carries_the_key_on(provider: Served) -> None:
+    """The server a redirect leads to is never spoken to."""
+    met: list[str] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            met.append(self.path)
+            self.send_error(500)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Recorder) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        provider.api.faults = [f"http://127.0.0.1:{server.server_port}/elsewhere"]
+        with pytest.raises(ProviderError, match="redirect"):
+            provider.pull()
+        server.shutdown()
+    assert met == []
+
+
+def test_one_report_that_the_key_may_not_read_leaves_the_others(
+    provider: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 403 on one path: it is left out and said, the others land; once it may be read, all of its days do."""
+    with served(provider.biller.name, tmp_path / "well", monkeypatch) as well:
+        well.pull()
+        everything = well.stored()
+        paths = [path.partition("?")[0] for path in well.api.asked]
+    if len(set(paths)) == 1:
+        pytest.skip("it has one path alone: that refused is the key refused")
+    monkeypatch.setenv(provider.biller.address_variable, provider.api.address)
+    refused_at = paths.index(paths[-1])
+    provider.api.faults = [*[""] * refused_at, 403]
+    told = provider.pull()
+    assert any("left out" in note for note in told.notes)
+    assert {name for name, rows in provider.stored().items() if rows} == set(list(everything)[:-1])
+    assert any("left out" in note for (note,) in provider.query("SELECT note FROM mart.coverage"))
+    later = NOW + timedelta(days=1)
+    assert not any("left out" in note for note in provider.pull(later).notes)
+    assert provider.query("SELECT note FROM mart.coverage WHERE note LIKE '%left out%'") == []
+    (last,) = list(everything)[-1:]
+    assert len(provider.stored()[last]) >= len(everything[last])
+
+
+def test_every_raw_table_is_held_by_a_clause(provider: Served) -> None:
+    """Dropping a provider in leaves no table or column without a clause of the policy."""
+    from pipelines.retain import policy_of
+    from retention import hunter
+
+    provider.pull()
+    take_in(provider.home, NOW)
+    assert list(hunter.offences(provider.home, policy_of(provider.home))) == []

@@ -1,0 +1,120 @@
+"""OpenAI's reports: every endpoint as its own description says, costs by key from the day they are told by key."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.providers import openai
+from pipelines.sandbox import openai_usage_api
+from tests.pipelines.fixture_api import FIXTURES, answering, fixture
+
+DAY, AFTER = date(2026, 6, 20), date(2026, 6, 22)
+ENDPOINTS = sorted(path.stem for path in (FIXTURES / "openai/usage").iterdir())
+FILES = {"/organization/costs": "openai/costs.json"} | {
+    f"/organization/usage/{name}": f"openai/usage/{name}.json" for name in ENDPOINTS
+}
+
+
+def test_every_usage_endpoint_has_its_report() -> None:
+    """What is read, what is tried here and what the sandbox serves are the same ten."""
+    read = {report.table.name.removeprefix("usage_") for report in openai.BILLER.reports if report.kind == "usage"}
+    assert read == set(ENDPOINTS) == {*openai_usage_api.ENDPOINTS, "completions"}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_the_fixtures_are_of_openais_description(path: str, shared: Path) -> None:
+    """Each made-up answer validates against the official file, and every grouping asked for is one it knows."""
+    import jsonschema
+
+    spec = json.loads((shared / "data/openai_openapi/openapi.organization-subset.json").read_text())
+    described = spec["paths"][path]["get"]
+    schema = described["responses"]["200"]["content"]["application/json"]["schema"]
+    validator = jsonschema.Draft202012Validator({**schema, "components": spec["components"]})
+    assert [error.message for error in validator.iter_errors(fixture(FILES[path]))] == []
+    with answering(FILES) as api:
+        name = path.rsplit("/", 1)[1]
+        api.read(openai.BILLER, {"costs": "costs", "completions": "usage"}.get(name, f"usage_{name}"), DAY, AFTER)
+    known = {one["name"]: one["schema"] for one in described["parameters"]}
+    assert set(api.asked[0].query["group_by"]) <= set(known["group_by"]["items"]["enum"])
+    assert set(api.asked[0].query) <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "counted"),
+    [
+        ("embeddings", {"requests": 2, "uncached_tokens": 16}),
+        ("moderations", {"requests": 3, "uncached_tokens": 90}),
+        ("images", {"requests": 2, "quantity": 4, "quantity_unit": "images"}),
+        ("audio_speeches", {"requests": 1, "quantity": 450, "quantity_unit": "characters"}),
+        ("audio_transcriptions", {"requests": 1, "quantity": 200, "quantity_unit": "seconds"}),
+        ("vector_stores", {"quantity": 1_048_576, "quantity_unit": "bytes", "key": None}),
+        ("code_interpreter_sessions", {"quantity": 7, "quantity_unit": "sessions", "key": None}),
+        ("file_search_calls", {"quantity": 9, "quantity_unit": "calls"}),
+        ("web_search_calls", {"quantity": 13, "quantity_unit": "calls"}),
+    ],
+)
+def test_an_endpoint_counts_in_its_own_unit(endpoint: str, counted: dict[str, Any]) -> None:
+    """A tool adds no call: the call it was used in is counted as a completion."""
+    with answering(FILES) as api:
+        days = api.read(openai.BILLER, f"usage_{endpoint}", DAY, AFTER)
+    (row,) = days.pop(DAY)
+    assert days == {date(2026, 6, 21): []}
+    told = {"project": "proj_web", "key": "key_ci", **counted}
+    assert {name: row[name] for name in told} == told
+    assert ("requests" in row) == ("requests" in counted)
+
+
+def test_completions_are_told_in_disjoint_classes() -> None:
+    """All input is the sum of its classes, and a batch is a tier."""
+    with answering(FILES) as api:
+        ((row,), _) = api.read(openai.BILLER, "usage", DAY, AFTER).values()
+    assert sum(row[name] for name in row if name.endswith("_in_tokens")) + row["uncached_tokens"] == 600
+    assert row["cache_read_tokens"] == 400
+    assert row["text_out_tokens"] + row["audio_out_tokens"] == 500
+    assert row["service_tier"] == "batch"
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "asked"),
+    [
+        (
+            date(2025, 12, 4),
+            date(2025, 12, 9),
+            [("2025-12-04", "2025-12-06", False), ("2025-12-06", "2025-12-09", True)],
+        ),
+        (date(2025, 11, 1), date(2025, 12, 6), [("2025-11-01", "2025-12-06", False)]),
+        (date(2025, 12, 6), date(2025, 12, 8), [("2025-12-06", "2025-12-08", True)]),
+    ],
+)
+def test_each_side_of_the_first_day_with_keys_is_asked_by_itself(
+    first: date, after: date, asked: list[tuple[str, str, bool]]
+) -> None:
+    """Before 2025-12-06 no question names keys, since OpenAI refuses it; from then on every one does."""
+    from datetime import UTC, datetime
+
+    with answering({"/organization/costs": "openai/costs.json"}) as api:
+        (report,) = [one for one in openai.BILLER.reports if one.name == "costs"]
+        with api.session(openai.BILLER) as session:
+            # The fixture's days are others: what counts here is how it is asked.
+            list(report.read(session, first, after))
+    told = []
+    for one in api.asked:
+        since, until = (
+            datetime.fromtimestamp(int(one.query[name][0]), UTC).date().isoformat()
+            for name in ("start_time", "end_time")
+        )
+        told.append((since, until, "api_key_id" in one.query["group_by"]))
+        assert {"line_item", "project_id"} <= set(one.query["group_by"])
+    assert told == asked
+
+
+def test_costs_are_the_literals_by_line_project_and_key() -> None:
+    """No digit is lost, and a correction keeps its sign."""
+    with answering(FILES) as api:
+        rows = api.read(openai.BILLER, "costs", DAY, AFTER)[DAY]
+    assert [row["amount_usd"] for row in rows] == [Decimal("0.060000000001"), Decimal("1.25"), Decimal("-0.5")]
+    assert [row["key"] for row in rows] == ["key_ci", None, None]
