@@ -22,12 +22,12 @@ from warehouse.tables import Column, Table
 
 # A bill's line is a phrase of the provider's: "gpt-4o-2024-08-06, input", "Claude Opus 5 Usage - Input Tokens".
 LINE = r"[\w ./:+,()&%-]{1,200}"
+# A cloud's meters name prices, too: "$0.40 per million requests".
+METER = r"[\w ./:+,()&%$#'|=-]{1,200}"
 _PATTERNS = {
     "model": labels.MODEL,
-    "line_item": LINE,
-    "description": LINE,
-    "context_window": LINE,
-    "provider_name": LINE,
+    **dict.fromkeys(("line_item", "description", "context_window", "provider_name"), LINE),
+    **dict.fromkeys(("line", "service", "sku", "invoice", "quantity_unit", "exported_at"), METER),
 }
 _FRAME: dict[str, Any] = {
     "BIGINT": pl.Int64,
@@ -55,7 +55,7 @@ class BillBoundary:
         ready = {
             "connection_no": self._connection.connection_no,
             "day": day,
-            "project_no": self._number("project", row.get("project")),
+            "project_no": self._number("project", row.get("project"), row.get("project_name")),
             "key_no": self._number("key", row.get("key")),
         }
         return {column.name: ready.get(column.name, self._value(column, row)) for column in table.columns}
@@ -66,13 +66,13 @@ class BillBoundary:
             return value
         return self._word(column.name, str(value))
 
-    def _number(self, kind: str, text: Any) -> int | None:
+    def _number(self, kind: str, text: Any, name: Any = None) -> int | None:
         if text is None or text == "":
             return None
         owner = self._connection.account_no
         # A key's id is no name: only its number is shown.
-        name = str(text) if kind == "project" else None
-        return self._ids.numbers(kind, self._connection.provider, [(owner, str(text), name)])[owner, str(text)]
+        shown = str(name or text) if kind == "project" else None
+        return self._ids.numbers(kind, self._connection.provider, [(owner, str(text), shown)])[owner, str(text)]
 
     def _word(self, kind: str, text: str) -> str:
         if re.fullmatch(_PATTERNS.get(kind, labels.PROVIDER), text) and not labels.is_telling(text):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipelines import providers
 from pipelines.billing_api import BillingApi
+from pipelines.delivery import Files
 from warehouse.tables import Table
 
 FIRST_BACKFILL_DAYS = 90
@@ -28,13 +29,16 @@ class Report:
     `meaning` is SQL over the raw table for columns of model.charges (kind costs), model.usage_reported (kind usage) or
     the balances that model.estimated_spend reads (kind balance) that it has under another name. A balance is of this
     moment: it is asked for one day, today, and stored once an hour.
+    A report of files reads nothing so: their deliveries tell of a day part by part, and `part` is the raw column that
+    says which; what they do not tell of stays.
     """
 
     name: str
     kind: Literal["costs", "usage", "balance"]
     table: Table
-    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]]
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] = lambda *_: iter(())
     meaning: Mapping[str, str] = field(default_factory=dict)
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,20 @@ class Biller:
     `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
     cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
     `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
+
+    Where its bills come as files, `files` says how they are read: they may tell of several providers and payers, each a
+    connection of its own.
     """
 
     name: str
     title: str
-    address: str
-    key_variable: str
-    address_variable: str
-    headers: Callable[[str], Mapping[str, str]]
     lookback_days: int
     reports: tuple[Report, ...]
+    address: str = ""
+    key_variable: str = ""
+    address_variable: str = ""
+    headers: Callable[[str], Mapping[str, str]] = lambda _: {}
+    files: Files | None = None
     reach_days: int | None = None
     is_daily: bool = False
     probe: Callable[[BillingApi], str] | None = None
@@ -77,3 +85,8 @@ def billers() -> dict[str, Biller]:
         if isinstance(biller, Biller):
             found[biller.name] = biller
     return found
+
+
+def inboxes() -> tuple[str, ...]:
+    """The sources whose bills may be dropped into `inbox/<source>/`."""
+    return tuple(biller.name for biller in billers().values() if biller.files is not None)

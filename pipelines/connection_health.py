@@ -29,9 +29,13 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
             yield Finding(f"{said}: it is sent nowhere", instead or f"set another {biller.key_variable}")
     if home.control_file.exists():
         with database.control(home) as control:
-            found = connections.health(control)
+            health_of_all = connections.health(control)
+        # Files need no key.
+        found = [
+            health for health in health_of_all if health.source in billers() and not billers()[health.source].files
+        ]
         for health in found:
-            if health.source in billers() and health.source not in unfit:
+            if health.source not in unfit:
                 yield from _connection(health, now.astimezone(UTC).replace(tzinfo=None))
         # Without a connection nothing is read, and nobody need be told.
         if found:

@@ -129,12 +129,14 @@ def _pass_under_way(home: Home) -> bool:
 
 
 def _inbox(home: Home, now: datetime) -> Iterator[Finding]:
+    from pipelines.biller import inboxes
     from pipelines.provider import gateways
 
+    read = {*gateways(), *inboxes()}
     for folder in sorted(path for path in home.inbox.glob("*") if path.is_dir()):
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-        if files and folder.name not in gateways():
-            known = ", ".join(sorted(gateways()))
+        if files and folder.name not in read:
+            known = ", ".join(sorted(read))
             yield Finding(f"nothing reads inbox/{folder.name}, which holds {len(files)} files", f"known are: {known}")
             continue
         old = [path for path in files if now.timestamp() - path.stat().st_mtime > WAITING_TOO_LONG.total_seconds()]

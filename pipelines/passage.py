@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines import build, ingest, landed, pull, watch
+from pipelines.biller import inboxes
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
@@ -33,7 +34,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
     is stored is not what was read, and nothing was published.
     """
-    home.make(tuple(gateways()))
+    home.make((*gateways(), *inboxes()))
     report = PassReport()
     report.pulled = pull.pull_all(home, now, progress)
     for gateway in gateways().values():
@@ -55,7 +56,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:
     """Make a home and give it an empty first version, so that every reader finds its tables at once."""
-    home.make(tuple(gateways()), sandbox=sandbox)
+    home.make((*gateways(), *inboxes()), sandbox=sandbox)
     if database.current_version(home) is None:
         with database.held(home.build_lock), database.build(home) as connection:
             mart.create(connection)

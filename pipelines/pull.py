@@ -16,13 +16,14 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import bill_boundary, billing_key, dlt_load, report_reader
+from pipelines import bill_boundary, bill_part, billing_key, delivery, dlt_load, report_reader
 from pipelines.bill_boundary import BillBoundary
 from pipelines.biller import Biller, Report, billers
 from pipelines.billing_api import BillingApi, Clock, is_loopback
 from pipelines.errors import KeyRefusedError, ProviderError
 from pipelines.report_reader import LEFT_OUT, LOST_DAYS, Told, report_name
 from warehouse import database
+from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
 from warehouse.control import coverage
 from warehouse.control import pull as receipts
@@ -35,6 +36,8 @@ from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
 _RETRY_REFUSED = timedelta(days=1)
+# Which parts of a bill a delivery tells of a report's day.
+_Parts = dict[tuple[str, date], frozenset[str]]
 
 
 @dataclass
@@ -53,7 +56,12 @@ class Pulled:
 
 
 def is_connected(home: Home, biller: Biller) -> bool:
-    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine."""
+    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine.
+
+    A source of files is, where a file waits or a folder is named.
+    """
+    if biller.files is not None:
+        return delivery.waits(home, biller.name, biller.files)
     return bool(billing_key.held(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
 
 
@@ -63,11 +71,13 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
     ProviderError where it gives no usable answer, nothing was stored then; BusyError where another pull or pass is
     under way. A provider without a key, with one that is another's, or that refused it today, is skipped and said.
     """
+    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
+    if biller.files is not None:
+        return _delivered(home, biller, biller.files, now, progress)
     if not is_connected(home, biller):
         return Pulled(biller.name, skipped=f"{biller.key_variable} is not set")
     if unfit := billing_key.wrong(biller, billing_key.held(biller), billers().values()):
         return Pulled(biller.name, skipped=unfit)
-    now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     with _alone(home, biller), database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, now)
@@ -104,6 +114,40 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
                 for (name, day), rows in told.days.items()
             }
         return _land(home, biller, connection, told, now)
+
+
+def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime, progress: Progress) -> Pulled:
+    """Take what has come as files: each bill is landed by itself, and a file goes once all that it holds has landed."""
+    given = Pulled(biller.name)
+    (report,) = biller.reports
+    with _alone(home, biller), database.control(home) as control:
+        for connection_no in connections.numbers(control, biller.name):
+            with database.held(home.build_lock), database.build(home) as build:
+                lost = _lost(build, biller, receipts.days(control, connection_no))
+            if lost:
+                receipts.lose(control, lost)
+                file_receipts.forget(control, biller.name)
+        for one in delivery.deliveries(home, biller.name, files, control, now, progress):
+            for (provider, payer), days in one.bills.items():
+                if connections.numbers(control, provider):
+                    one.notes.append(f"the bill of {provider} is read from its API, so its lines here were not counted")
+                    continue
+                with database.transaction(control):
+                    vault = Vault(control, now)
+                    ids = OutsideIds(control, vault, now)
+                    connection = connections.of_bill(control, ids, biller.name, provider, payer, now)
+                    boundary = BillBoundary(ids, vault, connection)
+                    told = Told(read_until=max(days) + timedelta(days=1))
+                    for day, (rows, _) in days.items():
+                        told.days[report.name, day] = boundary.admit(report.table, day, rows)
+                parts = {(report.name, day): parts for day, (_, parts) in days.items()}
+                landed = _land(home, biller, connection, told, now, parts)
+                given.days += landed.days
+                given.new_days += landed.new_days
+                given.rows += landed.rows
+            one.sign(control, now)
+            given.notes += one.notes
+    return given
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
@@ -153,7 +197,9 @@ def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
     return build.execute(query, [report.table.schema, report.table.name]).fetchone() is not None
 
 
-def _land(home: Home, biller: Biller, connection: Connection, told: Told, now: datetime) -> Pulled:
+def _land(
+    home: Home, biller: Biller, connection: Connection, told: Told, now: datetime, parts: _Parts | None = None
+) -> Pulled:
     number = connection.connection_no
     work = home.tmp / f"pull-{biller.name}"
     with (
@@ -170,6 +216,10 @@ def _land(home: Home, biller: Biller, connection: Connection, told: Told, now: d
         pull_no = receipts.begin(control, number, now)
         days: list[ReportDay] = []
         new: report_reader.Days = {}
+        for key, spoken in (parts or {}).items():
+            if key in known:
+                kept = bill_part.kept(build, biller.reports[0], known[key], spoken)
+                told.days[key] = sorted([*kept, *told.days[key]], key=repr)
         for (name, day), rows in told.days.items():
             before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
             if before is None or before.sha256 != told_sha256:

@@ -90,7 +90,8 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     monkeypatch.setenv("APILEDGER_SANDBOX_HOME", str(tmp_path / "sandbox"))
     monkeypatch.setenv("APILEDGER_KEY_FILE", str(tmp_path / "key"))
     # A developer's own keys would make a pass ask the providers.
-    for name in ("APILEDGER_MASTER_KEY", *(name for name in os.environ if name.endswith(_KEYS))):
+    bills = ("APILEDGER_FOCUS", "APILEDGER_GOOGLE", "APILEDGER_GOOGLE_TABLE", "APILEDGER_CONSOLE")
+    for name in ("APILEDGER_MASTER_KEY", *bills, *(name for name in os.environ if name.endswith(_KEYS))):
         monkeypatch.delenv(name, raising=False)
     # Nor is a developer's own machine watched.
     for name in [

@@ -46,6 +46,33 @@ def of_environment(
     return Connection(row[0], source, provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
 
 
+def of_bill(
+    control: sqlite3.Connection, ids: OutsideIds, source: str, provider: str, payer: str, now: datetime
+) -> Connection:
+    """The operator's connection of one payer's account at a provider, as its bills name it, made at its first bill.
+
+    The caller holds the transaction.
+    """
+    account_no = ids.accounts(OPERATOR, [UNNAMED_ACCOUNT])[UNNAMED_ACCOUNT]
+    payer_no = ids.numbers("payer", provider, [(account_no, payer, None)])[account_no, payer]
+    query = "SELECT connection_no, read_until FROM connection WHERE source = ? AND provider = ? AND payer_no = ?"
+    row = control.execute(query, (source, provider, payer_no)).fetchone()
+    if row is None:
+        row = (secrets.randbelow(2**53 - 1) + 1, None)
+        control.execute(
+            "INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at, payer_no)"
+            " VALUES (?, ?, ?, ?, 1, ?, ?)",
+            (row[0], source, provider, account_no, database.stamp(now), payer_no),
+        )
+    return Connection(row[0], source, provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
+
+
+def numbers(control: sqlite3.Connection, source: str) -> list[int]:
+    """The connections whose bills a source reads."""
+    query = "SELECT connection_no FROM connection WHERE source = ? ORDER BY connection_no"
+    return [number for (number,) in control.execute(query, (source,))]
+
+
 def rows(control: sqlite3.Connection) -> list[tuple[int, str, str, int, bool]]:
     """Every connection in the columns of model.connection."""
     query = "SELECT connection_no, source, provider, account_no, is_operator FROM connection ORDER BY connection_no"

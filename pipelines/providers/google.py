@@ -1,0 +1,171 @@
+"""Google's Cloud Billing export -> raw_google.cost: what is billed for Vertex AI and Gemini, by day, project and SKU.
+
+SOURCES: the export's documented schema (standard and detailed). It comes from BigQuery, where APILEDGER_GOOGLE_TABLE
+names the table, or as files of it in `inbox/google/` or where APILEDGER_GOOGLE says; `focus` reads its FOCUS form.
+A row is never changed: a correction takes it back and says it anew, so rows add up, and what an `export_time` brought
+is one part of a day. A day is a UTC day of `usage_start_time`; Google's invoice month, in Pacific time, is the invoice.
+Late usage has no bound: a day settles a month after it.
+"""
+
+import ast
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from pipelines import bigquery, charge, delivery, sku
+from pipelines.ai_service import AiServices
+from pipelines.biller import Biller, Report
+from pipelines.charge import Charge, ChargeError
+from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
+from warehouse.tables import MONEY, Column, Table
+
+RAW_COST = Table(
+    "raw_google",
+    "cost",
+    "Google: one row per day, project, SKU, kind of cost and export of a billing export's AI services, per pull.",
+    (
+        *PULL,
+        Column("exported_at", "VARCHAR", "Google's export_time, UTC: which export brought it."),
+        PROJECT,
+        Column("charge_category", "VARCHAR", "FOCUS: Usage, Tax, Adjustment or Credit."),
+        Column("cost_type", "VARCHAR", "Google's regular, tax, adjustment, rounding_error; a credit's type."),
+        Column("service", "VARCHAR", "Google's service."),
+        Column("sku", "VARCHAR", "Google's SKU id."),
+        Column("line", "VARCHAR", "Google's SKU in words; a credit's name."),
+        MODEL,
+        Column("token_type", "VARCHAR", "Which class of tokens, where the SKU says it without doubt."),
+        TIER,
+        Column("region", "VARCHAR", "Google's region."),
+        Column("invoice", "VARCHAR", "Google's invoice month, as 202610."),
+        Column("billing_currency", "VARCHAR", "ISO 4217."),
+        Column("billed_amount", MONEY, "What it costs before credits, which are rows of their own."),
+        Column("list_amount", MONEY, "The same at list price, where the export says it."),
+        Column("quantity", MONEY, "How much was used."),
+        Column("quantity_unit", "VARCHAR", "The unit of quantity."),
+    ),
+)
+LOOKBACK_DAYS = 31
+NEEDED = (("cost",), ("currency",), ("usage_start_time",), ("service.description",), ("export_time",))
+WANTED = (
+    ("usage_end_time",),
+    ("billing_account_id",),
+    ("sku.description",),
+    ("sku.id",),
+    ("project.id",),
+    ("project.name",),
+    ("location.region",),
+    ("usage.amount",),
+    ("usage.unit",),
+    ("credits",),
+    ("invoice.month",),
+    ("cost_type",),
+    ("cost_at_list",),
+)
+_CATEGORIES = {"regular": "Usage", "tax": "Tax", "adjustment": "Adjustment", "rounding_error": "Adjustment"}
+
+
+def charges(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
+    """A row's charge and its credits; None where its service is not listed as AI, ChargeError where it is no charge."""
+    cost, currency, starts_text, service, exported = row[:5]
+    provider = services.provider("Google", str(service or ""))
+    if provider is None:
+        return None
+    ends_text, account, line, sku_id, project, name, region, used, unit, credits_, month, cost_type, listed = row[5:]
+    starts, billed = charge.moment(starts_text), charge.amount(cost)
+    ends = charge.moment(ends_text) if ends_text else starts + timedelta(hours=1)
+    if billed is None or ends < starts or not str(currency or "").isalpha() or len(str(currency)) != 3:
+        raise ChargeError("no cost, no currency, or a time that ends before it begins")
+    kind, known = str(cost_type or "regular"), sku.read(line)
+    part = charge.moment(exported).isoformat()
+    words: dict[str, Any] = {
+        "exported_at": part,
+        "project": project,
+        "project_name": name,
+        "charge_category": _CATEGORIES.get(kind, "Adjustment"),
+        "cost_type": kind,
+        "service": service,
+        "sku": sku_id,
+        "line": line,
+        "model": known.model,
+        "token_type": known.token_type,
+        "service_tier": known.service_tier,
+        "region": region,
+        "invoice": month,
+        "billing_currency": str(currency).upper(),
+        "quantity_unit": unit,
+    }
+
+    def charged(words: dict[str, Any], amounts: dict[str, Decimal | None]) -> Charge:
+        told = tuple((name, None if value is None else str(value)) for name, value in words.items())
+        is_usage = words["charge_category"] == "Usage"
+        return Charge(provider, str(account or ""), starts, ends, part, told, amounts, is_usage)
+
+    amounts = {"billed_amount": billed, "list_amount": charge.amount(listed), "quantity": charge.amount(used)}
+    return [
+        charged(words, amounts),
+        *(
+            charged(
+                {**words, "charge_category": "Credit", "cost_type": kind, "line": credit_line, "quantity_unit": None},
+                {"billed_amount": credit, "list_amount": None, "quantity": None},
+            )
+            for credit, kind, credit_line in _credits(credits_)
+        ),
+    ]
+
+
+def _credits(told: Any) -> list[tuple[Decimal, str | None, str | None]]:
+    """A row's credits: amount (below zero), type and name; a CSV file has them as text."""
+    listed = told
+    if isinstance(told, str):
+        try:
+            listed = json.loads(told, parse_float=Decimal)
+        except ValueError:
+            try:
+                # How Python writes them, with the amounts as it prints them.
+                listed = ast.literal_eval(told)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                listed = 0
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or not all(
+        isinstance(one, dict) and one.get("amount") is not None for one in listed
+    ):
+        raise ChargeError("credits that are none")
+    return [(_exact(one["amount"]), one.get("type"), one.get("name")) for one in listed]
+
+
+def _exact(value: Any) -> Decimal:
+    found = charge.amount(repr(value) if isinstance(value, float) else value)
+    if found is None:
+        raise ChargeError("credits that are none")
+    return found
+
+
+BILLER = Biller(
+    name="google",
+    title="Google Cloud Billing",
+    lookback_days=LOOKBACK_DAYS,
+    reports=(
+        Report(
+            "costs",
+            "costs",
+            RAW_COST,
+            meaning={
+                "amount_usd": "CASE WHEN billing_currency = 'USD' THEN billed_amount END",
+                "list_amount_usd": "CASE WHEN billing_currency = 'USD' THEN list_amount END",
+                "billed_amount": "CASE WHEN billing_currency <> 'USD' THEN billed_amount END",
+                "billing_currency": "nullif(billing_currency, 'USD')",
+            },
+            part="exported_at",
+        ),
+    ),
+    files=delivery.Files(
+        variable="APILEDGER_GOOGLE",
+        columns=(*NEEDED, *WANTED),
+        needed=len(NEEDED),
+        charges=charges,
+        gaps=False,
+        table=bigquery.BILLING_EXPORT,
+    ),
+)
