@@ -113,6 +113,8 @@ def test_a_day_opens_into_its_hours_and_closes_again(page: Page, dashboard: Dash
     _open(page, dashboard, "/spend?by=none&provider=openai")
     table = page.get_by_test_id("stDataFrame")
     expect(table).to_be_visible()
+    # The mouse reaches what is in the window alone.
+    table.scroll_into_view_if_needed()
     box = table.bounding_box()
     assert box
     page.mouse.click(box["x"] + 18, box["y"] + 33 + 33 + 16)
