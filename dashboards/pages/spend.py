@@ -51,9 +51,9 @@ def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -
         st.text_input("Search", key=_KEY + "q", placeholder="any name", width=180, max_chars=80, on_change=_told)
     chosen = sum(len(values) for values in asked.chosen.values())
     with st.expander(f"Filters · {chosen} chosen" if chosen else "Filters", expanded=bool(chosen)):
-        columns = st.columns(3)
+        columns = st.columns(4)
         for index, dimension in enumerate(DIMENSIONS):
-            columns[index % 3].multiselect(
+            columns[index % 4].multiselect(
                 dimension.capitalize(),
                 list(dict.fromkeys([*names[dimension], *asked.chosen.get(dimension, ())])),
                 format_func=lambda name: name or formats.NOT_NAMED,
