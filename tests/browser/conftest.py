@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from warehouse.home import PROJECT, Home
+
+# A page comes in a second; on a machine that does much else it may take a few.
+expect.set_options(timeout=15_000)
 
 
 @dataclass(frozen=True)
