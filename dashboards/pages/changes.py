@@ -1,7 +1,7 @@
 """mart.changes, mart.settlement_window -> what changed since: which past days moved, by how much, why."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
 from typing import Any
@@ -36,7 +36,7 @@ _TITLES = {
     "age_days": "Days old",
     "settlement": "Was",
 }
-_ROW_PX, _MOST_ROWS = 33, 16
+_ROW_PX, _MOST_ROWS, _LEAST_DAYS = 33, 16, 14
 
 
 def page() -> None:
@@ -100,11 +100,13 @@ def _chart(found: list[tuple[Any, ...]]) -> None:
         return
     reasons = [reason for reason in REASONS if any(row[1] == reason for row in found)]
     named = [(REASONS[reason][0], _COLOURS[reason]) for reason in reasons]
-    days = sorted({day for day, *_ in found})
+    # A few days would be bars as wide as the page.
+    last = max(day for day, *_ in found)
+    first = min(last - timedelta(days=_LEAST_DAYS - 1), *(day for day, *_ in found))
     st.html(theme.legend([(f"{REASONS[r][0]}: {REASONS[r][1]}", _COLOURS[r]) for r in reasons]))
     told = [(day, REASONS[reason][0], amount) for day, reason, amount in found]
     st.altair_chart(
-        charts.moves(told, named, days[0], days[-1]),
+        charts.moves(told, named, first, last),
         width="stretch",
         alt="By how much each day moved, up or down, and why",
     )

@@ -167,7 +167,7 @@ def _key_link(asked: Asked, key: str | None, today: date) -> str:
     if key is None:
         return "a key of the gateway, or unknown"
     query = urlencode(replace(asked, day=None, key=key).to_query(today), doseq=True)
-    return f'<a href="?{escape(query)}" target="_self">{escape(key)}</a>'
+    return f'<a href="?{escape(query)}" target="_self" style="color:inherit">{escape(key)}</a>'
 
 
 def _tables(asked: Asked, today: date) -> None:
