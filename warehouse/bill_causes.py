@@ -67,7 +67,8 @@ def of_bill(
         billed = sum((line.amount_usd for line in told), _NOTHING)
         rest[day] = billed - expected.get(day, _NOTHING) - sum(parts.values())
     rounded = {day for day, amount in rest.items() if abs(amount) <= _rounding(lines[day])}
-    share = _share({day: usd for day, usd in due.items() if day in rest.keys() - rounded}, rest)
+    even = [(due[day], _rounding(lines[day])) for day in rounded]
+    share = _share({day: usd for day, usd in due.items() if day in rest.keys() - rounded}, rest, even)
     for day, amount in rest.items():
         by_price = money.usd(due[day] * share)
         found += _bill_rest(day, amount, by_price, lines[day], is_unpriced=day in without_price)
@@ -89,17 +90,23 @@ def _rounding(lines: Sequence[BillLine]) -> Decimal:
     return sum(line.count for line in lines) * (_HALF_CENT if in_cents else _HALF_MICRO)
 
 
-def _share(expected: Mapping[date, Decimal], rest: Mapping[date, Decimal]) -> Decimal:
-    """The share of the list price that the bill is more, or less, on most days; 0 where there is none."""
+def _share(
+    expected: Mapping[date, Decimal], rest: Mapping[date, Decimal], even: Sequence[tuple[Decimal, Decimal]]
+) -> Decimal:
+    """The share of the list price that the bill is more, or less, on most days; 0 where there is none.
+
+    `even` are the other days: what was expected of each, and how much rounding may hide of a share.
+    """
     shares = {day: rest[day] / usd for day, usd in expected.items() if usd}
     if len(shares) < _DAYS_TO_TELL:
-        return Decimal(0)
+        return _NOTHING
     middle = sorted(shares.values())[len(shares) // 2]
     agreeing = [day for day, share in shares.items() if abs(share - middle) <= _SHARE_APART]
-    if abs(middle) <= _SHARE_APART or len(agreeing) * 2 <= len(shares):
-        return Decimal(0)
+    against = len(shares) - len(agreeing) + sum(1 for usd, most in even if abs(usd * middle) > most)
+    if abs(middle) <= _SHARE_APART or len(agreeing) <= against:
+        return _NOTHING
     # Of all of them together, so that rounding by line cancels out.
-    return sum((rest[day] for day in agreeing), Decimal(0)) / sum((expected[day] for day in agreeing), Decimal(0))
+    return sum((rest[day] for day in agreeing), _NOTHING) / sum((expected[day] for day in agreeing), _NOTHING)
 
 
 def _bill_rest(
