@@ -1,8 +1,8 @@
 """model.* -> model.reconciliation: what log, provider's count and bill say of a day, side by side.
 
 Its companion model.difference says why they differ, a UTC month at a time, so that the order in which things arrived
-tells nothing. What each side tells is read in `cell.py`; why they differ is found in `warehouse/token_causes.py` and
-`warehouse/bill_causes.py`. The parts of a connection's day add up to its bill less its log exactly.
+tells nothing. What each side tells is read in `warehouse/cells.py`; why they differ is found in `token_causes.py` and
+`bill_causes.py` beside it. The parts of a connection's day add up to its bill less its log exactly.
 """
 
 import re
@@ -17,10 +17,10 @@ import duckdb
 import polars as pl
 
 from warehouse import bill_causes, causes, frame, money, tables, token_causes
+from warehouse import cells as cells_of
 from warehouse.bill_causes import BillLine
 from warehouse.causes import CALLS, Bucket, Cell, Difference
-from warehouse.models import cell as cells_of
-from warehouse.models.cell import SNAPSHOT, At, Payer, Sides
+from warehouse.cells import SNAPSHOT, At, Payer, Sides
 from warehouse.prices import PriceBook
 from warehouse.reconciliation_tables import DIFFERENCE, RECONCILIATION
 from warehouse.token_causes import Unclaimed
