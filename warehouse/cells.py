@@ -1,4 +1,4 @@
-"""model.usage_daily, requests, usage_reported, charges -> the cells that causes are looked for in: what each side tells.
+"""model.usage_daily, requests, usage_reported, charges -> the cells that causes are looked for in: what each side says.
 
 Calls are given to connections as mart.spend_daily does. The two sides meet on day, connection, model, tier and class of
 tokens; of keys only the provider tells, since a gateway has its own. Where a provider has no usage report, the
