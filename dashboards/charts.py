@@ -168,6 +168,38 @@ def latency(days: Sequence[LatencyRow], first: date, last: date) -> alt.Chart:
     return drawn.properties(height=215, usermeta=_NO_MENU)
 
 
+def moves(
+    rows: Sequence[tuple[date, str, Decimal]], series: Sequence[tuple[str, str]], first: date, last: date
+) -> alt.Chart:
+    """Bars up and down from zero per UTC day: by how much it moved, one colour a reason (`series`: name, colour)."""
+    values = [
+        {
+            "at": _moment(day),
+            "when": f"{day:%a %b} {day.day}, {day:%Y} (UTC)",
+            "name": name,
+            "height": float(amount),  # not money: the height of a bar
+            "amount": shown(amount),
+        }
+        for day, name, amount in rows
+    ]
+    names, colours = [name for name, _ in series], [colour for _, colour in series]
+    bars: alt.Chart = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_bar(binSpacing=3)
+        .encode(
+            x=_time_axis(first, last, hourly=False),
+            y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(max(abs(amount) for *_, amount in rows))),
+            color=alt.Color("name:N", scale=alt.Scale(domain=names, range=colours), legend=None),
+            tooltip=[
+                alt.Tooltip("when:N", title="Day"),
+                alt.Tooltip("name:N", title="Why"),
+                alt.Tooltip("amount:N", title="Moved"),
+            ],
+        )
+    )
+    return bars.properties(height=260, usermeta=_NO_MENU)
+
+
 def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = True) -> alt.X:
     """The axis of time in UTC over whole days, empty ones too, with at most ten labels; a bar's is under its middle."""
     days = (last - first).days + 1

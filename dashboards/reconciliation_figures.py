@@ -1,7 +1,7 @@
 """mart.reconciliation_daily, mart.difference_cause -> why the gateway's log and the bills differ, for one viewer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,24 +20,36 @@ _DIFFERING = """
 
 @dataclass(frozen=True)
 class Asked:
-    """The UTC days, both included, and the providers (none: all); it lives in the URL."""
+    """The UTC days, both included, and the providers (none: all); one day of them, or one key; it lives in the URL."""
 
     start: date
     end: date
     providers: tuple[str, ...] = ()
+    day: date | None = None
+    key: str | None = None
 
     @staticmethod
     def from_query(query: Mapping[str, Sequence[str]], today: date) -> "Asked":
         """What a URL asks; what is unknown or makes no sense falls back to the last thirty days of every provider."""
         end = min(_day(query.get("to", ()), today), today)
         start = min(_day(query.get("from", ()), end - timedelta(days=DEFAULT_DAYS - 1)), end)
-        return Asked(start, end, tuple(dict.fromkeys(query.get("provider", ()))))
+        day = _day(query.get("day", ()), end) if query.get("day") else None
+        day = day if day is not None and start <= day <= end else None
+        key = next(iter(query.get("key", ())), "") or None
+        return Asked(start, end, tuple(dict.fromkeys(query.get("provider", ()))), day, key)
+
+    @property
+    def whole(self) -> "Asked":
+        """The same without the one day and the one key."""
+        return replace(self, day=None, key=None)
 
     def to_query(self, today: date) -> dict[str, list[str]]:
         """The URL's words for what differs from the default."""
         usual = Asked.from_query({}, today)
         words = {"from": [self.start.isoformat()], "to": [self.end.isoformat()]}
         words = words if (self.start, self.end) != (usual.start, usual.end) else {}
+        words |= {"day": [self.day.isoformat()]} if self.day else {}
+        words |= {"key": [self.key]} if self.key else {}
         return words | ({"provider": list(self.providers)} if self.providers else {})
 
 
@@ -55,6 +67,8 @@ class Summary:
     causes: tuple[tuple[str, Decimal], ...]
     # key, model, days, cost: calls the gateway never saw
     stray_keys: tuple[tuple[str | None, str | None, int, Decimal], ...]
+    # provider, account, models, days, cost: calls of the log that name none of several connections
+    unclaimed: tuple[tuple[str, str | None, str, int, Decimal], ...]
 
 
 def providers(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[str]:
@@ -88,12 +102,18 @@ def summary(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> Sum
             WHERE cause = 'unlogged' GROUP BY ALL ORDER BY amount DESC, key_label, model LIMIT 20""",
         bound,
     ).fetchall()
-    return Summary(log, usage, bill, unexplained, billed, without, tuple(causes), tuple(stray))
+    unclaimed = connection.execute(
+        f"""WITH {told} SELECT provider, account, string_agg(DISTINCT model, ', ' ORDER BY model),
+                count(DISTINCT day), sum(amount_usd) AS amount
+            FROM ({_DIFFERING}) WHERE cause = 'unclaimed' GROUP BY provider, account ORDER BY amount DESC""",
+        bound,
+    ).fetchall()
+    return Summary(log, usage, bill, unexplained, billed, without, tuple(causes), tuple(stray), tuple(unclaimed))
 
 
 def days(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
     """Every day and provider of the range, newest first, with those that have no bill yet."""
-    told, bound = _told(viewer, asked, billed=False)
+    told, bound = _told(viewer, asked.whole, billed=False)
     return connection.execute(
         f"""WITH {told}
             SELECT day, provider, log_cost_usd, usage_cost_usd, bill_cost_usd, difference_usd, unexplained_usd,
@@ -104,12 +124,14 @@ def days(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
 
 
 def parts(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
-    """Every part of every difference: day, provider, model, key, class of tokens, cause, amount."""
+    """Every part of every difference, of one key where one is asked for: model, key, class of tokens, cause, amount."""
     told, bound = _told(viewer, asked)
+    of_key, key = ("WHERE key_label = ?", [asked.key]) if asked.key else ("", [])
     return connection.execute(
-        f"""WITH {told} SELECT day, provider, model, key_label, token_class, cause, amount_usd FROM ({_DIFFERING})
+        f"""WITH {told} SELECT day, provider, model, key_label, token_class, cause, amount_usd
+            FROM ({_DIFFERING}) {of_key}
             ORDER BY day DESC, abs(amount_usd) DESC, provider, model, cause, token_class""",
-        bound,
+        [*bound, *key],
     ).to_arrow_table()
 
 
@@ -120,7 +142,8 @@ def _told(viewer: Viewer, asked: Asked, *, billed: bool = True) -> tuple[str, li
     sql = f"""told AS (
         SELECT * FROM mart.reconciliation_daily
         WHERE {condition} AND day BETWEEN ? AND ? {chosen} {"AND bill_cost_usd IS NOT NULL" if billed else ""})"""
-    return sql, [*bound, asked.start, asked.end, *([list(asked.providers)] if asked.providers else [])]
+    start, end = (asked.day, asked.day) if asked.day else (asked.start, asked.end)
+    return sql, [*bound, start, end, *([list(asked.providers)] if asked.providers else [])]
 
 
 def _day(values: Sequence[str], usual: date) -> date:

@@ -13,12 +13,7 @@ _TOTAL, _UP, _DOWN = theme.CALM, "#d97757", "#5186d8"
 
 def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal]) -> alt.Chart:
     """Bars from `start` by each part to `end`; the caller's parts add up. Heights are pixels, tooltips exact."""
-    steps = [(start[0], Decimal(0), start[1], "total")]
-    reached = start[1]
-    for name, amount in parts:
-        steps.append((name, reached, reached + amount, "more" if amount > 0 else "less"))
-        reached += amount
-    steps.append((end[0], Decimal(0), end[1], "total"))
+    steps = _steps(start, parts, end)
     values = [
         {
             "name": name,
@@ -30,11 +25,8 @@ def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], 
         for name, low, high, kind in steps
     ]
     order = [name for name, *_ in steps]
-    edges = [edge for _, low, high, kind in steps for edge in ((low, high) if kind != "total" else (high,))]
-    # The parts are a few per cent of the whole: a scale from zero would hide them.
-    room = (max(edges) - min(edges)) * Decimal("0.35") or max(map(abs, edges)) or Decimal(1)
-    lowest = max(min(edges) - room, Decimal(0)) if min(edges) >= 0 else min(edges) - room
-    scale = alt.Scale(domain=[float(lowest), float(max(edges) + room / 3)], nice=False)  # not money: an axis
+    lowest, highest = _reach(steps)
+    scale = alt.Scale(domain=[float(lowest), float(highest)], nice=False)  # not money: an axis
     base = alt.Chart(alt.InlineData(values=values)).encode(
         x=alt.X("name:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=110, ticks=False)),
     )
@@ -59,3 +51,30 @@ def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], 
     )
     drawn: alt.Chart = (bars + names).properties(height=300, usermeta={"embedOptions": {"actions": False}})
     return drawn
+
+
+def cut_at(
+    start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal]
+) -> Decimal | None:
+    """Where the chart's axis of amounts begins; None where that is zero, or where it has zero on it."""
+    lowest, highest = _reach(_steps(start, parts, end))
+    return None if lowest <= 0 <= highest else lowest
+
+
+def _steps(
+    start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal]
+) -> list[tuple[str, Decimal, Decimal, str]]:
+    steps = [(start[0], Decimal(0), start[1], "total")]
+    reached = start[1]
+    for name, amount in parts:
+        steps.append((name, reached, reached + amount, "more" if amount > 0 else "less"))
+        reached += amount
+    return [*steps, (end[0], Decimal(0), end[1], "total")]
+
+
+def _reach(steps: Sequence[tuple[str, Decimal, Decimal, str]]) -> tuple[Decimal, Decimal]:
+    """The axis: the parts are a few per cent of the whole, and a scale from zero would hide them."""
+    edges = [edge for _, low, high, kind in steps for edge in ((low, high) if kind != "total" else (high,))]
+    room = (max(edges) - min(edges)) * Decimal("0.35") or max(map(abs, edges)) or Decimal(1)
+    lowest = max(min(edges) - room, Decimal(0)) if min(edges) >= 0 else min(edges) - room
+    return lowest, max(edges) + room / 3

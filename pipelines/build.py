@@ -205,7 +205,7 @@ def _pulls(connection: duckdb.DuckDBPyConnection) -> set[tuple[Any, ...]]:
 def _reconcile(connection: duckdb.DuckDBPyConnection, book: PriceBook, changed: set[date], built: Built) -> None:
     """Say anew why log and bill differ, of the months in which anything changed; nothing where no bill is read."""
     ((pulled,),) = connection.execute(f"SELECT count(*) FROM {bill_tables.BUILT_PULL.full_name}").fetchall()
-    for month in reconciliation.months(changed) if pulled else ():
+    for month in reconciliation.months(connection, changed) if pulled else ():
         connection.execute("BEGIN")
         made = reconciliation.write(connection, month, book)
         connection.execute("COMMIT")

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, states, theme
-from dashboards.pages import overview, reconciliation, spend
+from dashboards.pages import changes, overview, reconciliation, spend
 
 
 def frame() -> None:
@@ -28,6 +28,7 @@ def frame() -> None:
                 url_path="reconciliation",
                 icon=":material/balance:",
             ),
+            st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
         ],
         position="top",
     )

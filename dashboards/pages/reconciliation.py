@@ -1,11 +1,14 @@
 """mart.reconciliation_daily, mart.difference_cause -> why the gateway's log and the bill differ, in money."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlencode
+from zlib import crc32
 
 import pyarrow as pa
 import streamlit as st
@@ -48,16 +51,27 @@ def page() -> None:
     if not found.billed_days:
         st.info("No day of this range has a bill yet. Providers bill a day hours after it ends.")
     else:
-        parts = [(_named(cause), amount) for cause, amount in found.causes]
-        st.altair_chart(
-            waterfall.waterfall(("Gateway's log", found.log_usd), parts, ("Bill", found.bill_usd)),
-            width="stretch",
-            alt="From the gateway's log to the bill, cause by cause",
-        )
+        _waterfall(found)
         st.html(_causes(found))
+        if found.unclaimed:
+            st.html(_unclaimed(found))
         if found.stray_keys:
-            st.html(_stray(found))
-    _tables(asked)
+            st.html(_stray(asked, found, today))
+    _tables(asked, today)
+
+
+def _waterfall(found: Summary) -> None:
+    parts = [(_named(cause), amount) for cause, amount in found.causes]
+    drawn = ("Gateway's log", found.log_usd), parts, ("Bill", found.bill_usd)
+    st.altair_chart(
+        waterfall.waterfall(*drawn), width="stretch", alt="From the gateway's log to the bill, cause by cause"
+    )
+    cut_at = waterfall.cut_at(*drawn)
+    if cut_at is not None:
+        st.html(
+            f'<div class="al"><p class="dim">The axis is cut: it begins at {shown(cut_at)}, not at zero, so that the '
+            "parts can be seen.</p></div>"
+        )
 
 
 def _controls(asked: Asked, known: list[str]) -> None:
@@ -78,6 +92,12 @@ def _told() -> None:
     st.query_params.from_dict(Asked(start, end, tuple(state[_KEY + "provider"])).to_query(today))
 
 
+def _go(asked: Asked, today: date) -> None:
+    """Another view of the page: its address, and everything drawn anew."""
+    st.query_params.from_dict(asked.to_query(today))
+    st.rerun()
+
+
 def _head(asked: Asked, found: Summary) -> str:
     apart = found.bill_usd - found.log_usd
     without = (
@@ -88,9 +108,10 @@ def _head(asked: Asked, found: Summary) -> str:
         f"{shown(abs(apart - found.unexplained_usd))} explained, "
         f"<strong>{shown(found.unexplained_usd)} unexplained</strong>."
     )
+    start, end = (asked.day, asked.day) if asked.day else (asked.start, asked.end)
     return (
         '<div class="al"><div class="al-head"><h1>Why log and bill differ</h1>'
-        f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} · UTC days{without}</span></div>'
+        f'<span class="dim">{formats.days(start, end)}, {end.year} · UTC days{without}</span></div>'
         f"<p>{figure if found.billed_days else ''}</p></div>"
     )
 
@@ -110,9 +131,25 @@ def _causes(found: Summary) -> str:
     )
 
 
-def _stray(found: Summary) -> str:
+def _unclaimed(found: Summary) -> str:
     rows = "".join(
-        f"<tr><td>{escape(key or 'a key of the gateway, or unknown')}</td><td>{escape(model or formats.NOT_NAMED)}</td>"
+        f"<tr><td>{escape(provider)}</td><td>{escape(account or formats.NOT_NAMED)}</td><td>{escape(models or '')}</td>"
+        f'<td class="n">{days}</td><td class="n">{shown(amount)}</td></tr>'
+        for provider, account, models, days, amount in found.unclaimed
+    )
+    return (
+        '<div class="al"><h2>Calls that nobody claims</h2><p class="dim">These accounts have several connections at a '
+        "provider, and these calls do not say which of them paid. They are left out of the sums of spend, since a bill "
+        "holds them. Send each connection's calls under an account of its own to tell them apart.</p>"
+        '<div class="al-scroll"><table class="al-table" aria-label="Unclaimed calls"><thead><tr><th>Provider</th>'
+        '<th>Account</th><th>Models</th><th class="n">Days</th><th class="n">Cost at list price</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></div>"
+    )
+
+
+def _stray(asked: Asked, found: Summary, today: date) -> str:
+    rows = "".join(
+        f"<tr><td>{_key_link(asked, key, today)}</td><td>{escape(model or formats.NOT_NAMED)}</td>"
         f'<td class="n">{days}</td><td class="n">{shown(amount)}</td></tr>'
         for key, model, days, amount in found.stray_keys
     )
@@ -125,46 +162,76 @@ def _stray(found: Summary) -> str:
     )
 
 
-def _tables(asked: Asked) -> None:
+def _key_link(asked: Asked, key: str | None, today: date) -> str:
+    """A key's name with the way to its own parts, day by day."""
+    if key is None:
+        return "a key of the gateway, or unknown"
+    query = urlencode(replace(asked, day=None, key=key).to_query(today), doseq=True)
+    return f'<a href="?{escape(query)}" target="_self" style="color:inherit">{escape(key)}</a>'
+
+
+def _tables(asked: Asked, today: date) -> None:
+    if asked.day or asked.key:
+        told = f"Parts of {asked.day:%b} {asked.day.day}, {asked.day.year}" if asked.day else "Parts"
+        st.html(f'<div class="al"><h2>{told}{f" of key {escape(asked.key)}" if asked.key else ""}</h2></div>')
+        if st.button("Back to all days"):
+            _go(asked.whole, today)
+        _table(marts.answer(reconciliation_figures.parts, asked))
+        _downloads(reconciliation_figures.parts, "parts", asked)
+        return
     by_day, by_part = st.tabs(["By day", "Every part"])
-    for tab, question, name in (
-        (by_day, reconciliation_figures.days, "days"),
-        (by_part, reconciliation_figures.parts, "parts"),
-    ):
-        with tab:
-            _table(marts.answer(question, asked))
-            for label, made, kind in (
-                ("CSV", download.csv_bytes, "csv"),
-                ("Parquet", download.parquet_bytes, "parquet"),
-            ):
-                st.download_button(
-                    f"Download {label}",
-                    partial(_file, made, question, asked),
-                    file_name=f"reconciliation-{name}.{kind}",
-                    key=f"{_KEY}{name}_{kind}",
-                    on_click="ignore",
-                )
+    with by_day:
+        st.html(
+            '<div class="al"><p class="dim">Tick a day to see its parts by model, key and class of tokens.</p></div>'
+        )
+        picked = _table(marts.answer(reconciliation_figures.days, asked), f"{_KEY}days_{crc32(repr(asked).encode())}")
+        _downloads(reconciliation_figures.days, "days", asked)
+    with by_part:
+        _table(marts.answer(reconciliation_figures.parts, asked))
+        _downloads(reconciliation_figures.parts, "parts", asked)
+    if picked is not None:
+        _go(replace(asked, day=picked), today)
+
+
+def _downloads(question: Callable[..., pa.Table], name: str, asked: Asked) -> None:
+    with st.container(horizontal=True):
+        for label, made, kind in (("CSV", download.csv_bytes, "csv"), ("Parquet", download.parquet_bytes, "parquet")):
+            st.download_button(
+                f"Download {label}",
+                partial(_file, made, question, asked),
+                file_name=f"reconciliation-{name}.{kind}",
+                key=f"{_KEY}{name}_{kind}",
+                on_click="ignore",
+            )
 
 
 def _file(made: Callable[[pa.Table], bytes], question: Callable[..., pa.Table], asked: Asked) -> bytes:
     return made(marts.once(question, asked))
 
 
-def _table(found: pa.Table) -> None:
+def _table(found: pa.Table, pick: str | None = None) -> date | None:
+    """Draw a table; with `pick`, its key on the page, a day can be ticked, which is given back."""
     frame = found.to_pandas(types_mapper=spend_table.exact)
     texts = [name for name in found.column_names if name in {"model", "key_label", "token_class"}]
     frame[texts] = frame[texts].fillna("—")
     if "cause" in frame:
         frame["cause"] = frame["cause"].map(_named)
     looks: dict[Any, Any] = {name: spend_table.money for name in found.column_names if name.endswith("_usd")}
-    st.dataframe(
+    # What Streamlit hands back depends on on_select, which its types cannot tell.
+    picked: Any = st.dataframe(
         frame.style.format(looks),
         hide_index=True,
         height=min(_MOST_ROWS, found.num_rows + 1) * _ROW_PX + 3,
         row_height=_ROW_PX,
         column_config={name: st.column_config.Column(_TITLES[name]) for name in found.column_names},
+        key=pick,
+        on_select="rerun" if pick else "ignore",
+        selection_mode="single-row",
         placeholder="—",
+        alt="Days with log, count and bill" if pick else "Parts of the difference",
     )
+    ticked = cast("list[int]", picked["selection"]["rows"]) if pick else []
+    return cast("date", found["day"][ticked[0]].as_py()) if ticked and ticked[0] < found.num_rows else None
 
 
 def _named(cause: str) -> str:

@@ -1,4 +1,4 @@
-"""The overview and the spend page in a real browser, by role and label."""
+"""The pages in a real browser, by role and label."""
 
 import csv
 import io
@@ -18,6 +18,8 @@ from warehouse.home import Home
 from warehouse.money import shown
 
 pytestmark = pytest.mark.browser
+# A machine that does other things as well draws slowly.
+expect.set_options(timeout=15_000)
 NOW = datetime.now(UTC).replace(tzinfo=None)
 TODAY = NOW.date()
 
@@ -142,6 +144,55 @@ def test_a_download_is_whole_exact_and_safe(page: Page, dashboard: Dashboard) ->
     assert sum(table["cost_usd"].to_pylist()) == expected
 
 
+def test_a_day_of_a_bill_opens_into_its_parts(page: Page, dashboard: Dashboard) -> None:
+    """Ticking a day shows its parts, which the address keeps; the way back shows all days; downloads stand in a row."""
+    _open(page, dashboard, "/reconciliation?provider=openai")
+    expect(page.get_by_role("table", name="Causes")).to_contain_text("Unlogged")
+    expect(page.get_by_text("The axis is cut")).to_be_visible()
+    csv_box = page.get_by_role("button", name="Download CSV").bounding_box()
+    parquet_box = page.get_by_role("button", name="Download Parquet").bounding_box()
+    assert csv_box
+    assert parquet_box
+    assert csv_box["y"] == parquet_box["y"]
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(700)  # what is drawn above may still push the table down
+    box = table.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 18, box["y"] + 33 + 33 + 16)
+    yesterday = TODAY - timedelta(days=1)
+    expect(page).to_have_url(re.compile(f"day={yesterday}"))
+    expect(page.get_by_role("heading", name=re.compile(f"Parts of .*{yesterday.year}"))).to_be_visible()
+    saved = _saved(page, "Download CSV").path().read_text()
+    assert {row["day"] for row in csv.DictReader(io.StringIO(saved, newline=""))} == {str(yesterday)}
+    page.get_by_role("button", name="Back to all days").click()
+    expect(page.get_by_role("tab", name="By day")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/reconciliation\?provider=openai$"))
+
+
+def test_an_unlogged_key_leads_to_its_days(page: Page, dashboard: Dashboard) -> None:
+    """Its name is text and a link to all it did, which is the same page with the key in the address."""
+    _open(page, dashboard, "/reconciliation")
+    page.get_by_role("table", name="Unlogged calls").get_by_role("link", name=made_version.FORMULA_KEY).first.click()
+    expect(page.get_by_role("heading", name=re.compile("Parts of key =HYPERLINK"))).to_be_visible()
+    rows = list(csv.DictReader(io.StringIO(_saved(page, "Download CSV").path().read_text(), newline="")))
+    assert {row["cause"] for row in rows} == {"unlogged"}
+    assert len({row["day"] for row in rows}) == 9
+
+
+def test_what_changed_since_is_told_by_figure(page: Page, dashboard: Dashboard) -> None:
+    """Bills first; the logs one click away, in the address; the windows measured below."""
+    _open(page, dashboard, "/changes")
+    expect(page.get_by_text("Bills of 5 past days moved")).to_be_visible()
+    page.get_by_role("radio", name="Logs").click()
+    expect(page).to_have_url(re.compile("figure=log"))
+    expect(page.get_by_text("Logs of 5 past days moved")).to_be_visible()
+    _open(page, dashboard, "/changes?figure=log")
+    expect(page.get_by_role("table", name="Measured windows")).to_contain_text("anthropic")
+    rows = list(csv.DictReader(io.StringIO(_saved(page, "Download CSV").path().read_text(), newline="")))
+    assert sum(Decimal(row["moved_usd"]) for row in rows) == Decimal("3.75")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_page_fits_the_screen_and_follows_its_scheme(
@@ -150,7 +201,7 @@ def test_a_page_fits_the_screen_and_follows_its_scheme(
     """Nothing is wider than a phone, and the ground is light or dark as the system asks."""
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]  # a literal by the parameters above
     page = context.new_page()
-    for address in ("", "/spend"):
+    for address in ("", "/spend", "/reconciliation", "/changes"):
         _open(page, dashboard, address)
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
         red = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/)[0]")

@@ -32,6 +32,11 @@ CREATE TABLE mart.reconciliation_daily (day DATE, account VARCHAR, provider VARC
     difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), settlement VARCHAR);
 CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, model VARCHAR,
     key_label VARCHAR, token_class VARCHAR, cause VARCHAR, amount_usd DECIMAL(38,12));
+CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source VARCHAR, basis VARCHAR,
+    changed_at TIMESTAMP, reason VARCHAR, settlement VARCHAR, before_usd DECIMAL(38,12), after_usd DECIMAL(38,12),
+    moved_usd DECIMAL(38,12), moved_requests BIGINT, moved_tokens BIGINT, age_days BIGINT);
+CREATE TABLE mart.settlement_window (basis VARCHAR, source VARCHAR, provider VARCHAR, days BIGINT, p50_days BIGINT,
+    p95_days BIGINT, longest_days BIGINT, watched_from DATE);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -108,6 +113,22 @@ SELECT day, account, provider, connection_no, 40, 41,
     sum(amount_usd), sum(amount_usd) FILTER (cause = 'unexplained'), 'settled'
 FROM mart.difference_cause GROUP BY day, account, provider, connection_no
 """
+# Five days of two providers whose bills were restated two days later, late calls, and a day that was told first.
+_CHANGES = """
+INSERT INTO mart.changes
+SELECT $until::DATE - 2 - n::INTEGER, account, provider, source, basis, $until - n * INTERVAL 1 DAY, reason, 'settled',
+    before, before + moved, moved, requests, requests * 900, 2
+FROM range(5) AS days(n),
+(VALUES ('Acme', 'openai', 'openai', 'bill', 'restated', 40.0, -1.25, 0),
+    ('Beta GmbH', 'anthropic', 'anthropic', 'bill', 'restated', 40.0, 2.5, 0),
+    ('Beta GmbH', 'anthropic', 'anthropic', 'bill', 'first', NULL, 7, 0),
+    ('Acme', 'openai', 'gateway_jsonl', 'log', 'late', 30.0, 0.75, 12))
+    AS moves(account, provider, source, basis, reason, before, moved, requests)
+"""
+_WINDOWS = """
+INSERT INTO mart.settlement_window
+SELECT basis, source, provider, 5, 2, 2, 2, $until::DATE - 30 FROM mart.changes GROUP BY ALL
+"""
 
 
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
@@ -126,6 +147,8 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_LATENCY)
             connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
             connection.execute(_RECONCILED)
+            connection.execute(_CHANGES, {"until": until})
+            connection.execute(_WINDOWS, {"until": until})
             connection.execute(
                 "INSERT INTO mart.freshness "
                 "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",

@@ -41,6 +41,12 @@ def _reconciliation() -> None:
     reconciliation.page()
 
 
+def _changes() -> None:
+    from dashboards.pages import changes
+
+    changes.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -83,7 +89,15 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
 
 @pytest.mark.parametrize(
     "query",
-    [{}, {"provider": ["openai"]}, {"provider": ["nobody"]}, {"from": [str(TODAY)]}, {"to": ["2020-01-01"]}],
+    [
+        {},
+        {"provider": ["openai"]},
+        {"provider": ["nobody"]},
+        {"from": [str(TODAY)]},
+        {"to": ["2020-01-01"]},
+        {"day": [str(TODAY)]},
+        {"key": ["nobody's"]},
+    ],
 )
 def test_reconciliation_is_drawn_with_bills_and_without(home: Home, query: dict[str, list[str]]) -> None:
     """The whole range, one provider, none, and days that no bill tells of."""
@@ -95,6 +109,32 @@ def test_reconciliation_says_what_to_do_where_no_bill_is_read(home: Home) -> Non
     test = _drawn(_reconciliation, home, extra="DELETE FROM mart.reconciliation_daily")
     assert not test.exception
     assert "ADMIN_KEY" in test.code[0].value
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"figure": ["log"]}, {"figure": ["usage"]}, {"since": [str(TODAY)], "with": ["first"]}]
+)
+def test_changes_are_drawn_where_something_moved_and_where_nothing_did(home: Home, query: dict[str, list[str]]) -> None:
+    """Every figure, also one that nothing moved."""
+    assert not _drawn(_changes, home, query).exception
+
+
+def test_changes_say_so_where_nothing_moved(home: Home) -> None:
+    """A home whose days stand still has no chart and no window."""
+    test = _drawn(_changes, home, extra="DELETE FROM mart.changes; DELETE FROM mart.settlement_window")
+    assert not test.exception
+    assert "Nothing of a day that was over moved" in test.info[0].value
+
+
+def test_the_cut_axis_is_said(home: Home) -> None:
+    """The bars do not begin at zero, and the page says where they do."""
+    assert "The axis is cut: it begins at $" in _said(_drawn(_reconciliation, home))
+
+
+def test_calls_that_nobody_claims_are_asked_about(home: Home) -> None:
+    """The account whose calls name none of its connections, and what to do."""
+    claims = "UPDATE mart.difference_cause SET cause = 'unclaimed', amount_usd = 1.5 WHERE cause = 'price'"
+    assert "an account of its own" in _said(_drawn(_reconciliation, home, extra=claims))
 
 
 def test_a_key_that_looks_like_a_formula_is_shown_as_text(home: Home) -> None:

@@ -10,6 +10,7 @@ from dashboards import reconciliation_figures
 from dashboards.reconciliation_figures import Asked
 from dashboards.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
+from tests.dashboards.made_version import FORMULA_KEY
 
 TODAY = UNTIL.date()
 ALL = Asked(TODAY - timedelta(days=29), TODAY)
@@ -42,6 +43,27 @@ def test_an_account_sees_its_bills_alone(connection: DuckDBPyConnection) -> None
         assert set(question(connection, viewer, ALL)["provider"].to_pylist()) == {"anthropic"}
 
 
+def test_a_day_and_a_key_open_into_their_parts(connection: DuckDBPyConnection) -> None:
+    """One day's parts add up to its difference; a key's are of all its days; the table of days stays whole."""
+    day = TODAY - timedelta(days=3)
+    of_day = Asked(ALL.start, ALL.end, day=day)
+    assert set(reconciliation_figures.parts(connection, Viewer(), of_day)["day"].to_pylist()) == {day}
+    assert reconciliation_figures.summary(connection, Viewer(), of_day).billed_days == 1
+    assert reconciliation_figures.days(connection, Viewer(), of_day).num_rows == 20
+    of_key = reconciliation_figures.parts(connection, Viewer(), Asked(ALL.start, ALL.end, key=FORMULA_KEY)).to_pylist()
+    assert {(row["key_label"], row["cause"]) for row in of_key} == {(FORMULA_KEY, "unlogged")}
+    assert len({row["day"] for row in of_key}) == 9
+
+
+def test_calls_that_nobody_claims_are_named_by_account(connection: DuckDBPyConnection) -> None:
+    """Their account, models, days and cost, apart from what is unlogged."""
+    connection.execute(
+        "UPDATE mart.difference_cause SET cause = 'unclaimed' WHERE cause = 'price' AND account = 'Acme'"
+    )
+    found = reconciliation_figures.summary(connection, Viewer(), ALL)
+    assert found.unclaimed == (("openai", "Acme", "gpt-5.2", 9, Decimal("-1.5") * 9),)
+
+
 def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:
     """Another provider's days are left out."""
     asked = Asked(ALL.start, ALL.end, ("openai",))
@@ -50,7 +72,12 @@ def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    [{}, {"from": ["2026-10-03"], "to": ["2026-10-09"], "provider": ["openai", "google"]}, {"to": ["2026-09-01"]}],
+    [
+        {},
+        {"from": ["2026-10-03"], "to": ["2026-10-09"], "provider": ["openai", "google"]},
+        {"to": ["2026-09-01"]},
+        {"day": [str(TODAY)], "key": ["a&b=c"]},
+    ],
 )
 def test_a_question_survives_the_url(query: dict[str, list[str]]) -> None:
     """What the page writes into the URL is what it reads from it."""
@@ -59,9 +86,18 @@ def test_a_question_survives_the_url(query: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"from": ["tomorrow"]}, {"from": ["0001-01-01"], "to": ["9999-12-31"]}, {"to": [""]}]
+    "query",
+    [
+        {"from": ["tomorrow"]},
+        {"day": ["2020-01-01"]},
+        {"day": ["x"]},
+        {"key": [""]},
+        {"from": ["0001-01-01"], "to": ["9999-12-31"]},
+        {"to": [""]},
+    ],
 )
 def test_a_url_that_makes_no_sense_is_the_usual_question(query: dict[str, list[str]]) -> None:
     """No error, no day in the future."""
     asked = Asked.from_query(query, TODAY)
     assert asked.start <= asked.end <= TODAY
+    assert asked.whole == asked or asked.day is not None

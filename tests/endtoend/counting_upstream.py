@@ -60,6 +60,7 @@ class Served:
     attempts: int = 0
     failures: list[int] = field(default_factory=list)
     provider: str = ""
+    key: str = ""
     model: str = ""
     prompt_tokens: int = 0
     cache_read_tokens: int = 0
@@ -96,11 +97,11 @@ class CountingUpstream:
         self.server.shutdown()
         self.server.server_close()
 
-    def attempt(self, order: Order) -> int | None:
-        """Count one attempt; the status it shall fail with, or nothing."""
+    def attempt(self, order: Order, key: str) -> int | None:
+        """Count one attempt made with a key; the status it shall fail with, or nothing."""
         with self.lock:
             served = self.ledger[order.ticket]
-            served.attempts += 1
+            served.attempts, served.key = served.attempts + 1, key
             if len(served.failures) < len(order.failures):
                 status = order.failures[len(served.failures)]
                 served.failures.append(status)
@@ -138,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one attempt."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         order = Order(**json.loads(_text(body["messages"][-1]["content"])))
-        if (status := self.counting.attempt(order)) is not None:
+        key = self.headers.get("x-api-key") or self.headers.get("authorization", "").removeprefix("Bearer ")
+        if (status := self.counting.attempt(order, key)) is not None:
             self._send(
                 status, {"error": {"message": f"made up {order.canary}", "type": "made_up", "code": str(status)}}
             )

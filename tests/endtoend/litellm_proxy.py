@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from tests.endtoend.counting_upstream import CountingUpstream, Order
 
@@ -22,6 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CALLBACK = PROJECT / "pipelines" / "providers" / "apiledger_litellm.py"
 REQUIREMENTS = ("litellm[proxy]==1.106.2", "openai", "prometheus_client")
 MASTER_KEY = "sk-made-up-master-key"
+OPENAI_KEY = "sk-made-up-openai"
 
 
 def environment() -> Path:
@@ -107,7 +109,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _config(upstream: str) -> str:
     """As a person would write it: JSON is YAML."""
-    openai = {"api_base": f"{upstream}/v1", "api_key": "sk-made-up-openai"}
+    openai = {"api_base": f"{upstream}/v1", "api_key": OPENAI_KEY}
     anthropic = {"api_base": upstream, "api_key": "sk-made-up-anthropic"}
     models = {
         "gpt-4o": openai | {"model": "openai/gpt-4o"},
@@ -163,10 +165,10 @@ class Billed:
     ended_at: float
 
 
-def run_traffic(proxy: Proxy, upstream: CountingUpstream, orders: list[Order], concurrency: int = 8) -> list[Billed]:
-    """Send the orders through the proxy by the official client; the upstream's own ledger, a row for each call."""
+def send(python: Path, url: str, key: str, orders: list[Order], concurrency: int = 8) -> list[dict[str, Any]]:
+    """Make calls by the official client with one key at an address; what became of each, in its own words."""
     sent = subprocess.run(
-        [proxy.python, Path(__file__).with_name("openai_client.py"), f"{proxy.url}/v1", MASTER_KEY, str(concurrency)],
+        [python, Path(__file__).with_name("openai_client.py"), f"{url}/v1", key, str(concurrency)],
         input="".join(json.dumps(asdict(order)) + "\n" for order in orders),
         capture_output=True,
         text=True,
@@ -175,9 +177,14 @@ def run_traffic(proxy: Proxy, upstream: CountingUpstream, orders: list[Order], c
     )
     if sent.returncode:
         raise RuntimeError(f"the client ended: {sent.stderr[-2000:]}")
+    return [json.loads(text) for text in sent.stdout.splitlines()]
+
+
+def run_traffic(proxy: Proxy, upstream: CountingUpstream, orders: list[Order], concurrency: int = 8) -> list[Billed]:
+    """Send the orders through the proxy by the official client; the upstream's own ledger, a row for each call."""
     bills = []
-    for text in sent.stdout.splitlines():
-        made, served = json.loads(text), upstream.ledger[json.loads(text)["ticket"]]
+    for made in send(proxy.python, proxy.url, MASTER_KEY, orders, concurrency):
+        served = upstream.ledger[made["ticket"]]
         bills.append(
             Billed(
                 call_id=made["call_id"],

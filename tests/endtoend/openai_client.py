@@ -1,4 +1,4 @@
-"""The official OpenAI client driving the proxy; runs in LiteLLM's own virtual environment.
+"""The official OpenAI client driving the proxy, or a provider past it; runs in LiteLLM's own virtual environment.
 
 Usage: openai_client.py BASE_URL KEY CONCURRENCY < orders.jsonl > outcomes.jsonl
 """
@@ -23,7 +23,7 @@ async def chat(client: openai.AsyncOpenAI, order: dict[str, Any], told: dict[str
         user=f"customer-{order['ticket'] % 7}",
         extra_body={"no-log": order["no_log"], "metadata": {"tags": [f"team:{order['ticket'] % 3}"]}, **usage},
     )
-    told["call_id"], parsed, chunks = answer.headers["x-litellm-call-id"], answer.parse(), 0
+    told["call_id"], parsed, chunks = answer.headers.get("x-litellm-call-id"), answer.parse(), 0
     if order["stream"]:
         async for _ in parsed:
             chunks += 1

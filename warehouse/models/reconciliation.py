@@ -1,75 +1,56 @@
 """model.* -> model.reconciliation: what log, provider's count and bill say of a day, side by side.
 
-Its companion model.difference says why they differ, as `warehouse/causes.py` finds it, a UTC month at a time, so that
-the order in which things arrived tells nothing. Calls are given to connections as mart.spend_daily does. The two sides
-meet on day, connection, model, tier and class of tokens; of keys only the provider tells, since a gateway has its own.
+Its companion model.difference says why they differ, a UTC month at a time, so that the order in which things arrived
+tells nothing. What each side tells is read in `warehouse/cells.py`; why they differ is found in `token_causes.py` and
+`bill_causes.py` beside it. The parts of a connection's day add up to its bill less its log exactly.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from warehouse import causes, frame, money, tables
-from warehouse.bill_tables import CLASSES
-from warehouse.causes import BillLine, Bucket, Cell, Difference
+from warehouse import bill_causes, causes, frame, money, tables, token_causes
+from warehouse import cells as cells_of
+from warehouse.bill_causes import BillLine
+from warehouse.causes import CALLS, Bucket, Cell, Difference
+from warehouse.cells import SNAPSHOT, At, Payer, Sides
 from warehouse.prices import PriceBook
 from warehouse.reconciliation_tables import DIFFERENCE, RECONCILIATION
+from warehouse.token_causes import Unclaimed
 
-_STANDARD = {None, "", "standard", "default", "auto", "on_demand"}
-_SNAPSHOT = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8})|-latest)$")
+# After so many days without a newer row a log is taken for whole: a gateway may have had nothing to do.
+LOG_PATIENCE_DAYS = 3
 _OF_TOKENS = re.compile(r"\b(tokens?|input|output|cached?)\b", re.IGNORECASE)
-_MILLION = 1_000_000
-_SUMS = ", ".join(f"sum({name})::BIGINT AS {name}" for name in CLASSES)
-_HOLDERS = """
-    WITH holder AS (
-        SELECT provider, account_no, bool_or(is_operator) AS is_operator,
-            CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
-        FROM model.connection GROUP BY provider, account_no
-    )"""
-_PAYER = "coalesce(call.connection_no, own.connection_no, house.connection_no)"
-_JOINED = """
-    LEFT JOIN holder AS own ON own.provider = call.provider AND own.account_no = call.account_no
-    LEFT JOIN holder AS house ON house.provider = call.provider AND house.is_operator AND own.account_no IS NULL"""
-_LOGGED = f"""{_HOLDERS}
-    SELECT call.day, {_PAYER} AS connection_no, call.provider, call.model, call.service_tier, NULL::BIGINT AS key_no,
-        sum(call.cancelled_requests)::BIGINT AS cancelled, sum(call.unpriced_requests)::BIGINT AS unpriced,
-        sum(call.list_cost_usd) AS cost, {_SUMS}
-    FROM model.usage_daily AS call {_JOINED}
-    WHERE call.day BETWEEN $first AND $last AND {_PAYER} IN (SELECT unnest($connections))
-    GROUP BY ALL"""
-_CROSSING = f"""{_HOLDERS}
-    SELECT call.requested_at::DATE AS day, {_PAYER} AS connection_no, call.provider, call.model, call.service_tier,
-        NULL::BIGINT AS key_no, {_SUMS}
-    FROM model.requests AS call {_JOINED}
-    WHERE call.requested_at >= $first AND call.requested_at < $last + 1
-        AND call.requested_at::DATE <> (call.requested_at + to_milliseconds(call.latency_ms))::DATE
-        AND {_PAYER} IN (SELECT unnest($connections))
-    GROUP BY ALL"""
-_COUNTED = f"""
-    SELECT counted.day, counted.connection_no, connection.provider, counted.model, counted.service_tier, counted.key_no,
-        count(counted.context_band) AS banded, sum(counted.list_cost_usd) AS cost,
-        count(*) FILTER (counted.list_cost_usd IS NULL) AS unpriced, {_SUMS}
-    FROM model.usage_reported AS counted
-    JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
-    WHERE counted.day BETWEEN $first AND $last AND counted.connection_no IN (SELECT unnest($connections))
-        -- What is counted in searches, images or seconds has no tokens to compare.
-        AND counted.quantity IS NULL
-    GROUP BY ALL"""
+# What was booked and taken back again on the same line is one line: a correction is no credit.
 _BILLED = """
-    SELECT day, connection_no, amount_usd, list_amount_usd, coalesce(charge_category, 'Usage') AS category, service,
-        line, token_type, quantity_unit, model
-    FROM model.charges
-    WHERE amount_usd IS NOT NULL AND day BETWEEN $first AND $last AND connection_no IN (SELECT unnest($connections))"""
-_BILL_DAYS = """
-    SELECT connection_no, day FROM model.bill_day
-    WHERE day BETWEEN $first AND $last AND connection_no IN (SELECT unnest($connections))"""
+    SELECT charge.day, charge.connection_no, coalesce(charge.charge_category, 'Usage') AS category, charge.service,
+        charge.line, charge.token_type, charge.quantity_unit, charge.model, charge.service_tier,
+        sum(charge.amount_usd) AS amount_usd, count(*) AS lines,
+        CASE WHEN count(*) = count(charge.list_amount_usd) THEN sum(charge.list_amount_usd) END AS list_amount_usd
+    FROM model.charges AS charge
+    -- A day with an amount that no known rate converts has no bill.
+    SEMI JOIN model.bill_day AS bill_day
+        ON bill_day.day = charge.day AND bill_day.connection_no = charge.connection_no
+    WHERE charge.day BETWEEN $first AND $last
+    GROUP BY ALL"""
+_BILL_DAYS = "SELECT connection_no, day FROM model.bill_day WHERE day BETWEEN $first AND $last"
+_COMPLETE_UNTIL = """
+    SELECT greatest(
+        (SELECT max(day) FROM model.usage_daily),
+        (SELECT max(last_read_on) FROM model.bill_state) - $patience)"""
+_TYPES: dict[str, Any] = {
+    "DATE": pl.Date,
+    "BIGINT": pl.Int64,
+    "VARCHAR": pl.String,
+    tables.MONEY: pl.Decimal(38, 12),
+}
 
 
 @dataclass(frozen=True)
@@ -77,207 +58,183 @@ class _Line:
     line: BillLine
     model: str | None
     token_class: str | None
+    service_tier: str | None
 
 
-@dataclass
-class _Half:
-    """A cell while it is being filled."""
+def months(connection: duckdb.DuckDBPyConnection, days: Iterable[date]) -> list[date]:
+    """The months that have to be made again where these days changed: a call over midnight touches two days.
 
-    provider: str = ""
-    names: set[str] = field(default_factory=set)
-    logged: dict[Bucket, int] = field(default_factory=lambda: defaultdict(int))
-    crossing: dict[Bucket, int] = field(default_factory=lambda: defaultdict(int))
-    counted: dict[int | None, dict[Bucket, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    cancelled: int = 0
-    logged_usd: Decimal = Decimal(0)
-    counted_usd: Decimal = Decimal(0)
-    is_banded: bool = False
-    is_unpriced: bool = False
-
-
-def months(days: Iterable[date]) -> list[date]:
-    """The months that have to be made again where these days changed: a call over midnight touches two days."""
+    So does a day that waited for its log, once that is whole.
+    """
     near = {day + timedelta(days=n) for day in days for n in (-1, 0, 1)}
-    return sorted({day.replace(day=1) for day in near})
+    waiting = connection.execute(
+        f"SELECT DISTINCT day FROM {DIFFERENCE.full_name} WHERE cause = ? AND day < ?",
+        [causes.LATE, _complete_until(connection) or date.min],
+    ).fetchall()
+    return sorted({day.replace(day=1) for day in (*near, *(day for (day,) in waiting))})
 
 
 def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -> dict[str, int]:
     """Make a month's rows of every connection anew; gives the rows of each table. The caller holds the transaction."""
     after = (month + timedelta(days=31)).replace(day=1)
-    paying = [number for (number,) in connection.execute("SELECT connection_no FROM model.connection").fetchall()]
-    rows: list[dict[str, Any]] = []
-    differences: list[dict[str, Any]] = []
-    if paying:
+    payers = _payers(connection)
+    rows: list[tuple[Any, ...]] = []
+    differences: list[tuple[Any, ...]] = []
+    if payers:
         # A day more on each side, for calls over midnight.
-        bound = {"first": month - timedelta(days=1), "last": after, "connections": paying}
-        halves = _read(connection, bound)
-        lines = _bill_lines(connection, bound)
-        prices = _unit_prices(book, halves)
-        ((newest,),) = connection.execute("SELECT max(day) FROM model.usage_daily").fetchall()
-        for number in paying:
-            cells = {at: _cell(at, half, prices) for at, half in halves.items() if at[0] == number}
-            billed = lines.get(number, {})
-            rows += (row for row in _sides(number, cells, billed) if month <= row["day"] < after)
-            unpriced = {at[1] for at, half in halves.items() if at[0] == number and half.is_unpriced}
-            # The newest day of the log may still get rows.
-            found = _differences(list(cells.values()), billed, unpriced, newest or month)
-            differences += (_row(number, part) for part in found if month <= part.day < after)
+        first, last = month - timedelta(days=1), after
+        sides = cells_of.read(connection, first, last, book)
+        lines = _bill_lines(connection, first, last)
+        complete_until = _complete_until(connection) or month
+        for payer, numbers in payers.items():
+            shared = _shared(sides, payer, numbers)
+            for number in numbers:
+                cells, billed = sides.cells.get(number, {}), lines.get(number, {})
+                rows += (row for row in _sides(number, cells, billed) if month <= row[0] < after)
+                found = _differences(
+                    list(cells.values()), billed, sides.unpriced.get(number, set()), complete_until, shared
+                )
+                differences += (row for row in _exactly(number, found) if month <= row[0] < after)
     for table, made in ((RECONCILIATION, rows), (DIFFERENCE, differences)):
         connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
         schema = {c.name: _TYPES[c.type] for c in table.columns}
-        frame.insert(connection, pl.DataFrame(made, schema=schema), table.full_name, table.column_names)
+        frame.insert(connection, pl.DataFrame(made, schema=schema, orient="row"), table.full_name, table.column_names)
     return {RECONCILIATION.full_name: len(rows), DIFFERENCE.full_name: len(differences)}
 
 
-_TYPES: dict[str, Any] = {
-    "DATE": pl.Date,
-    "BIGINT": pl.Int64,
-    "VARCHAR": pl.String,
-    tables.MONEY: pl.Decimal(38, 12),
-}
-# connection_no, day, model
-_At = tuple[int, date, str]
+def _complete_until(connection: duckdb.DuckDBPyConnection) -> date | None:
+    """The first day whose log may still get rows: the newest logged, or some days before bills were read last."""
+    ((until,),) = connection.execute(_COMPLETE_UNTIL, {"patience": LOG_PATIENCE_DAYS - 1}).fetchall()
+    return date(until.year, until.month, until.day) if until else None
 
 
-def _read(connection: duckdb.DuckDBPyConnection, bound: dict[str, Any]) -> dict[_At, _Half]:
-    halves: dict[_At, _Half] = defaultdict(_Half)
-    for sql, side in ((_LOGGED, "logged"), (_CROSSING, "crossing"), (_COUNTED, "counted")):
-        for row in connection.execute(sql, bound).pl().iter_rows(named=True):
-            name = row["model"] or ""
-            half = halves[row["connection_no"], row["day"], _SNAPSHOT.sub("", name)]
-            half.provider, half.names = row["provider"], half.names | {name}
-            tokens = half.counted[row["key_no"]] if side == "counted" else getattr(half, side)
-            for bucket, n in _tokens(row):
-                tokens[bucket] += n
-            if side == "logged":
-                half.cancelled += row["cancelled"]
-                half.logged_usd += row["cost"] or 0
-            if side == "counted":
-                half.counted_usd += row["cost"] or 0
-                half.is_banded |= bool(row["banded"])
-                half.is_unpriced |= bool(row["unpriced"])
-    return halves
+def _payers(connection: duckdb.DuckDBPyConnection) -> dict[Payer, list[int]]:
+    payers: dict[Payer, list[int]] = defaultdict(list)
+    for provider, account_no, number in connection.execute(
+        "SELECT provider, account_no, connection_no FROM model.connection ORDER BY ALL"
+    ).fetchall():
+        payers[provider, account_no].append(number)
+    return payers
 
 
-def _tokens(row: dict[str, Any]) -> Iterator[tuple[Bucket, int]]:
-    tier = "standard" if row["service_tier"] in _STANDARD else row["service_tier"]
-    for name in CLASSES:
-        if row[name]:
-            # Of reasoning no provider's report tells; it costs what output costs.
-            yield (tier, "text_out_tokens" if name == "reasoning_out_tokens" else name), row[name]
+def _shared(sides: Sides, payer: Payer, numbers: list[int]) -> Unclaimed:
+    """A payer's calls that name none of its connections, and what all of these counted beyond their own logs."""
+    pools = sides.unclaimed.get(payer, {})
+    lacking = {}
+    for (day, model), pool in pools.items():
+        lacking[day, model] = -sum(n for bucket, n in pool.items() if token_causes.kind(bucket) == token_causes.INPUT)
+        for number in numbers:
+            cell = sides.cells.get(number, {}).get((number, day, model))
+            if cell is not None:
+                lacking[day, model] += token_causes.lacking_input(cell)
+    return Unclaimed({at: dict(pool) for at, pool in pools.items()}, lacking)
 
 
-def _bill_lines(connection: duckdb.DuckDBPyConnection, bound: dict[str, Any]) -> dict[int, dict[date, list[_Line]]]:
+def _bill_lines(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> dict[int, dict[date, list[_Line]]]:
     lines: dict[int, dict[date, list[_Line]]] = defaultdict(lambda: defaultdict(list))
+    bound = {"first": first, "last": last}
     # A day may have been billed nothing.
     for number, day in connection.execute(_BILL_DAYS, bound).fetchall():
         lines[number][day] = []
     for row in connection.execute(_BILLED, bound).pl().iter_rows(named=True):
-        # What a line counts: by its unit, else by the provider's word for its kind, else by its own words.
+        # What a line counts: by its class, its unit, else by the provider's word for its kind, else by its own words.
         unit, service = row["quantity_unit"], row["service"]
-        is_tokens = "token" in unit.lower() if unit else bool(_OF_TOKENS.search(f"{service or ''} {row['line'] or ''}"))
-        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens)
-        name = _SNAPSHOT.sub("", row["model"]) if row["model"] else None
-        lines[row["connection_no"]][row["day"]].append(_Line(line, name, row["token_type"]))
+        words = unit if unit and unit != "count" else f"{service or ''} {row['line'] or ''}"
+        is_tokens = row["token_type"] is not None or bool(_OF_TOKENS.search(words))
+        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"])
+        name = SNAPSHOT.sub("", row["model"]) if row["model"] else None
+        lines[row["connection_no"]][row["day"]].append(_Line(line, name, row["token_type"], row["service_tier"]))
     return lines
 
 
-def _unit_prices(book: PriceBook, halves: dict[_At, _Half]) -> dict[tuple[date, str], dict[Bucket, Decimal]]:
-    """What one token of each bucket costs on its day, at the lowest band; nothing for what has no price."""
-    asked: dict[tuple[date, str, Bucket], tuple[str, str]] = {}
-    for (_, day, name), half in halves.items():
-        told = {bucket for tokens in (half.logged, half.crossing, *half.counted.values()) for bucket in tokens}
-        # Every class in every tier: tokens move from one to another. The fullest name is a dated snapshot, whose price
-        # is its own.
-        buckets = {(tier, token_class) for tier, _ in told for _, token_class in told}
-        asked |= {(day, name, bucket): (half.provider, max(half.names, key=len)) for bucket in buckets}
-    if not asked:
-        return {}
-    calls = pl.DataFrame(
-        [
-            {
-                "provider": provider,
-                "model": model,
-                "service_tier": None if tier == "standard" else tier,
-                "region": None,
-                "requested_at": datetime(day.year, day.month, day.day, 12),  # noqa: DTZ001 (UTC, naive by DuckDB's wish)
-                "input_tokens": 0,
-                **{each: _MILLION if each == name else 0 for each in CLASSES},
-            }
-            for (day, _, (tier, name)), (provider, model) in asked.items()
-        ],
-        schema_overrides={"service_tier": pl.String, "region": pl.String, "requested_at": pl.Datetime("us")},
-        infer_schema_length=None,
-    )
-    costs = book.price(calls)["list_cost_pico_usd"]
-    prices: dict[tuple[date, str], dict[Bucket, Decimal]] = defaultdict(dict)
-    for (day, name, bucket), pico in zip(asked, costs, strict=True):
-        if pico is not None:
-            prices[day, name][bucket] = money.from_pico(pico) / _MILLION
-    return prices
-
-
-def _cell(at: _At, half: _Half, prices: dict[tuple[date, str], dict[Bucket, Decimal]]) -> Cell:
-    _, day, name = at
-    return Cell(
-        day=day,
-        model=name,
-        logged=dict(half.logged),
-        counted={key_no: dict(tokens) for key_no, tokens in half.counted.items()},
-        crossing=dict(half.crossing),
-        cancelled_requests=half.cancelled,
-        logged_usd=half.logged_usd,
-        counted_usd=half.counted_usd if half.is_banded else None,
-        usd_per_token=prices.get((day, name), {}),
-    )
-
-
 def _differences(
-    cells: list[Cell], billed: dict[date, list[_Line]], unpriced: set[date], complete_until: date
+    cells: list[Cell],
+    billed: dict[date, list[_Line]],
+    unpriced: set[date],
+    complete_until: date,
+    shared: Unclaimed,
 ) -> Iterator[Difference]:
     counted_days = {cell.day for cell in cells if cell.counted}
     expected: dict[date, Decimal] = defaultdict(Decimal)
     for cell in cells:
         expected[cell.day] += cell.expected_usd if cell.day in counted_days else cell.logged_usd
     # Where the provider counted nothing on a day, there is only the bill to hold the log against.
-    yield from causes.of_tokens([cell for cell in cells if cell.day in counted_days], complete_until)
-    yield from causes.of_bill(expected, {day: [each.line for each in told] for day, told in billed.items()}, unpriced)
+    yield from token_causes.of_tokens([cell for cell in cells if cell.day in counted_days], complete_until, shared)
+    apart = {day: _billed_apart(day, cells, told) for day, told in billed.items()}
+    lines = {day: [each.line for each in told] for day, told in billed.items()}
+    yield from bill_causes.of_bill(expected, lines, unpriced, apart)
 
 
-def _sides(number: int, cells: dict[_At, Cell], billed: dict[date, list[_Line]]) -> Iterator[dict[str, Any]]:
-    sums: dict[tuple[Any, ...], dict[str, Any]] = defaultdict(dict)
+def _billed_apart(day: date, cells: list[Cell], told: list[_Line]) -> Decimal:
+    """What the tokens of tiers cost that a day's bill leaves out, though each line of it says its tier."""
+    tiers = {each.service_tier for each in told if each.line.is_tokens}
+    if not tiers or None in tiers:
+        return Decimal(0)
+    named = {cells_of.tier(each) for each in tiers}
+    return sum(
+        (
+            n * cell.price(bucket)
+            for cell in cells
+            if cell.day == day
+            for bucket, n in cell.counted_in_all.items()
+            # What is batch here may be another word there; a tier by contract is called the same by all.
+            if bucket[0] == "priority" and bucket[0] not in named
+        ),
+        Decimal(0),
+    )
 
-    def add(at: tuple[Any, ...], column: str, value: int | Decimal) -> None:
-        sums[at][column] = sums[at].get(column, 0) + value
+
+def _sides(number: int, cells: Mapping[At, Cell], billed: dict[date, list[_Line]]) -> Iterator[tuple[Any, ...]]:
+    """Rows of RECONCILIATION: of the log by class, of the count by key and class, of the bill as far as it says."""
+    sums: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [None] * 5)
+
+    def add(at: tuple[Any, ...], column: int, value: int | Decimal) -> None:
+        held = sums[at]
+        held[column] = value if held[column] is None else held[column] + value
 
     for cell in cells.values():
-        for side, key_no, tokens in (("log", None, cell.logged), *(("usage", k, t) for k, t in cell.counted.items())):
-            for bucket, n in tokens.items():
-                at = (cell.day, cell.model, key_no, bucket[1])
-                add(at, f"{side}_tokens", n)
-                add(at, f"{side}_cost_usd", n * cell.usd_per_token.get(bucket, Decimal(0)))
-        for side, beyond in (
-            ("log", cell.logged_usd - cell.usd(cell.logged)),
-            ("usage", (cell.counted_usd or 0) - cell.usd(cell.counted_in_all) if cell.counted_usd is not None else 0),
-        ):
-            if beyond:
-                add((cell.day, cell.model, None, None), f"{side}_cost_usd", Decimal(beyond))
+        # What is beyond the lowest band, and beyond what twelve places hold of a price.
+        beyond: list[Decimal | None] = [cell.logged_usd, cell.counted_usd]
+        for side, key_no, bucket, n in _told(cell):
+            at = (cell.day, cell.model, key_no, bucket[1])
+            worth = money.usd(n * cell.price(bucket))
+            add(at, side, n)
+            add(at, side + 2, worth)
+            left = beyond[side]
+            beyond[side] = None if left is None else left - worth
+        for side, left in enumerate(beyond):
+            if left:
+                add((cell.day, cell.model, None, None), side + 2, left)
     for day, lines in billed.items():
         for each in lines:
-            add((day, each.model, None, each.token_class), "bill_cost_usd", each.line.amount_usd)
+            add((day, each.model, None, each.token_class), 4, each.line.amount_usd)
     for (day, model, key_no, token_class), values in sums.items():
-        yield {"day": day, "connection_no": number, "model": model, "key_no": key_no, "token_class": token_class} | {
-            name: money.usd(value) if name.endswith("_usd") else value for name, value in values.items()
-        }
+        yield day, number, model, key_no, token_class, *values
 
 
-def _row(number: int, part: Difference) -> dict[str, Any]:
-    return {
-        "day": part.day,
-        "connection_no": number,
-        "model": part.model,
-        "key_no": part.key_no,
-        "token_class": part.token_class,
-        "cause": part.cause,
-        "amount_usd": money.usd(part.amount_usd),
-    }
+def _told(cell: Cell) -> Iterator[tuple[int, int | None, Bucket, int]]:
+    """Side (0 the log, 1 the count), key, bucket and tokens of all that a cell tells."""
+    sides: list[tuple[int, int | None, Mapping[Bucket, int]]] = [(0, None, cell.logged)]
+    sides += [(1, key_no, tokens) for key_no, tokens in cell.counted.items()]
+    for side, key_no, tokens in sides:
+        yield from ((side, key_no, bucket, n) for bucket, n in tokens.items() if bucket[1] != CALLS)
+
+
+def _exactly(number: int, found: Iterable[Difference]) -> Iterator[tuple[Any, ...]]:
+    """Rows of DIFFERENCE, one a day, cause, model, key and class, that add up to what the parts add up to."""
+    sums: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    for part in found:
+        sums[part.day, part.model, part.key_no, part.token_class, part.cause] += part.amount_usd
+    left: dict[date, Decimal] = defaultdict(Decimal)
+    rows: dict[tuple[Any, ...], Decimal] = {}
+    for at, amount in sums.items():
+        rows[at] = money.usd(amount)
+        left[at[0]] += amount - rows[at]
+    for day, amount in left.items():
+        # Prices of more than twelve places.
+        if rest := money.usd(amount):
+            at = (day, None, None, None, causes.ROUNDING)
+            rows[at] = rows.get(at, Decimal(0)) + rest
+    for (day, model, key_no, token_class, cause), amount in rows.items():
+        if amount:
+            yield day, number, model, key_no, token_class, cause, amount
