@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.allocate_command import allocate
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
@@ -277,6 +278,7 @@ def restore(named: Path | None) -> None:
 cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(fx)
+cli.add_command(allocate)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)

@@ -125,6 +125,24 @@ class Rule(BaseModel):
         """Its fixed shares as rows of model.allocation_share."""
         return [(self.name, centre, int(percent * PARTS / _WHOLE)) for centre, percent in sorted(self.shares.items())]
 
+    @property
+    def told_asked(self) -> str:
+        """What it asks for, in one line."""
+        asked = [(what, getattr(self, what)) for what in CONDITIONS] + [("tag", tag) for tag in self.tags]
+        return ", ".join(f"{what} {value}" for what, value in asked if value) or "everything else"
+
+    @property
+    def told_where(self) -> str:
+        """Where it puts what it takes, in one line."""
+        if self.by_use:
+            return f"shared by use of the {self.by_use}"
+        return self.cost_centre or ", ".join(f"{who} {share:f} %" for who, share in self.shares.items())
+
+    @property
+    def told_when(self) -> str:
+        """From when until when it holds; nothing where it always does."""
+        return "".join(f", {word} {day}" for word, day in (("from", self.since), ("until", self.until)) if day)
+
     def toml(self) -> str:
         """The rule as it stands in the file."""
         said: list[tuple[str, object]] = [("name", self.name)]

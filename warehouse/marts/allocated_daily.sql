@@ -94,7 +94,7 @@ WITH spent AS (
 ), placed AS (
     -- Where several are equally particular, by different tags of one call, none has it: all of them are named.
     SELECT
-        * EXCLUDE (rules, tags, kept_rule),
+        * EXCLUDE (rules),
         list_filter(rules, lambda each: each.rank = rules[1].rank) AS first_rules,
         CASE WHEN len(first_rules) = 1 THEN first_rules[1].cost_centre END AS cost_centre,
         CASE WHEN len(first_rules) = 1 THEN first_rules[1].split END AS split,
@@ -122,35 +122,47 @@ WITH spent AS (
         (sum(weight) OVER (PARTITION BY split, period, rule ORDER BY cost_centre))::HUGEINT * 1000000000000
             // sum(weight) OVER (PARTITION BY split, period, rule) AS ends
     FROM used
+), split_up AS (
+    -- A day's rows of a rule are cut as one length, end to end, so that what a cost centre gets of the day does not
+    -- depend on how many rows tell of it.
+    SELECT
+        placed.* EXCLUDE (cost_centre), share.cost_centre, share.starts, share.ends,
+        (coalesce(cost_usd, 0) * 1000000000000)::HUGEINT AS pico_usd,
+        sum(coalesce(cost_usd, 0) * 1000000000000) OVER so_far::HUGEINT AS pico_usd_so_far,
+        sum(requests) OVER so_far::HUGEINT AS requests_so_far,
+        sum(unpriced_requests) OVER so_far::HUGEINT AS unpriced_so_far
+    FROM placed
+    LEFT JOIN share
+        ON share.split = placed.split AND share.period IS NOT DISTINCT FROM placed.period
+        AND (share.rule IS NULL OR share.rule = placed.rule)
+    WHERE placed.split IS NOT NULL
+    WINDOW so_far AS (
+        PARTITION BY day, placed.rule, share.cost_centre
+        ORDER BY account, project, team, key_label, provider, model, basis, tags, kept_rule
+        ROWS UNBOUNDED PRECEDING
+    )
 )
 SELECT
-    placed.day,
-    coalesce(placed.cost_centre, share.cost_centre, 'unallocated') AS cost_centre,
-    nullif(placed.rule, '') AS rule,
-    CASE WHEN placed.cost_centre IS NOT NULL THEN 'direct' WHEN share.cost_centre IS NOT NULL THEN placed.split END
-        AS split,
-    placed.account,
-    placed.project,
-    placed.team,
-    placed.key_label,
-    placed.provider,
-    placed.model,
-    CASE WHEN share.cost_centre IS NULL THEN placed.cost_usd ELSE (
-        sign(placed.cost_usd)::HUGEINT * (
-            abs(placed.cost_usd * 1000000000000)::HUGEINT * share.ends // 1000000000000
-            - abs(placed.cost_usd * 1000000000000)::HUGEINT * share.starts // 1000000000000
-        )
-    )::DECIMAL(26,0) * 0.000000000001::DECIMAL(12,12) END::DECIMAL(38,12) AS cost_usd,
-    CASE WHEN share.cost_centre IS NULL THEN placed.requests ELSE
-        placed.requests * share.ends // 1000000000000 - placed.requests * share.starts // 1000000000000
-    END::BIGINT AS requests,
-    CASE WHEN share.cost_centre IS NULL THEN placed.unpriced_requests ELSE
-        placed.unpriced_requests * share.ends // 1000000000000
-        - placed.unpriced_requests * share.starts // 1000000000000
-    END::BIGINT AS unpriced_requests,
-    placed.basis,
-    placed.settlement
+    day, coalesce(cost_centre, 'unallocated') AS cost_centre, nullif(rule, '') AS rule,
+    CASE WHEN cost_centre IS NOT NULL THEN 'direct' END AS split,
+    account, project, team, key_label, provider, model, cost_usd, requests, unpriced_requests, basis, settlement
 FROM placed
-LEFT JOIN share
-    ON share.split = placed.split AND share.period IS NOT DISTINCT FROM placed.period
-    AND (share.rule IS NULL OR share.rule = placed.rule)
+WHERE split IS NULL
+UNION ALL
+SELECT
+    day, coalesce(cost_centre, 'unallocated'), rule, CASE WHEN cost_centre IS NOT NULL THEN split END,
+    account, project, team, key_label, provider, model,
+    CASE WHEN cost_centre IS NULL OR cost_usd IS NULL THEN cost_usd ELSE (
+        pico_usd_so_far * ends // 1000000000000 - (pico_usd_so_far - pico_usd) * ends // 1000000000000
+        - pico_usd_so_far * starts // 1000000000000 + (pico_usd_so_far - pico_usd) * starts // 1000000000000
+    )::DECIMAL(26,0) * 0.000000000001::DECIMAL(12,12) END::DECIMAL(38,12),
+    CASE WHEN cost_centre IS NULL THEN requests ELSE
+        requests_so_far * ends // 1000000000000 - (requests_so_far - requests) * ends // 1000000000000
+        - requests_so_far * starts // 1000000000000 + (requests_so_far - requests) * starts // 1000000000000
+    END::BIGINT,
+    CASE WHEN cost_centre IS NULL THEN unpriced_requests ELSE
+        unpriced_so_far * ends // 1000000000000 - (unpriced_so_far - unpriced_requests) * ends // 1000000000000
+        - unpriced_so_far * starts // 1000000000000 + (unpriced_so_far - unpriced_requests) * starts // 1000000000000
+    END::BIGINT,
+    basis, settlement
+FROM split_up
