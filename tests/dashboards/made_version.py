@@ -32,6 +32,9 @@ CREATE TABLE mart.reconciliation_daily (day DATE, account VARCHAR, provider VARC
     difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), settlement VARCHAR);
 CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, model VARCHAR,
     key_label VARCHAR, token_class VARCHAR, cause VARCHAR, amount_usd DECIMAL(38,12));
+CREATE TABLE mart.allocated_daily (day DATE, cost_centre VARCHAR, rule VARCHAR, split VARCHAR, {_SPEND});
+CREATE SCHEMA model;
+CREATE TABLE model.allocation_rule (rule VARCHAR);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -92,6 +95,20 @@ LATERAL (SELECT unnest([latency_ms // 2, latency_ms, latency_ms * 2, latency_ms 
     unnest([3, 2, 8, 60]) AS part)
 GROUP BY day, account, project, s.provider, s.model, bucket, part
 """
+# A rule a project, one of them shared by two; what has no project is nobody's.
+_ALLOCATED = """
+INSERT INTO model.allocation_rule SELECT DISTINCT project FROM mart.spend_daily WHERE project IS NOT NULL;
+INSERT INTO mart.allocated_daily
+SELECT day, coalesce(centre, 'unallocated'), project, split, * EXCLUDE (day, centre, split)
+FROM mart.spend_daily,
+LATERAL (SELECT CASE WHEN project = 'search' THEN NULL WHEN project IS NOT NULL THEN 'to ' || project END AS centre,
+    CASE WHEN project IS NOT NULL THEN 'direct' END AS split)
+WHERE project IS NULL OR project <> 'search';
+INSERT INTO mart.allocated_daily
+SELECT day, centre, project, 'fixed', * EXCLUDE (day, centre) REPLACE (cost_usd / 2 AS cost_usd)
+FROM mart.spend_daily, (VALUES ('left'), ('right')) AS half(centre)
+WHERE project = 'search';
+"""
 # Ten days of two bills, of which the newest day has none yet: a stray key, broken-off streams and a rest.
 _DIFFERENCES = """
 INSERT INTO mart.difference_cause
@@ -124,6 +141,7 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_HOURS, {"until": until, **names})
             connection.execute(_DAYS)
             connection.execute(_LATENCY)
+            connection.execute(_ALLOCATED)
             connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
             connection.execute(_RECONCILED)
             connection.execute(

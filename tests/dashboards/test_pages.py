@@ -41,6 +41,12 @@ def _reconciliation() -> None:
     reconciliation.page()
 
 
+def _allocation() -> None:
+    from dashboards.pages import allocation
+
+    allocation.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -88,6 +94,20 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
 def test_reconciliation_is_drawn_with_bills_and_without(home: Home, query: dict[str, list[str]]) -> None:
     """The whole range, one provider, none, and days that no bill tells of."""
     assert not _drawn(_reconciliation, home, query).exception
+
+
+@pytest.mark.parametrize("query", [{}, {"centre": ["left", "nobody"]}, {"from": ["2001-01-01"], "to": ["2001-01-02"]}])
+def test_cost_centres_are_drawn_whatever_is_asked(home: Home, query: dict[str, list[str]]) -> None:
+    """All, some with one that is not there, and days without spend: each is a page."""
+    assert not _drawn(_allocation, home, query).exception
+
+
+def test_cost_centres_say_how_to_begin_where_no_rule_is_set(home: Home) -> None:
+    """Without a rule the page shows everything as unallocated, and the commands that change that."""
+    nothing = "DELETE FROM model.allocation_rule; UPDATE mart.allocated_daily SET cost_centre = 'unallocated'"
+    test = _drawn(_allocation, home, extra=nothing)
+    assert "allocate add" in test.code[0].value
+    assert "100 %" in _said(test) or "100%" in _said(test)
 
 
 def test_reconciliation_says_what_to_do_where_no_bill_is_read(home: Home) -> None:

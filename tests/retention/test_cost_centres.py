@@ -23,7 +23,7 @@ _CENTRES = "SELECT day, cost_centre, sum(cost_usd), sum(requests) FROM mart.allo
 def ruled(short: Home) -> Home:
     """Two days of calls with every mix of tags, keys and projects, and rules for most of them."""
     Rules.of([made(rule, "here") for rule in _RULES]).write(short.root)
-    tags = (["prod"], ["prod", "batch", "prod"], ["call-of-one"], None, [])
+    tags: tuple[list[str] | None, ...] = (["prod"], ["prod", "batch", "prod"], ["call-of-one"], None, [])
     keys, projects = ("ci", "prod key", ...), ("web", "common", ...)
     calls = [
         line(
