@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import build_allocation, build_bills
+from pipelines import build_allocation, build_bills, build_zones
 from pipelines.provider import gateways
 from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
@@ -88,6 +88,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     pulls = _pulls(connection)
     with database.control(home) as control:
         built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
+        build_zones.build(connection, control)
     _reconcile(connection, book, {*built.days, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built

@@ -18,6 +18,7 @@ from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
+from pipelines.zone_command import zone
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
@@ -282,6 +283,7 @@ cli.add_command(allocate)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)
+cli.add_command(zone)
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ from warehouse import (
     reconciliation_tables,
     settlement_tables,
     tables,
+    zone_tables,
 )
 from warehouse.control import receipt
 from warehouse.home import Home
@@ -48,7 +49,7 @@ _BILLS = (
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
-_MODELS = (*_MODELS, *allocation_tables.ALLOCATION_TABLES)
+_MODELS = (*_MODELS, *allocation_tables.ALLOCATION_TABLES, *zone_tables.ZONE_TABLES)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 

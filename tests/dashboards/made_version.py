@@ -35,6 +35,10 @@ CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR,
 CREATE TABLE mart.allocated_daily (day DATE, cost_centre VARCHAR, rule VARCHAR, split VARCHAR, {_SPEND});
 CREATE SCHEMA model;
 CREATE TABLE model.allocation_rule (rule VARCHAR);
+CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
+CREATE TABLE model.account_zone (account_no BIGINT, zone VARCHAR);
+CREATE TABLE mart.spend_local_daily (day DATE, {_SPEND}, zone VARCHAR);
+INSERT INTO model.account VALUES (1, 'Acme', NULL, NULL), (2, 'Beta GmbH', NULL, NULL);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -142,6 +146,12 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_DAYS)
             connection.execute(_LATENCY)
             connection.execute(_ALLOCATED)
+            # Two hours ahead of UTC all year.
+            connection.execute(
+                _DAYS.replace("spend_daily", "spend_local_daily")
+                .replace("hour::DATE", "(hour + INTERVAL 2 HOURS)::DATE")
+                .replace("any_value(settlement)", "any_value(settlement), 'Africa/Tripoli'")
+            )
             connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
             connection.execute(_RECONCILED)
             connection.execute(

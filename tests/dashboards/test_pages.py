@@ -102,6 +102,26 @@ def test_cost_centres_are_drawn_whatever_is_asked(home: Home, query: dict[str, l
     assert not _drawn(_allocation, home, query).exception
 
 
+ZONED = "INSERT INTO model.account_zone VALUES (NULL, 'Africa/Tripoli')"
+
+
+@pytest.mark.parametrize("query", [{}, {"grain": ["hour"], "from": ["2026-01-01"]}, {"grain": ["total"]}])
+def test_spend_is_drawn_by_the_days_of_a_zone(home: Home, query: dict[str, list[str]]) -> None:
+    """Days, hours and totals are a page in any zone, which says whose days it shows and what is not of them."""
+    test = _drawn(_spend, home, query, extra=ZONED)
+    assert not test.exception
+    assert any("Africa/Tripoli" in each.label for each in test.date_input)
+    assert any("are UTC days" in each.value for each in test.caption)
+
+
+def test_the_overview_says_whose_days_it_draws(home: Home) -> None:
+    """Its chart is of the zone's days, and a zone off the full hour is told."""
+    half = f"{ZONED}, (2, 'Asia/Kolkata')"
+    said = [each.value for each in _drawn(_overview, home, extra=half).caption]
+    assert any("each account's zone" in each and "Asia/Kolkata a day begins within a UTC hour" in each for each in said)
+    assert not any("UTC hours" in each.value for each in _drawn(_overview, home).caption)
+
+
 def test_cost_centres_say_how_to_begin_where_no_rule_is_set(home: Home) -> None:
     """Without a rule the page shows everything as unallocated, and the commands that change that."""
     nothing = "DELETE FROM model.allocation_rule; UPDATE mart.allocated_daily SET cost_centre = 'unallocated'"

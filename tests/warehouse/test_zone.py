@@ -1,6 +1,7 @@
 """A day of a zone begins at the UTC hour that holds local midnight, and every hour belongs to one day."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from warehouse import zone
 from warehouse.errors import WarehouseError
 
-# Clocks that go forward at midnight, back at midnight, by half an hour, by 45 minutes, by a day; and those that never do.
+# Clocks that turn forward at midnight, back at it, by half an hour, by 45 minutes, by a day; and some that never do.
 ZONES = (
     "UTC", "Europe/Berlin", "Europe/London", "Europe/Lisbon", "Europe/Dublin", "Europe/Moscow", "Europe/Istanbul",
     "America/New_York", "America/Los_Angeles", "America/Chicago", "America/Denver", "America/Phoenix",
@@ -52,7 +53,7 @@ def test_days_around_every_turn_of_the_clock_hold_each_hour_once(name: str) -> N
     for near in (*turns, *ends, *leaps):
         around = datetime(near.year, near.month, near.day)  # noqa: DTZ001 (naive moments are UTC here)
         found = list(zone.days(name, around - timedelta(days=2), around + timedelta(days=2)))
-        for (day, _, until), (following, begins, _) in zip(found, found[1:], strict=False):
+        for (day, _, until), (following, begins, _) in pairwise(found):
             assert (until, day) == (begins, min(day, following))
         assert found[0][1] <= around - timedelta(days=2)
         assert found[-1][2] > around + timedelta(days=2)
