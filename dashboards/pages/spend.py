@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> where the money went: slice, filter, drill, take away."""
+"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> where the money went: slice, drill into a day, take it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
