@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> where the money went: slice, drill into a day, take it."""
+"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> where the money went: slice it, drill into a day."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
