@@ -47,9 +47,13 @@ _BILLS = (
     *settlement_tables.SETTLEMENT_TABLES,
     *reconciliation_tables.RECONCILIATION_TABLES,
 )
-_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
-_MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
-_MODELS = (*_MODELS, *allocation_tables.ALLOCATION_TABLES, *zone_tables.ZONE_TABLES)
+_OWN = (
+    price_tables.REPRICED_DAILY,
+    price_tables.CONTRACT,
+    *allocation_tables.ALLOCATION_TABLES,
+    *zone_tables.ZONE_TABLES,
+)
+_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS, *_OWN)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 

@@ -119,6 +119,10 @@ def test_the_overview_says_whose_days_it_draws(home: Home) -> None:
     half = f"{ZONED}, (2, 'Asia/Kolkata')"
     said = [each.value for each in _drawn(_overview, home, extra=half).caption]
     assert any("each account's zone" in each and "Asia/Kolkata a day begins within a UTC hour" in each for each in said)
+
+
+def test_without_a_zone_nothing_is_said_of_days(home: Home) -> None:
+    """The overview of UTC days needs no word about them."""
     assert not any("UTC hours" in each.value for each in _drawn(_overview, home).caption)
 
 
@@ -127,7 +131,7 @@ def test_cost_centres_say_how_to_begin_where_no_rule_is_set(home: Home) -> None:
     nothing = "DELETE FROM model.allocation_rule; UPDATE mart.allocated_daily SET cost_centre = 'unallocated'"
     test = _drawn(_allocation, home, extra=nothing)
     assert "allocate add" in test.code[0].value
-    assert "100 %" in _said(test) or "100%" in _said(test)
+    assert "(100.0%)" in _said(test)
 
 
 def test_reconciliation_says_what_to_do_where_no_bill_is_read(home: Home) -> None:
