@@ -35,7 +35,6 @@ from warehouse import (
     reconciliation_tables,
     settlement_tables,
     tables,
-    zone_tables,
 )
 from warehouse.control import receipt
 from warehouse.home import Home
@@ -47,13 +46,9 @@ _BILLS = (
     *settlement_tables.SETTLEMENT_TABLES,
     *reconciliation_tables.RECONCILIATION_TABLES,
 )
-_OWN = (
-    price_tables.REPRICED_DAILY,
-    price_tables.CONTRACT,
-    *allocation_tables.ALLOCATION_TABLES,
-    *zone_tables.ZONE_TABLES,
-)
-_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS, *_OWN)
+_MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
+_MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
+_MODELS = (*_MODELS, *allocation_tables.REPORTING_TABLES)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 

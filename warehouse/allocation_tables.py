@@ -1,6 +1,7 @@
 """The tables of allocation: the rules in force, their fixed shares, and what of a day rules by tag can tell apart."""
 
 from warehouse.tables import MONEY, Column, Table
+from warehouse.zone_tables import ZONE_TABLES
 
 UNALLOCATED = "unallocated"
 # A share in whole parts, so that a split is a division of integers.
@@ -67,3 +68,5 @@ USAGE_TAG_DAILY = Table(
 )
 
 ALLOCATION_TABLES = (ALLOCATION_RULE, ALLOCATION_SHARE, USAGE_TAG_DAILY)
+# All that says how spend is shown: to whom it belongs, and in whose days.
+REPORTING_TABLES = (*ALLOCATION_TABLES, *ZONE_TABLES)

@@ -13,7 +13,6 @@ from warehouse import (
     sealing_tables,
     settlement_tables,
     tables,
-    zone_tables,
 )
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -93,7 +92,7 @@ def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
 def m012_allocation(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of cost centres and zones; a version with their marts is due at once: pages ask for them."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in (*allocation_tables.ALLOCATION_TABLES, *zone_tables.ZONE_TABLES):
+    for table in allocation_tables.REPORTING_TABLES:
         for statement in table.ddl():
             connection.execute(statement)
 
