@@ -30,8 +30,9 @@ def spend(
     last: date,
     *,
     hourly: bool,
+    zone: str = "UTC",
 ) -> alt.Chart:
-    """Stacked bars of spend per UTC day or hour from `first` to `last`; `rows` come dearest series first.
+    """Stacked bars of spend per day of `zone` or UTC hour from `first` to `last`; `rows` come dearest series first.
 
     A tooltip gives the exact cost of the series, of the whole bar, and the share of one in the other.
     """
@@ -43,7 +44,7 @@ def spend(
     values = [
         {
             "at": _moment(at),
-            "when": f"{at:%a %b} {at.day}, {at:%Y %H:%M} UTC" if hourly else f"{at:%a %b} {at.day}, {at:%Y} (UTC)",
+            "when": f"{at:%a %b} {at.day}, {at:%Y %H:%M} UTC" if hourly else f"{at:%a %b} {at.day}, {at:%Y} ({zone})",
             "name": name,
             "place": order.index(name),
             "height": float(cost),  # not money: the height of a bar
@@ -60,7 +61,7 @@ def spend(
         alt.Chart(alt.InlineData(values=values))
         .mark_bar(binSpacing=gap, cornerRadiusTopLeft=corner, cornerRadiusTopRight=corner)
         .encode(
-            x=_time_axis(first, last, hourly=hourly),
+            x=_time_axis(first, last, hourly=hourly, zone=zone),
             y=alt.Y("height:Q", title=None, stack=True, axis=_dollars(max(whole.values()))),
             color=alt.Color(
                 "name:N",
@@ -200,8 +201,8 @@ def moves(
     return bars.properties(height=260, usermeta=_NO_MENU)
 
 
-def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = True) -> alt.X:
-    """The axis of time in UTC over whole days, empty ones too, with at most ten labels; a bar's is under its middle."""
+def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = True, zone: str = "UTC") -> alt.X:
+    """The axis of time over whole days, empty ones too, with at most ten labels; a bar's is under its middle."""
     days = (last - first).days + 1
     start = datetime(first.year, first.month, first.day)  # noqa: DTZ001 - naive moments are UTC in the marts
     step = timedelta(hours=1) if hourly else timedelta(days=1)
@@ -215,7 +216,7 @@ def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = Tr
     return alt.X(
         "at:T",
         timeUnit="utcyearmonthdatehours" if hourly else "utcyearmonthdate",
-        title="Hour (UTC)" if hourly else "Day (UTC)",
+        title="Hour (UTC)" if hourly else f"Day ({zone})",
         scale=alt.Scale(type="utc", domain=[_utc(start), _utc(start + step * (steps if bars else steps - 1))]),
         axis=alt.Axis(
             values=labels,

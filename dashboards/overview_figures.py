@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.latency_daily -> what AI costs, at a glance.
+"""mart.spend_daily, mart.spend_local_daily, mart.latency_daily -> what AI costs, at a glance.
 
 Plain functions of (connection, viewer, what was asked); each adds up in SQL and gives money as Decimal.
 """
@@ -54,11 +54,17 @@ class Month:
 
 @dataclass(frozen=True)
 class DailySpend:
-    """What the chart asks for: the last `days` days up to `today`, told apart by one of DIMENSIONS."""
+    """What the chart asks for: the last `days` days up to `today`, by one of DIMENSIONS; `local`: of each zone."""
 
     today: date
     days: int
     dimension: str
+    local: bool = False
+
+    @property
+    def mart(self) -> str:
+        """The mart whose days are meant: UTC's, or those of each account's zone."""
+        return "mart.spend_local_daily" if self.local else "mart.spend_daily"
 
     @property
     def start(self) -> date:
@@ -67,7 +73,7 @@ class DailySpend:
 
 
 class DayRow(NamedTuple):
-    """What one series cost on one UTC day."""
+    """What one series cost on one day."""
 
     day: date
     name: str | None
@@ -164,7 +170,7 @@ def _began_before(connection: DuckDBPyConnection, viewer: Viewer, day: date) -> 
 
 
 def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[DayRow]:
-    """Spend per UTC day and series, dearest series first; past the first seven they add up to "Other"."""
+    """Spend per day and series, dearest series first; past the first seven they add up to "Other"."""
     column = _column(asked.dimension)
     allowed, values = viewer.condition()
     return [
@@ -172,7 +178,7 @@ def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpe
         for row in connection.execute(
             f"""
             WITH cell AS (
-                SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM mart.spend_daily
+                SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM {asked.mart}
                 WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
             ), ranked AS (
                 SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place

@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.spend_hourly -> spend as asked: the table, the chart's series, the names to choose from.
+"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> spend as asked: table, series, names to choose from.
 
 Plain functions of (connection, viewer, filter); each adds up in SQL and gives money as Decimal.
 """

@@ -6,10 +6,11 @@ ignored.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from dashboards.viewer import Viewer
+from warehouse import zone
 
 Grain = Literal["day", "hour", "total"]
 GRAINS: tuple[Grain, ...] = ("day", "hour", "total")
@@ -36,7 +37,7 @@ NOT_NAMED = ""
 
 @dataclass(frozen=True)
 class SpendFilter:
-    """A question about spend. `start` and `end` are UTC days, both included; `chosen` maps a dimension to its names."""
+    """A question about spend. `start` and `end` are days, both included; `chosen` maps a dimension to its names."""
 
     start: date
     end: date
@@ -44,6 +45,8 @@ class SpendFilter:
     group_by: tuple[str, ...] = ("provider",)
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     search: str = ""
+    # The zones whose days are meant, none for UTC: no part of the URL, since who looks has them.
+    zones: tuple[str, ...] = ()
 
     @staticmethod
     def default(today: date) -> "SpendFilter":
@@ -100,13 +103,15 @@ class SpendFilter:
         return replace(self, chosen={dimension: chosen for dimension, chosen in kept.items() if chosen})
 
     def hours_of(self, day: date) -> "SpendFilter":
-        """The hours of one UTC day, all else as it is."""
+        """The hours of one day, all else as it is."""
         return replace(self, start=day, end=day, grain="hour")
 
     @property
     def mart(self) -> str:
         """The mart that answers at this grain."""
-        return "mart.spend_hourly" if self.grain == "hour" else "mart.spend_daily"
+        if self.grain == "hour":
+            return "mart.spend_hourly"
+        return "mart.spend_local_daily" if self.zones else "mart.spend_daily"
 
     @property
     def when(self) -> str | None:
@@ -121,7 +126,7 @@ class SpendFilter:
         """SQL for WHERE over `mart` and its bound values; the viewer's own condition is always part of it."""
         allowed, values = viewer.condition()
         time = "hour >= ? AND hour < ?" if self.grain == "hour" else "day >= ? AND day < ?"
-        parts, bound = [allowed, time], [*values, self.start, self.end + timedelta(days=1)]
+        parts, bound = [allowed, time], [*values, *self._bounds()]
         for dimension, names in self.chosen.items():
             parts.append(f"list_contains(?::VARCHAR[], coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}'))")
             bound.append(list(names))
@@ -129,6 +134,23 @@ class SpendFilter:
             parts.append(f"contains(lower(concat_ws(chr(10), {_SEARCHED})), lower(?))")
             bound.append(self.search)
         return " AND ".join(parts), bound
+
+    @property
+    def drawn_days(self) -> tuple[date, date]:
+        """The first and the last day of the chart: of its UTC hours where it shows hours."""
+        if self.grain != "hour":
+            return self.start, self.end
+        first, after = self._hours()
+        return first.date(), (after - timedelta(hours=1)).date()
+
+    def _bounds(self) -> tuple[object, object]:
+        return self._hours() if self.grain == "hour" else (self.start, self.end + timedelta(days=1))
+
+    def _hours(self) -> tuple[datetime, datetime]:
+        """The first UTC hour, and the first that is past the range; the widest where there are several zones."""
+        zones, following = self.zones or (zone.UTC_NAME,), self.end + timedelta(days=1)
+        starts = min(zone.day_start(name, self.start) for name in zones)
+        return starts, max(zone.day_start(name, following) for name in zones)
 
 
 def _day(values: Sequence[str], usual: date) -> date:

@@ -14,7 +14,7 @@ from dashboards.spend_filter import DIMENSIONS, SpendFilter
 from warehouse.money import shown
 
 _TITLES = {
-    "day": "Day (UTC)",
+    "day": "Day",
     "hour": "Hour (UTC)",
     **{column: name.capitalize() for name, column in DIMENSIONS.items()},
     "cost_usd": "Cost",
@@ -30,7 +30,7 @@ _MOST_ROWS_SEEN = 16
 
 
 def draw(found: pa.Table, asked: SpendFilter) -> date | None:
-    """Draw the table; the UTC day that was ticked, where there are days to tick.
+    """Draw the table; the day that was ticked, where there are days to tick.
 
     The cells carry exact decimals and are sorted by them; what the eye sees is text made from them.
     """

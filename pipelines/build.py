@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import build_bills
+from pipelines import build_allocation, build_bills, build_zones
 from pipelines.provider import gateways
 from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
@@ -29,6 +29,7 @@ from warehouse.models import (
     usage_daily,
     usage_hourly,
     usage_monthly,
+    usage_tag_daily,
 )
 from warehouse.prices import PriceBook
 
@@ -67,6 +68,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
         states = receipt.states(control)
     closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
     landed = [load for load in landed if (load.day, load.gateway) not in closed and load.day >= since]
+    build_allocation.build(connection, home.root)
     # When the newest file was landed: a figure that moves now moves because of it.
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
@@ -86,6 +88,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     pulls = _pulls(connection)
     with database.control(home) as control:
         built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
+        build_zones.build(connection, control)
     _reconcile(connection, book, {*built.days, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built
@@ -133,6 +136,7 @@ def _make(
     try:
         requests.write(connection, calls, days)
         request_tag.write(connection, calls, days)
+        usage_tag_daily.write(connection, days, closed)
         _replace(connection, tables.USAGE_HOURLY, hourly, days, closed)
         _replace(connection, tables.USAGE_DAILY, daily, days, closed)
         _replace(connection, tables.LATENCY_HOURLY, latency, days, closed)

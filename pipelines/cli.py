@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.allocate_command import allocate
 from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
@@ -17,6 +18,7 @@ from pipelines.fx_command import fx
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
+from pipelines.zone_command import zone
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
@@ -277,9 +279,11 @@ def restore(named: Path | None) -> None:
 cli.add_command(policy)
 cli.add_command(budget)
 cli.add_command(fx)
+cli.add_command(allocate)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)
+cli.add_command(zone)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from pipelines import (
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
 from warehouse import (
+    allocation_tables,
     bill_tables,
     database,
     mart,
@@ -47,6 +48,7 @@ _BILLS = (
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
+_MODELS = (*_MODELS, *allocation_tables.REPORTING_TABLES)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from pipelines import build
 from warehouse import conservation, database, frame, money, publication, sealing, tables
 from warehouse.home import Home
-from warehouse.models import change, repriced_daily, usage_daily, usage_hourly
+from warehouse.models import change, repriced_daily, usage_daily, usage_hourly, usage_tag_daily
 from warehouse.price_tables import REPRICE
 from warehouse.prices import PriceBook
 
@@ -157,6 +157,7 @@ def _apply(
             )
             cost = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
             frame.insert(connection, rows, table.full_name, table.column_names, cost)
+        usage_tag_daily.write(connection, [day], [(day, gateway) for gateway in closed])
         month, stale = day.replace(day=1), tables.STALE_MONTH.full_name
         connection.execute(f"INSERT INTO {stale} SELECT ?::DATE WHERE ?::DATE NOT IN (FROM {stale})", [month, month])
         change.write(connection, before, change.logged(connection, [day]), now)

@@ -16,6 +16,8 @@ from retention.policy import Clause, Policy
 from retention.receipts import Expired
 from retention.superseded import ReportTable
 from warehouse import conservation, database, publication, sealing, tables
+from warehouse.allocation_tables import USAGE_TAG_DAILY
+from warehouse.models import usage_tag_daily
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 from warehouse.settlement_tables import CHANGE
 
@@ -158,11 +160,30 @@ def _people(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date) 
             {"cutoff": cutoff},
         )
 
-    def put_back() -> None:
-        connection.execute(f"INSERT INTO {table.full_name} FROM grouped")
+    def put_back(name: str) -> None:
+        connection.execute(f"INSERT INTO {name} FROM grouped")
         connection.execute("DROP TABLE grouped")
 
-    yield Going(clause.id, table.full_name, "day", only, {"cutoff": cutoff}, before=grouped, instead=put_back)
+    def noted() -> None:
+        usage_tag_daily.keep(connection, cutoff)
+        grouped()
+
+    bound: _Bound = {"cutoff": cutoff}
+    yield Going(clause.id, table.full_name, "day", only, bound, before=noted, instead=lambda: put_back(table.full_name))
+    tagged = USAGE_TAG_DAILY.full_name
+    yield Going(
+        clause.id,
+        tagged,
+        "day",
+        "day < $cutoff AND key_no IS NOT NULL",
+        bound,
+        before=lambda: _ran(connection, f"CREATE TEMP TABLE grouped AS {usage_tag_daily.without_keys()}", cutoff),
+        instead=lambda: put_back(tagged),
+    )
+
+
+def _ran(connection: duckdb.DuckDBPyConnection, query: str, before: date) -> None:
+    connection.execute(query, {"before": before})
 
 
 def _days(
@@ -185,7 +206,8 @@ def _days(
         connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, cutoff])
         connection.execute(f"DELETE FROM {CLOSED_DAY.full_name} WHERE day < ?", [cutoff])
 
-    yield Going(clause.id, tables.LATENCY_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff})
+    for name in (tables.LATENCY_DAILY.full_name, USAGE_TAG_DAILY.full_name):
+        yield Going(clause.id, name, "day", "day < $cutoff", {"cutoff": cutoff})
     yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
 
 

@@ -106,6 +106,7 @@ def _dated(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, st
     yield "R-hourly", "model.usage_hourly", "hour"
     yield "R-hourly", "model.latency_hourly", "hour"
     yield "R-people", "(SELECT day FROM model.usage_daily WHERE key_no IS NOT NULL OR user_no IS NOT NULL)", "day"
+    yield "R-people", "(SELECT day FROM model.usage_tag_daily WHERE key_no IS NOT NULL)", "day"
 
 
 def _oldest(connection: duckdb.DuckDBPyConnection, place: str, when: str) -> date | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import duckdb
 
 from warehouse import (
+    allocation_tables,
     bill_tables,
     file_copy,
     price_tables,
@@ -88,6 +89,14 @@ def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m012_allocation(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of cost centres and zones; a version with their marts is due at once: pages ask for them."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in allocation_tables.REPORTING_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -98,6 +107,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m006_settlement,
     m006_prices,
     m008_fx,
+    m012_allocation,
 )
 
 

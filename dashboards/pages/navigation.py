@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, states, theme
-from dashboards.pages import changes, overview, reconciliation, spend
+from dashboards.pages import allocation, changes, overview, reconciliation, spend
 
 
 def frame() -> None:
@@ -22,6 +22,7 @@ def frame() -> None:
         [
             st.Page(overview.page, title="Overview", url_path="overview", icon=":material/monitoring:", default=True),
             st.Page(spend.page, title="Spend", url_path="spend", icon=":material/stacked_bar_chart:"),
+            st.Page(allocation.page, title="Cost centres", url_path="allocation", icon=":material/account_tree:"),
             st.Page(
                 reconciliation.page,
                 title="Reconciliation",

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import charts, formats, marts, overview_figures, theme
+from dashboards import charts, formats, marts, overview_figures, theme, zone_figures
 from dashboards.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
 from warehouse.money import shown
 
@@ -162,15 +162,19 @@ def _spend_over_time(usual: DailySpend) -> None:
             key="span",
             bind="query-params",
         )
-    asked = DailySpend(usual.today, _SPANS[span or "30 days"], dimension or usual.dimension)
+    zones = marts.answer(zone_figures.in_use, None)
+    today = zones.today(datetime.now(UTC))
+    asked = DailySpend(today, _SPANS[span or "30 days"], dimension or usual.dimension, local=bool(zones.names))
     rows = marts.answer(overview_figures.spend_by_day, asked)
     if rows:
         st.html(charts.legend((row.name for row in rows), asked.dimension))
         st.altair_chart(
-            charts.spend(rows, asked.dimension, asked.start, asked.today, hourly=False),
+            charts.spend(rows, asked.dimension, asked.start, asked.today, hourly=False, zone=zones.label),
             width="stretch",
-            alt=f"Spend per UTC day by {asked.dimension}, last {asked.days} days",
+            alt=f"Spend per day ({zones.label}) by {asked.dimension}, last {asked.days} days",
         )
+        if note := zones.note(today):
+            st.caption(note)
     else:
         st.caption(f"Nothing was spent in the last {asked.days} days.")
 

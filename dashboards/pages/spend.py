@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.spend_hourly -> where the money went: slice, filter, drill into a day, take it away."""
+"""mart.spend_daily, mart.spend_local_daily, mart.spend_hourly -> where the money went: slice it, drill into a day."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import charts, download, formats, marts, spend_figures, spend_table
+from dashboards import charts, download, formats, marts, spend_figures, spend_table, zone_figures
 from dashboards.spend_figures import SeriesRow, SpendTotals, View
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
 from warehouse.money import shown
@@ -20,22 +20,25 @@ _KEY = "spend_"
 
 def page() -> None:
     """Draw the spend page for the filter in the URL."""
-    today = datetime.now(UTC).date()
+    zones = marts.answer(zone_figures.in_use, None)
+    today = zones.today(datetime.now(UTC))
     query = {key: st.query_params.get_all(key) for key in st.query_params}
-    asked = SpendFilter.from_query(query, today)
+    asked = replace(SpendFilter.from_query(query, today), zones=zones.names)
     if asked.chosen:
         asked = marts.answer(spend_figures.known, asked)
-    _controls(asked, marts.answer(spend_figures.names, (asked.start, asked.end)), today)
+    _controls(asked, marts.answer(spend_figures.names, (asked.start, asked.end)), today, zones.label)
     found = marts.answer(spend_figures.view, asked)
-    st.html(_summary(asked, found.totals))
+    st.html(_summary(asked, found.totals, zones.label))
+    if note := zones.note(today):
+        st.caption(note)
     if not found.totals.rows:
         st.info("Nothing matches this filter. Widen the days, or clear a filter.")
         return
-    _chart(asked, found.series)
+    _chart(asked, found.series, zones.label)
     _table(asked, found, today)
 
 
-def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -> None:
+def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date, zone: str) -> None:
     """The widgets, filled from the URL on every run: the URL alone says what is asked."""
     _fill({"from": asked.start, "to": asked.end, "grain": asked.grain, "by": list(asked.group_by), "q": asked.search})
     _fill({dimension: list(asked.chosen.get(dimension, ())) for dimension in DIMENSIONS})
@@ -43,8 +46,10 @@ def _controls(asked: SpendFilter, names: Mapping[str, list[str]], today: date) -
         st.segmented_control(
             "Slice", GRAINS, format_func=_GRAIN_NAMES.__getitem__, key=_KEY + "grain", required=True, on_change=_told
         )
-        st.date_input("From (UTC)", max_value=today, key=_KEY + "from", width=140, format="YYYY-MM-DD", on_change=_told)
-        st.date_input("To (UTC)", max_value=today, key=_KEY + "to", width=140, format="YYYY-MM-DD", on_change=_told)
+        st.date_input(
+            f"From ({zone})", max_value=today, key=_KEY + "from", width=140, format="YYYY-MM-DD", on_change=_told
+        )
+        st.date_input(f"To ({zone})", max_value=today, key=_KEY + "to", width=140, format="YYYY-MM-DD", on_change=_told)
         st.multiselect(
             "Group by", list(DIMENSIONS), format_func=str.capitalize, key=_KEY + "by", width=300, on_change=_told
         )
@@ -73,7 +78,7 @@ def _fill(values: Mapping[str, object]) -> None:
 def _told() -> None:
     """Write what the widgets say into the URL."""
     state = st.session_state
-    today = datetime.now(UTC).date()
+    today = marts.answer(zone_figures.in_use, None).today(datetime.now(UTC))
     start, end = state[_KEY + "from"], state[_KEY + "to"]
     _go(
         SpendFilter(
@@ -92,7 +97,7 @@ def _go(asked: SpendFilter, today: date) -> None:
     st.query_params.from_dict(asked.to_query(today))
 
 
-def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
+def _summary(asked: SpendFilter, totals: SpendTotals, zone: str) -> str:
     groups = " and ".join(asked.group_by)
     said = [
         formats.counted(totals.requests, "request"),
@@ -104,13 +109,13 @@ def _summary(asked: SpendFilter, totals: SpendTotals) -> str:
     return (
         '<div class="al al-head"><h1 class="al-unseen">Spend</h1><div role="status" aria-label="Spend in this view">'
         f'<span class="al-figure">{shown(totals.cost_usd)}</span> '
-        f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} (UTC)'
+        f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} ({zone})'
         f"{escape(f' · per {groups}') if groups else ''}</span></div>"
         f'<span class="dim">{" · ".join(said)}</span></div>'
     )
 
 
-def _chart(asked: SpendFilter, rows: list[SeriesRow]) -> None:
+def _chart(asked: SpendFilter, rows: list[SeriesRow], zone: str) -> None:
     dimension = asked.group_by[0] if asked.group_by else "all"
     if not rows:
         st.caption("No price is known for any call in this view.")
@@ -123,11 +128,11 @@ def _chart(asked: SpendFilter, rows: list[SeriesRow]) -> None:
         drawn = charts.spend(
             [(row.at, row.name, row.cost_usd) for row in rows if row.at is not None],
             dimension,
-            asked.start,
-            asked.end,
+            *asked.drawn_days,
             hourly=asked.grain == "hour",
+            zone=zone,
         )
-    st.altair_chart(drawn, width="stretch", alt=f"Spend {_GRAIN_NAMES[asked.grain].lower()} (UTC) by {dimension}")
+    st.altair_chart(drawn, width="stretch", alt=f"Spend {_GRAIN_NAMES[asked.grain].lower()} ({zone}) by {dimension}")
 
 
 def _table(asked: SpendFilter, found: View, today: date) -> None:

@@ -37,6 +37,13 @@ CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source V
     moved_usd DECIMAL(38,12), moved_requests BIGINT, moved_tokens BIGINT, age_days BIGINT);
 CREATE TABLE mart.settlement_window (basis VARCHAR, source VARCHAR, provider VARCHAR, days BIGINT, p50_days BIGINT,
     p95_days BIGINT, longest_days BIGINT, watched_from DATE);
+CREATE TABLE mart.allocated_daily (day DATE, cost_centre VARCHAR, rule VARCHAR, split VARCHAR, {_SPEND});
+CREATE SCHEMA model;
+CREATE TABLE model.allocation_rule (rule VARCHAR);
+CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
+CREATE TABLE model.account_zone (account_no BIGINT, zone VARCHAR);
+CREATE TABLE mart.spend_local_daily (day DATE, {_SPEND}, zone VARCHAR);
+INSERT INTO model.account VALUES (1, 'Acme', NULL, NULL), (2, 'Beta GmbH', NULL, NULL);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -97,6 +104,20 @@ LATERAL (SELECT unnest([latency_ms // 2, latency_ms, latency_ms * 2, latency_ms 
     unnest([3, 2, 8, 60]) AS part)
 GROUP BY day, account, project, s.provider, s.model, bucket, part
 """
+# A rule a project, one of them shared by two; what has no project is nobody's.
+_ALLOCATED = """
+INSERT INTO model.allocation_rule SELECT DISTINCT project FROM mart.spend_daily WHERE project IS NOT NULL;
+INSERT INTO mart.allocated_daily
+SELECT day, coalesce(centre, 'unallocated'), project, split, * EXCLUDE (day, centre, split)
+FROM mart.spend_daily,
+LATERAL (SELECT CASE WHEN project = 'search' THEN NULL WHEN project IS NOT NULL THEN 'to ' || project END AS centre,
+    CASE WHEN project IS NOT NULL THEN 'direct' END AS split)
+WHERE project IS NULL OR project <> 'search';
+INSERT INTO mart.allocated_daily
+SELECT day, centre, project, 'fixed', * EXCLUDE (day, centre) REPLACE (cost_usd / 2 AS cost_usd)
+FROM mart.spend_daily, (VALUES ('left'), ('right')) AS half(centre)
+WHERE project = 'search';
+"""
 # Ten days of two bills, of which the newest day has none yet: a stray key, broken-off streams and a rest.
 _DIFFERENCES = """
 INSERT INTO mart.difference_cause
@@ -145,6 +166,13 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_HOURS, {"until": until, **names})
             connection.execute(_DAYS)
             connection.execute(_LATENCY)
+            connection.execute(_ALLOCATED)
+            # Two hours ahead of UTC all year.
+            connection.execute(
+                _DAYS.replace("spend_daily", "spend_local_daily")
+                .replace("hour::DATE", "(hour + INTERVAL 2 HOURS)::DATE")
+                .replace("any_value(settlement)", "any_value(settlement), 'Africa/Tripoli'")
+            )
             connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
             connection.execute(_RECONCILED)
             connection.execute(_CHANGES, {"until": until})

@@ -47,6 +47,12 @@ def _changes() -> None:
     changes.page()
 
 
+def _allocation() -> None:
+    from dashboards.pages import allocation
+
+    allocation.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -102,6 +108,44 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
 def test_reconciliation_is_drawn_with_bills_and_without(home: Home, query: dict[str, list[str]]) -> None:
     """The whole range, one provider, none, and days that no bill tells of."""
     assert not _drawn(_reconciliation, home, query).exception
+
+
+@pytest.mark.parametrize("query", [{}, {"centre": ["left", "nobody"]}, {"from": ["2001-01-01"], "to": ["2001-01-02"]}])
+def test_cost_centres_are_drawn_whatever_is_asked(home: Home, query: dict[str, list[str]]) -> None:
+    """All, some with one that is not there, and days without spend: each is a page."""
+    assert not _drawn(_allocation, home, query).exception
+
+
+ZONED = "INSERT INTO model.account_zone VALUES (NULL, 'Africa/Tripoli')"
+
+
+@pytest.mark.parametrize("query", [{}, {"grain": ["hour"], "from": ["2026-01-01"]}, {"grain": ["total"]}])
+def test_spend_is_drawn_by_the_days_of_a_zone(home: Home, query: dict[str, list[str]]) -> None:
+    """Days, hours and totals are a page in any zone, which says whose days it shows and what is not of them."""
+    test = _drawn(_spend, home, query, extra=ZONED)
+    assert not test.exception
+    assert any("Africa/Tripoli" in each.label for each in test.date_input)
+    assert any("are UTC days" in each.value for each in test.caption)
+
+
+def test_the_overview_says_whose_days_it_draws(home: Home) -> None:
+    """Its chart is of the zone's days, and a zone off the full hour is told."""
+    half = f"{ZONED}, (2, 'Asia/Kolkata')"
+    said = [each.value for each in _drawn(_overview, home, extra=half).caption]
+    assert any("each account's zone" in each and "Asia/Kolkata a day begins within a UTC hour" in each for each in said)
+
+
+def test_without_a_zone_nothing_is_said_of_days(home: Home) -> None:
+    """The overview of UTC days needs no word about them."""
+    assert not any("UTC hours" in each.value for each in _drawn(_overview, home).caption)
+
+
+def test_cost_centres_say_how_to_begin_where_no_rule_is_set(home: Home) -> None:
+    """Without a rule the page shows everything as unallocated, and the commands that change that."""
+    nothing = "DELETE FROM model.allocation_rule; UPDATE mart.allocated_daily SET cost_centre = 'unallocated'"
+    test = _drawn(_allocation, home, extra=nothing)
+    assert "allocate add" in test.code[0].value
+    assert "(100.0%)" in _said(test)
 
 
 def test_reconciliation_says_what_to_do_where_no_bill_is_read(home: Home) -> None:

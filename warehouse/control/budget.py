@@ -13,8 +13,9 @@ from decimal import Decimal
 from warehouse import database, money
 from warehouse.control.vault import Vault
 from warehouse.errors import WarehouseError
+from warehouse.zone import UTC_NAME
 
-ZONE = "UTC"
+ZONE = UTC_NAME
 MOST_THRESHOLDS = 10
 _ADDRESS = "budget.sealed_address"
 _COLUMNS = "budget_no, version, account_no, project_no, monthly_usd, thresholds, set_at"

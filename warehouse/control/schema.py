@@ -154,6 +154,12 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             PRIMARY KEY (place, lookup)) STRICT, WITHOUT ROWID;
         """,
     ),
+    (
+        "m012_zone",
+        """
+        CREATE TABLE zone (account_no INTEGER PRIMARY KEY, zone TEXT NOT NULL, set_at TEXT NOT NULL) STRICT;
+        """,
+    ),
 )
 
 

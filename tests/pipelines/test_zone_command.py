@@ -1,0 +1,125 @@
+"""Spend by the days of a zone: hours go to local days, what has no hour stays with its UTC day, and sums stay."""
+
+from datetime import date, datetime
+
+import pytest
+from click.testing import CliRunner
+
+from dashboards import zone_figures
+from dashboards.viewer import Viewer
+from pipelines.cli import cli
+from pipelines.errors import PipelineError
+from retention import hunter, policy
+from tests.pipelines.gateway_log import line, put, query, take_in
+from warehouse import database
+from warehouse.errors import WarehouseError
+from warehouse.home import Home
+
+_DAYS = "SELECT day, account, zone, sum(requests)::BIGINT FROM mart.spend_local_daily GROUP BY ALL ORDER BY ALL"
+_SUMS = """SELECT account, key_label, model, basis, sum(requests), sum(input_tokens), sum(cost_usd),
+             sum(unpriced_requests)
+           FROM mart.%s GROUP BY ALL ORDER BY ALL"""
+
+
+def _said(home: Home, *words: str) -> str:
+    found = CliRunner().invoke(cli, ["zone", *words, "--home", str(home.root)], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+@pytest.fixture
+def logged(home: Home, master_key: str) -> Home:
+    """A home with calls of two accounts at every hour of three days around a turn of the clocks."""
+    assert master_key
+    calls = [
+        line(
+            request_id=f"{account} {day} {hour}",
+            account_id=account,
+            ts=f"2026-10-{day}T{hour:02}:59:59Z",
+            model="gpt-4o" if hour % 5 else "gpt-nobody-knows",
+        )
+        for account in ("acme", "beta")
+        for day in (24, 25, 26)
+        for hour in range(24)
+    ]
+    put(home, "a.jsonl", calls)
+    take_in(home)
+    return home
+
+
+def test_hours_go_to_the_days_of_each_accounts_zone(logged: Home) -> None:
+    """Berlin's 25 October has 25 hours and Kolkata's days begin at 18:00 UTC; the sums are those of UTC's days."""
+    _said(logged, "set", "Europe/Berlin")
+    assert "within a UTC hour" in _said(logged, "set", "Asia/Kolkata", "--account", "beta")
+    take_in(logged)
+    assert query(logged, _DAYS) == [
+        (date(2026, 10, 24), "acme", "Europe/Berlin", 22),
+        (date(2026, 10, 24), "beta", "Asia/Kolkata", 18),
+        (date(2026, 10, 25), "acme", "Europe/Berlin", 25),
+        (date(2026, 10, 25), "beta", "Asia/Kolkata", 24),
+        (date(2026, 10, 26), "acme", "Europe/Berlin", 24),
+        (date(2026, 10, 26), "beta", "Asia/Kolkata", 24),
+        (date(2026, 10, 27), "acme", "Europe/Berlin", 1),
+        (date(2026, 10, 27), "beta", "Asia/Kolkata", 6),
+    ]
+    assert query(logged, _SUMS % "spend_local_daily") == query(logged, _SUMS % "spend_daily")
+    with database.published(logged) as connection:
+        assert zone_figures.in_use(connection, Viewer(), None).names == ("Asia/Kolkata", "Europe/Berlin")
+        assert zone_figures.in_use(connection, Viewer("beta"), None).names == ("Asia/Kolkata",)
+
+
+def test_without_a_zone_local_days_are_utc_days(logged: Home) -> None:
+    """Nothing set: the same rows as mart.spend_daily, said to be UTC's; set and removed: the same again."""
+    before = query(logged, _DAYS)
+    assert {row[2:] for row in before} == {("UTC", 24)}
+    _said(logged, "set", "Asia/Tokyo")
+    take_in(logged)
+    assert query(logged, _DAYS) != before
+    _said(logged, "remove")
+    take_in(logged)
+    assert query(logged, _DAYS) == before
+
+
+def test_days_whose_hours_are_gone_stay_utc_days(logged: Home) -> None:
+    """What has no hour any more, and a bill, is of a UTC day and says so; nothing is lost or doubled."""
+    _said(logged, "set", "Asia/Tokyo")
+    take_in(logged)
+    with database.held(logged.build_lock), database.build(logged) as connection:
+        connection.execute("DELETE FROM model.usage_hourly WHERE hour < '2026-10-25'")
+        connection.execute(
+            "INSERT INTO model.connection (connection_no, provider, account_no, is_operator) "
+            "SELECT 7, 'openai', account_no, true FROM model.account WHERE label = 'acme'"
+        )
+        connection.execute(
+            "INSERT INTO model.bill_day (day, connection_no, amount_usd, settlement) "
+            "VALUES ('2026-10-26', 7, 12.5, 'settled')"
+        )
+        local = connection.execute(_SUMS % "spend_local_daily").fetchall()
+        assert local == connection.execute(_SUMS % "spend_daily").fetchall()
+        utc = "SELECT DISTINCT day, basis FROM mart.spend_local_daily WHERE zone = 'UTC' ORDER BY ALL"
+        assert connection.execute(utc).fetchall() == [(date(2026, 10, 24), "log"), (date(2026, 10, 26), "bill")]
+
+
+def test_zones_are_listed_and_held_by_a_clause(logged: Home) -> None:
+    """What is set is told by the account's name, and nothing of it lies outside the policy."""
+    assert _said(logged, "list") == "every account  UTC\n"
+    _said(logged, "set", "Europe/Berlin")
+    _said(logged, "set", "Asia/Tokyo", "--account", "beta")
+    take_in(logged, datetime(2026, 11, 22))  # noqa: DTZ001 (naive moments are UTC here)
+    assert _said(logged, "list") == "beta  Asia/Tokyo\nevery other account  Europe/Berlin\n"
+    assert hunter.offences(logged, policy.load()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (("set", "Berlin"), WarehouseError),
+        (("set", "Europe/Berlin", "--account", "nobody"), WarehouseError),
+        (("remove",), PipelineError),
+    ],
+)
+def test_what_cannot_be_is_refused(logged: Home, words: tuple[str, ...], kind: type[Exception]) -> None:
+    """No such zone, no such account, nothing to remove: each says so and changes nothing."""
+    with pytest.raises(kind):
+        _said(logged, *words)
+    assert _said(logged, "list") == "every account  UTC\n"
