@@ -60,8 +60,9 @@ class Reader:
             self._careful_road(file, receipt)
 
     def flush(self) -> None:
-        """Hand what is gathered to the boundary; call once after the last file."""
+        """Hand what is gathered to the boundary and close its part; call once after the last file."""
         if not self._rows:
+            self._boundary.cut()
             return
         *columns, load_nos, line_nos, sizes = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
@@ -88,6 +89,7 @@ class Reader:
         ).to_arrow_table()
         self._scratch.unregister("checked")
         self._boundary.admit(right, self._receipts)
+        self._boundary.cut()
 
     def _short_road(self, file: LogFile, receipt: Receipt) -> bool:
         """Take the whole file in columns; False, and nothing taken, where a line of it is wrong or of another form."""
@@ -101,7 +103,7 @@ class Reader:
                 inflated.unlink(missing_ok=True)
 
     def _taken(self, source: str, receipt: Receipt) -> bool:
-        before = len(self._boundary.parts)
+        before = self._boundary.cut()
         try:
             taken = self._all_admitted(record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no)))
         except duckdb.Error:
@@ -122,7 +124,7 @@ class Reader:
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
         decode, spread = self._gateway.decode, self._gateway.spread
-        before = len(self._boundary.parts)
+        before = self._boundary.cut()
         try:
             for number, line in logfile.lines(file):
                 if isinstance(line, int):
