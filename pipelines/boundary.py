@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from warehouse import database, labels, sealing, tables
 from warehouse.control import client, outside_id
@@ -23,8 +24,11 @@ from warehouse.control.vault import Vault
 
 # One of DuckDB's row groups: whole groups are written once, past the write-ahead log.
 PART_ROWS = 122_880
+# dlt loads a part in a job and a transaction of its own, each with a price of its own.
+_MOST_ROWS = 16 * PART_ROWS
 _PLACE = ("account", "key", "key_name", "project", "project_name", "team", "team_name", "upstream")
 _SERVICE = ("provider", "model", "service_tier", "region", "tags")
+_WORDS = ("provider", "model", "outcome", "service_tier", "region", "tags")
 _CLIENT = ("day", "account_no", "ip", "user_agent")
 _Row = tuple[Any, ...]
 
@@ -43,16 +47,26 @@ class Boundary:
         self._refused_days = sealing.refused_days(control, gateway)
         self._refused_before = sealing.refused_before(control)
         self.parts: list[tuple[Path, int]] = []
+        self._writer: pq.ParquetWriter | None = None
         self.pepper = self._vault.lookup("request_no", gateway).hex()[:16]
+
+    def cut(self) -> int:
+        """Close the part that is being written; how many parts there are."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        return len(self.parts)
 
     def drop_parts(self, kept: int) -> None:
         """Take back the parts written after the first `kept`: their file is read again another way."""
+        self.cut()
         for path, _ in self.parts[kept:]:
             path.unlink()
         del self.parts[kept:]
 
     def forget(self, load_no: int, kept: int) -> None:
         """Take a load's rows out of the parts written after the first `kept`: its file was refused half-way."""
+        self.cut()
         late, self.parts = self.parts[kept:], self.parts[:kept]
         for path, _ in late:
             rows = pl.read_parquet(path).filter(pl.col("load_no") != load_no)
@@ -61,13 +75,22 @@ class Boundary:
                 self._write(rows)
 
     def _write(self, rows: pl.DataFrame) -> None:
-        path = self._folder / f"part-{len(self.parts):05d}.parquet"
-        rows.write_parquet(path, compression="lz4", statistics=False)
-        path.chmod(0o600)
-        self.parts.append((path, rows.height))
+        """Add rows to the part that is being written, as a row group of their own."""
+        table = rows.to_arrow()
+        if self._writer is None or self.parts[-1][1] + rows.height > _MOST_ROWS:
+            self.cut()
+            path = self._folder / f"part-{len(self.parts):05d}.parquet"
+            self._writer = pq.ParquetWriter(
+                path, table.schema, compression="lz4", use_dictionary=list(_WORDS), write_statistics=False
+            )
+            path.chmod(0o600)
+            self.parts.append((path, 0))
+        self._writer.write_table(table)
+        path, written = self.parts.pop()
+        self.parts.append((path, written + rows.height))
 
     def admit(self, batch: pa.Table, receipts: Mapping[int, Receipt]) -> None:
-        """Write a batch (columns of `record.admitted`) as one part and add its rows and sums to the loads' receipts."""
+        """Write a batch (columns of `record.admitted`) to the part and add its rows and sums to the loads' receipts."""
         if batch.num_rows == 0:
             return
         records = self._landable(pl.DataFrame(pl.from_arrow(batch)), receipts)

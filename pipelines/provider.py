@@ -42,8 +42,9 @@ class Place:
 class Gateway:
     """A gateway whose logs arrive as files in `inbox/<name>/`, one JSON object a line.
 
-    `columns` are the source's own columns: what `decode` makes of one line, and what `file_sql` reads of a whole file
-    in DuckDB (None where the log is too nested for it). `meaning_sql` maps a relation of them to `record.COLUMNS`.
+    `columns` are the source's own columns: what `decode` makes of one line, and what each of `file_sql`, one a form of
+    the log, reads of a whole file in DuckDB (none where only `decode` can). `meaning_sql` maps a relation of them to
+    `record.COLUMNS`.
     `keys` are the top-level names that are read; other names are counted from a sample. Where one line holds any number
     of records, `spread` makes them of it in `decode`'s place: a row each, or the LineError of one that cannot be taken.
     """
@@ -54,7 +55,7 @@ class Gateway:
     decode: Callable[[bytes], tuple[Any, ...]]
     meaning_sql: Callable[[str], str]
     keys: frozenset[str]
-    file_sql: Callable[[str], str] | None = None
+    file_sql: tuple[Callable[[str], str], ...] = ()
     spread: Callable[[bytes], Sequence[tuple[Any, ...] | LineError]] | None = None
     places: tuple[Place, ...] = ()
 

@@ -5,7 +5,7 @@ that line, puts it into quarantine by number, length and reason, and takes the r
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,14 @@ class Reader:
     def read(self, file: LogFile, receipt: Receipt) -> None:
         """Read one file. RefusedFileError where it is no log as a whole; nothing of it is kept then."""
         self._receipts[receipt.load_no] = receipt
-        self._sample(file, receipt)
-        short = self._gateway.file_sql if file.size >= SHORT_ROAD_BYTES else None
-        if short is None or not self._short_road(file, receipt, short):
+        is_plain = self._sample(file, receipt)
+        if file.size < SHORT_ROAD_BYTES or not is_plain or not self._short_road(file, receipt):
             self._careful_road(file, receipt)
 
     def flush(self) -> None:
-        """Hand what is gathered to the boundary; call once after the last file."""
+        """Hand what is gathered to the boundary and close its part; call once after the last file."""
         if not self._rows:
+            self._boundary.cut()
             return
         *columns, load_nos, line_nos, sizes = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
@@ -89,26 +89,31 @@ class Reader:
         ).to_arrow_table()
         self._scratch.unregister("checked")
         self._boundary.admit(right, self._receipts)
+        self._boundary.cut()
 
-    def _short_road(self, file: LogFile, receipt: Receipt, file_sql: Callable[[str], str]) -> bool:
-        """Take the whole file in columns; False, and nothing taken, where one line of it is wrong."""
-        before = len(self._boundary.parts)
+    def _short_road(self, file: LogFile, receipt: Receipt) -> bool:
+        """Take the whole file in columns; False, and nothing taken, where a line of it is wrong or of another form."""
+        if not self._gateway.file_sql:
+            return False
         inflated = logfile.inflate(file, self._tmp / "inflated.jsonl") if file.is_gzip else None
-        source = file_sql(str(inflated or file.path))
-        query = record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no))
         try:
-            taken = self._taken(query)
-        except duckdb.Error:
-            taken = False
+            return any(self._taken(form(str(inflated or file.path)), receipt) for form in self._gateway.file_sql)
         finally:
             if inflated is not None:
                 inflated.unlink(missing_ok=True)
+
+    def _taken(self, source: str, receipt: Receipt) -> bool:
+        before = self._boundary.cut()
+        try:
+            taken = self._all_admitted(record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no)))
+        except duckdb.Error:
+            taken = False
         if not taken:
             self._boundary.drop_parts(before)
             receipt.clear()
         return taken
 
-    def _taken(self, query: str) -> bool:
+    def _all_admitted(self, query: str) -> bool:
         batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS)
         for batch in _ahead(batches):
             table = pa.Table.from_batches([batch])
@@ -119,7 +124,7 @@ class Reader:
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
         decode, spread = self._gateway.decode, self._gateway.spread
-        before = len(self._boundary.parts)
+        before = self._boundary.cut()
         try:
             for number, line in logfile.lines(file):
                 if isinstance(line, int):
@@ -143,19 +148,27 @@ class Reader:
             self._boundary.forget(receipt.load_no, before)
             raise
 
-    def _sample(self, file: LogFile, receipt: Receipt) -> None:
-        """Count the top-level names that are not read, in the first lines; unknown words are counted without a name."""
+    def _sample(self, file: LogFile, receipt: Receipt) -> bool:
+        """Count the top-level names that are not read, in the first lines; unknown words are counted without a name.
+
+        False where one of them does not decode: DuckDB's reader passes over what is no JSON, such as a last comma.
+        """
         odd: Counter[str] = Counter()
+        is_plain = True
         for number, line in logfile.lines(file):
             if number > _SAMPLED_LINES:
                 break
             if isinstance(line, bytes) and len(line) <= _SAMPLED_BYTES and line.strip():
                 try:
                     names = _OBJECT.decode(line).keys() - self._gateway.keys
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    if self._gateway.file_sql:
+                        self._gateway.decode(line)
+                except (msgspec.MsgspecError, LineError, UnicodeDecodeError, RecursionError):
+                    is_plain = False
                     continue
                 odd.update({name if name in _TELLING else "(another name)" for name in names})
         receipt.odd_keys = odd
+        return is_plain
 
 
 def _held_bytes(row: tuple[Any, ...]) -> int:

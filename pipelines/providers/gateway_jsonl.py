@@ -35,6 +35,8 @@ _TEXTS = (
 )
 # Read as DOUBLE, since BIGINT would round 1.5 to 2 without a word.
 _NUMBERS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "latency_ms")
+# The record's rules say of these that an object is none.
+_CHECKED = {"ts", "status", "cost"}
 _NAMES = (*_TEXTS, *_NUMBERS, "tags")
 
 _MEANING: dict[str, str] = {
@@ -66,11 +68,19 @@ def meaning_sql(source: str) -> str:
 
 
 def file_sql(path: str) -> str:
-    """A whole file as DuckDB's reader takes it: the named keys alone, in parallel; the first bad line fails it all."""
-    kinds = dict.fromkeys(_TEXTS, "VARCHAR") | dict.fromkeys(_NUMBERS, "DOUBLE") | {"tags": "VARCHAR[]"}
+    """A whole file as DuckDB's reader takes it: the named keys alone, in parallel; the first bad line fails it all.
+
+    The reader would take `true` for 1, so counts come as texts; it takes an object for its text, so a text that could
+    be one fails the file, too.
+    """
+    kinds = dict.fromkeys((*_TEXTS, *_NUMBERS), "VARCHAR") | {"tags": "VARCHAR[]"}
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
     quoted = path.replace("'", "''")
-    return f"read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
+    read = f"read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
+    numbers = ", ".join(f"{name}::DOUBLE AS {name}" for name in _NUMBERS)
+    objects = " OR ".join(f"ascii({name}) IN (ascii('{{'), ascii('['))" for name in _TEXTS if name not in _CHECKED)
+    request_id = f"CASE WHEN {objects} THEN error('a text is an object') ELSE request_id END AS request_id"
+    return f"(SELECT * REPLACE ({numbers}, {request_id}) FROM {read})"
 
 
 _Text = str | int | float | None
@@ -124,5 +134,5 @@ GATEWAY = Gateway(
     decode=decode,
     meaning_sql=meaning_sql,
     keys=frozenset(_NAMES),
-    file_sql=file_sql,
+    file_sql=(file_sql,),
 )

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines import litellm_database, litellm_objects
+from pipelines import litellm_database, litellm_file, litellm_objects
 from pipelines.provider import Gateway
 from pipelines.record import COLUMNS
 
@@ -102,7 +102,6 @@ class _Call(msgspec.Struct):
     end_user: _Text = None
     requester_ip_address: _Text = None
     user_agent: _Text = None
-    request_duration_ms: _Count = None
     metadata: str | _Metadata | None = None
     error_information: _Error | None = None
 
@@ -294,6 +293,7 @@ GATEWAY = Gateway(
     columns=pa.schema(list(_COLUMNS)),
     decode=decode,
     meaning_sql=meaning_sql,
+    file_sql=litellm_file.FORMS,
     keys=frozenset(_KEYS),
     places=(litellm_objects.place(reduced), litellm_database.place(reduced, _KEYS, _META_KEYS)),
 )

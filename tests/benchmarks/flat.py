@@ -41,9 +41,12 @@ def ours(rows: int, folder: Path, work: Path) -> list[int]:
 def yardstick(rows: int, folder: Path, work: Path) -> list[int]:
     """The same log by one statement."""
     with duckdb.connect(str(work / "yardstick.duckdb")) as connection:
-        source = gateway_jsonl.file_sql(str(folder / f"flat-{rows}.jsonl"))
+        fields = gateway_jsonl.GATEWAY.columns
+        kinds = {"string": "VARCHAR", "double": "DOUBLE", "list<item: string>": "VARCHAR[]"}
+        columns = ", ".join(f"{field.name}: '{kinds[str(field.type)]}'" for field in fields)
+        source = f"'{folder / f'flat-{rows}.jsonl'}', format='newline_delimited', columns={{{columns}}}"
         connection.execute(
-            f"CREATE TABLE requests AS FROM {source} "
+            f"CREATE TABLE requests AS FROM read_json({source}) "
             "QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY ts) = 1"
         )
         connection.execute("CHECKPOINT")

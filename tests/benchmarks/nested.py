@@ -4,9 +4,8 @@ import gzip
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
-from pipelines import logfile
+from pipelines import litellm_file
 from pipelines.providers import litellm
 
 QUESTION = "real LiteLLM records to columns"
@@ -25,16 +24,11 @@ def prepare(rows: int, folder: Path) -> None:
 
 
 def ours(rows: int, folder: Path, _work: Path) -> list[int]:
-    """Lines under a bound, typed structs, Arrow columns."""
-    path = folder / f"nested-{rows}.jsonl"
-    file = next(each for each in logfile.ready(folder) if each.path == path)
-    found = [litellm.decode(line) for _, line in logfile.lines(file) if isinstance(line, bytes)]
-    arrays = [
-        pa.array(values, type=field.type)
-        for values, field in zip(zip(*found, strict=True), litellm.GATEWAY.columns, strict=True)
-    ]
-    table = pa.table(arrays, schema=litellm.GATEWAY.columns)
-    return [table.num_rows, int(sum(table.column("input_tokens").to_pylist()))]
+    """The record's columns, as a file of this size is read."""
+    source = litellm_file.payload_sql(str(folder / f"nested-{rows}.jsonl"))
+    with duckdb.connect() as connection:
+        table = connection.execute(litellm.meaning_sql(source)).to_arrow_table()
+        return [table.num_rows, int(sum(table.column("input_tokens").to_pylist()))]
 
 
 def yardstick(rows: int, folder: Path, _work: Path) -> list[int]:

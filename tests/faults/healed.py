@@ -3,8 +3,7 @@
 import duckdb
 
 from pipelines.landed import missing_loads
-from pipelines.provider import gateways
-from tests.faults.gateway_logs import Truth
+from tests.faults.gateway_logs import GATEWAYS, Truth
 from warehouse import database
 from warehouse.home import Home
 
@@ -23,10 +22,10 @@ def assert_healed(home: Home, truth: Truth) -> None:
     with database.read_only(home.build_file) as build, database.control(home) as control:
         assert missing_loads(build, control) == []
         assert control.execute("SELECT count(*) FROM load WHERE state <> 'landed'").fetchone() == (0,)
-        for gateway in gateways():
+        for gateway in GATEWAYS:
             signed = control.execute("SELECT sum(rows) FROM load WHERE gateway = ?", (gateway,)).fetchone()
             assert build.execute(f"SELECT count(*) FROM raw_{gateway}.calls").fetchone() == signed
-    for gateway in gateways():
+    for gateway in GATEWAYS:
         assert list((home.inbox / gateway).iterdir()) == []
     assert list(home.dlt.iterdir()) == []
     assert list(home.tmp.iterdir()) == []

@@ -257,6 +257,28 @@ def test_the_short_road_holds_back_what_the_careful_one_does(reason: str, fields
     assert rows(home, "(SELECT request_id FROM model.requests)") == [("a",), ("b",), ("c",)]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"input_tokens": True}, {"cached_tokens": False}, {"model": {"name": "gpt-4o"}}, {"user_id": ["a"]}, {"tags": 1}],
+)
+def test_what_the_short_road_could_take_for_another_type_is_held_back(fields: dict[str, Any], home: Home) -> None:
+    """Deep in a file that DuckDB reads: `true` is no count, an object is no text."""
+    bad = line(**fields)
+    good = [line(request_id=f"good-{number}") for number in range(300)]
+    put(home, "calls.jsonl", [*good, bad, line(request_id="last", pad=SHORT_ROAD_PAD)])
+    take_in(home)
+    assert quarantine(home) == [(301, len(bad), "a field has the wrong type, or the line is no object")]
+    assert one(home, "SELECT count(*) FROM model.requests") == 301
+
+
+def test_a_writer_of_last_commas_is_found_out_by_its_first_lines(home: Home) -> None:
+    """DuckDB's reader would pass over the comma; a file of such lines is held back as by the careful road."""
+    bad = line(request_id="bad")[:-1] + ",}"
+    put(home, "calls.jsonl", [line(request_id="a"), bad, line(request_id="b", pad=SHORT_ROAD_PAD)])
+    take_in(home)
+    assert quarantine(home) == [(2, len(bad), "the line is no JSON")]
+
+
 @pytest.mark.parametrize("road", ["careful", "short"])
 def test_what_is_a_call_lands_as_it_was_said(road: str, home: Home) -> None:
     """Numbers as strings, exponents, missing options, offsets and every word for a status, by either road."""

@@ -31,11 +31,14 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
     """
     bounds = pl.Series("bound", bounds_ms(), dtype=pl.Int64)
     latency = pl.col("latency_ms").clip(1, bounds[-1])
-    bucket = pl.lit(bounds).search_sorted(pl.col("latency_ms"), side="left")
+    bucket = pl.lit(bounds).search_sorted(latency, side="left").alias("bucket")
+    # Lazy, so that only what is grouped is filtered; a bucket is its place among the bounds until it is counted.
     return (
-        requests.filter((pl.col("outcome") == "ok") & pl.col("latency_ms").is_not_null())
-        .select(pl.col("requested_at").dt.truncate("1h").alias("hour"), *GRAIN, latency)
-        .with_columns(pl.lit(bounds).gather(bucket).alias("bucket_ms"))
-        .group_by("hour", *GRAIN, "bucket_ms")
+        requests.lazy()
+        .filter((pl.col("outcome") == "ok") & pl.col("latency_ms").is_not_null())
+        .select(pl.col("requested_at").dt.truncate("1h").alias("hour"), *GRAIN, bucket)
+        .group_by("hour", *GRAIN, "bucket")
         .agg(pl.len().cast(pl.Int64).alias("requests"))
+        .select("hour", *GRAIN, pl.lit(bounds).gather("bucket").alias("bucket_ms"), "requests")
+        .collect()
     )
