@@ -96,7 +96,7 @@ def assert_exact(connection: duckdb.DuckDBPyConnection, count: int) -> None:
         "SELECT DISTINCT date_trunc('month', day)::DATE FROM model.usage_daily"
     ).fetchall():
         made_month = usage_monthly.roll_up(usage_monthly.read_days(connection, month))
-        monthly += made_month["list_cost_usd"].drop_nulls().sum()
+        monthly += sum(made_month["list_cost_usd"].drop_nulls().to_list(), Decimal(0))
     assert monthly == total
 
 
