@@ -9,8 +9,11 @@ from duckdb import DuckDBPyConnection
 from dashboards import reconciliation_figures
 from dashboards.reconciliation_figures import Asked
 from dashboards.viewer import Viewer
+from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from tests.dashboards.made_version import FORMULA_KEY
+from warehouse import database
+from warehouse.home import Home
 
 TODAY = UNTIL.date()
 ALL = Asked(TODAY - timedelta(days=29), TODAY)
@@ -55,12 +58,12 @@ def test_a_day_and_a_key_open_into_their_parts(connection: DuckDBPyConnection) -
     assert len({row["day"] for row in of_key}) == 9
 
 
-def test_calls_that_nobody_claims_are_named_by_account(connection: DuckDBPyConnection) -> None:
+def test_calls_that_nobody_claims_are_named_by_account(home: Home) -> None:
     """Their account, models, days and cost, apart from what is unlogged."""
-    connection.execute(
-        "UPDATE mart.difference_cause SET cause = 'unclaimed' WHERE cause = 'price' AND account = 'Acme'"
-    )
-    found = reconciliation_figures.summary(connection, Viewer(), ALL)
+    claims = "UPDATE mart.difference_cause SET cause = 'unclaimed' WHERE cause = 'price' AND account = 'Acme'"
+    made_version.publish(home, 1, UNTIL, extra=claims)
+    with database.published(home) as connection:
+        found = reconciliation_figures.summary(connection, Viewer(), ALL)
     assert found.unclaimed == (("openai", "Acme", "gpt-5.2", 9, Decimal("-1.5") * 9),)
 
 
