@@ -14,6 +14,8 @@ from pipelines.budget_command import budget
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
 from pipelines.fx_command import fx
+from pipelines.invoice_command import invoice
+from pipelines.plan_command import plan
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
@@ -280,6 +282,8 @@ cli.add_command(fx)
 cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)
+cli.add_command(plan)
+cli.add_command(invoice)
 
 
 def main() -> None:

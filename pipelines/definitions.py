@@ -13,6 +13,7 @@ import duckdb
 from pipelines import (
     alert,
     build,
+    build_fees,
     check,
     export_schedule,
     ingest,
@@ -28,6 +29,7 @@ from pipelines.provider import Gateway, gateways
 from warehouse import (
     bill_tables,
     database,
+    fee_tables,
     mart,
     price_tables,
     publication,
@@ -44,6 +46,7 @@ _BILLS = (
     *bill_tables.BILL_TABLES,
     *settlement_tables.SETTLEMENT_TABLES,
     *reconciliation_tables.RECONCILIATION_TABLES,
+    *fee_tables.FEE_TABLES,
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
@@ -136,7 +139,9 @@ def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[N
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
-        built = build.build(HOME, connection, _told(context.log))
+        covered = build_fees.build_plans(HOME, connection, _now().date())
+        built = build.build(HOME, connection, _told(context.log), covered)
+        build_fees.build_invoices(HOME, connection)
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
     for table in _MODELS:
         yield dg.MaterializeResult(

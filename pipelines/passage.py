@@ -6,9 +6,9 @@ does nothing twice.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 
-from pipelines import build, ingest, landed, pull, watch
+from pipelines import build, build_fees, ingest, landed, pull, watch
 from pipelines.biller import inboxes
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
@@ -43,7 +43,9 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     with database.held(home.build_lock), database.build(home) as connection:
         with database.control(home) as control:
             landed.hold(connection, control)
-        report.built = build.build(home, connection, progress)
+        covered = build_fees.build_plans(home, connection, _day(now))
+        report.built = build.build(home, connection, progress, covered)
+        build_fees.build_invoices(home, connection)
         if publication.due(home, connection):
             conservation.hold(connection)
             progress("publishing", 0, 1)
@@ -52,6 +54,10 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
         else:
             publication.mend(home)
     return report
+
+
+def _day(now: datetime) -> date:
+    return (now.astimezone(UTC) if now.tzinfo else now).date()
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:

@@ -1,4 +1,4 @@
--- model.usage_hourly, model.account, model.project, model.team, model.key -> mart.spend_hourly: spend by UTC hour and name, for drilling into a day
+-- model.usage_hourly, model.plan_cover, model.account, model.project, model.team, model.key -> mart.spend_hourly: spend by UTC hour and name, for drilling into a day
 SELECT
     usage.hour,
     account.label AS account,
@@ -28,7 +28,22 @@ FROM (
         -- Unpriced calls are not in the sum; unpriced_requests says how many.
         sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
         sum(unpriced_requests)::BIGINT AS unpriced_requests
-    FROM model.usage_hourly
+    FROM (
+        -- As in mart.spend_daily: a plan's fee pays for these.
+        SELECT * REPLACE (
+                CASE WHEN is_covered THEN 0 ELSE list_cost_usd END::DECIMAL(38,12) AS list_cost_usd,
+                CASE WHEN is_covered THEN 0 ELSE unpriced_requests END AS unpriced_requests
+            )
+        FROM (
+            SELECT hourly.*, EXISTS (
+                    SELECT 1 FROM model.plan_cover AS cover
+                    WHERE cover.gateway = hourly.gateway AND cover.provider = hourly.provider
+                        AND cover.account_no = hourly.account_no
+                        AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
+                ) AS is_covered
+            FROM model.usage_hourly AS hourly
+        )
+    )
     GROUP BY ALL
 ) AS usage
 LEFT JOIN model.account AS account ON account.account_no = usage.account_no AND account.valid_to IS NULL
