@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.budget_command import budget
+from pipelines.close_command import close
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
 from pipelines.fx_command import fx
@@ -284,6 +285,7 @@ cli.add_command(export)
 cli.add_command(prices)
 cli.add_command(plan)
 cli.add_command(invoice)
+cli.add_command(close)
 
 
 def main() -> None:
