@@ -12,8 +12,6 @@ import duckdb
 
 from pipelines import (
     alert,
-    build,
-    build_fees,
     check,
     export_schedule,
     ingest,
@@ -139,9 +137,7 @@ def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[N
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
-        covered = build_fees.build_plans(HOME, connection, _now().date())
-        built = build.build(HOME, connection, _told(context.log), covered)
-        build_fees.build_invoices(HOME, connection)
+        built = passage.modelled(HOME, connection, _now(), _told(context.log))
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
     for table in _MODELS:
         yield dg.MaterializeResult(

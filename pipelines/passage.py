@@ -6,7 +6,9 @@ does nothing twice.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+
+import duckdb
 
 from pipelines import build, build_fees, ingest, landed, pull, watch
 from pipelines.biller import inboxes
@@ -43,9 +45,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     with database.held(home.build_lock), database.build(home) as connection:
         with database.control(home) as control:
             landed.hold(connection, control)
-        covered = build_fees.build_plans(home, connection, _day(now))
-        report.built = build.build(home, connection, progress, covered)
-        build_fees.build_invoices(home, connection)
+        report.built = modelled(home, connection, now, progress)
         if publication.due(home, connection):
             conservation.hold(connection)
             progress("publishing", 0, 1)
@@ -56,8 +56,16 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     return report
 
 
-def _day(now: datetime) -> date:
-    return (now.astimezone(UTC) if now.tzinfo else now).date()
+def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress) -> build.Built:
+    """Make everything that changed: fees first, since calls they pay for cost nothing, and last what is invoiced.
+
+    `connection` is the build, held; `now` is UTC.
+    """
+    today = (now.astimezone(UTC) if now.tzinfo else now).date()
+    covered = build_fees.build_plans(home, connection, today)
+    built = build.build(home, connection, progress, covered)
+    build_fees.build_invoices(home, connection)
+    return built
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:
