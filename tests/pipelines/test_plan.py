@@ -10,8 +10,10 @@ from click.testing import CliRunner, Result
 
 from pipelines import export
 from pipelines.cli import cli
+from pipelines.providers import claude_code
 from retention import hunter, policy
 from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in
+from tests.pipelines.sessions import answered, append
 from warehouse.home import Home
 
 CLAUDE = {"provider": "anthropic", "model": "claude-sonnet-4-5", "input_tokens": 100_000, "output_tokens": 0}
@@ -69,6 +71,23 @@ def test_the_worth_stands_beside_the_fee(used: Home) -> None:
         """SELECT source, sum(cost_usd), min(settlement) FROM mart.spend_by_source
            WHERE provider = 'anthropic' GROUP BY source ORDER BY source""",
     ) == [("log", Decimal("0.9"), "provisional"), ("plan", Decimal(280), "settled")]
+
+
+def test_a_seat_pays_for_the_sessions_of_its_agent(
+    home: Home, master_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claude Code's own sessions: their calls count, cost nothing beside the fee, and have a worth."""
+    assert master_key
+    folder = tmp_path / "claude/projects"
+    append(folder / "p/a.jsonl", answered(1, 0), answered(2, 5))
+    monkeypatch.setenv(claude_code.SETTING, str(folder))
+    cover("--covers", "claude_code")
+    take_in(home)
+    assert query(
+        home, "SELECT basis, sum(requests), sum(cost_usd) FROM mart.spend_daily GROUP BY basis ORDER BY basis"
+    ) == [("log", 2, Decimal(0)), ("plan", 0, Decimal(280))]
+    (worth,) = query(home, "SELECT covered_requests, covered_list_cost_usd > 0 FROM mart.plan_value")
+    assert worth == (2, True)
 
 
 def test_only_the_calls_of_its_account_are_covered(used: Home) -> None:

@@ -31,7 +31,9 @@ WITH billed AS (
         invoice.provider, invoice.number,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Tax') AS tax_usd,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Credit') AS credits_usd,
-        sum(charges.amount_usd) FILTER (charges.charge_category = 'Adjustment') AS adjustments_usd
+        sum(charges.amount_usd) FILTER (charges.charge_category = 'Adjustment') AS adjustments_usd,
+        -- Billed in a currency of which no rate is known.
+        count(DISTINCT charges.day) FILTER (charges.amount_usd IS NULL) AS unconverted_days
     FROM model.invoice AS invoice
     JOIN model.connection AS connection
         ON connection.provider = invoice.provider AND connection.account_no = invoice.account_no
@@ -53,7 +55,7 @@ WITH billed AS (
         invoice.*,
         date_diff('day', invoice.period_start, invoice.period_end) + 1 AS period_days,
         coalesce(pulled.days, fee.days, 0) AS told_days,
-        coalesce(pulled.open_days, 0) AS open_days,
+        coalesce(pulled.open_days, 0) + coalesce(line.unconverted_days, 0) AS open_days,
         (
             coalesce(billed.amount_usd, fee.amount_usd, 0) - coalesce(line.tax_usd, 0) - coalesce(line.credits_usd, 0)
             - coalesce(line.adjustments_usd, 0)

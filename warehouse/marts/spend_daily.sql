@@ -1,18 +1,17 @@
 -- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
 WITH usage AS (
+    SELECT *, false AS is_covered
+    FROM model.usage_daily AS usage
+    ANTI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
+    UNION ALL
     -- What a plan pays for costs the plan's fee, a row of its own: such calls count, their price does not.
-    SELECT * REPLACE (
-            CASE WHEN is_covered THEN 0 ELSE list_cost_usd END::DECIMAL(38,12) AS list_cost_usd,
-            CASE WHEN is_covered THEN 0 ELSE unpriced_requests END AS unpriced_requests
-        )
-    FROM (
-        SELECT usage.*, EXISTS (
-                SELECT 1 FROM model.plan_cover AS cover
-                WHERE cover.gateway = usage.gateway AND cover.provider = usage.provider
-                    AND cover.account_no = usage.account_no AND usage.day BETWEEN cover.starts_on AND cover.ends_on
-            ) AS is_covered
-        FROM model.usage_daily AS usage
-    )
+    SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests), true
+    FROM model.usage_daily AS usage
+    SEMI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
 ), holder AS (
     SELECT
         provider, account_no, bool_or(is_operator) AS is_operator,

@@ -29,20 +29,18 @@ FROM (
         sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
         sum(unpriced_requests)::BIGINT AS unpriced_requests
     FROM (
+        SELECT *
+        FROM model.usage_hourly AS hourly
+        ANTI JOIN model.plan_cover AS cover
+            ON cover.gateway = hourly.gateway AND cover.provider = hourly.provider
+            AND cover.account_no = hourly.account_no AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
+        UNION ALL
         -- As in mart.spend_daily: a plan's fee pays for these.
-        SELECT * REPLACE (
-                CASE WHEN is_covered THEN 0 ELSE list_cost_usd END::DECIMAL(38,12) AS list_cost_usd,
-                CASE WHEN is_covered THEN 0 ELSE unpriced_requests END AS unpriced_requests
-            )
-        FROM (
-            SELECT hourly.*, EXISTS (
-                    SELECT 1 FROM model.plan_cover AS cover
-                    WHERE cover.gateway = hourly.gateway AND cover.provider = hourly.provider
-                        AND cover.account_no = hourly.account_no
-                        AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
-                ) AS is_covered
-            FROM model.usage_hourly AS hourly
-        )
+        SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests)
+        FROM model.usage_hourly AS hourly
+        SEMI JOIN model.plan_cover AS cover
+            ON cover.gateway = hourly.gateway AND cover.provider = hourly.provider
+            AND cover.account_no = hourly.account_no AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
     )
     GROUP BY ALL
 ) AS usage
