@@ -15,7 +15,8 @@ from pipelines.cli import cli
 from pipelines.close import CloseError
 from retention import hunter, policy
 from tests.pipelines.billed_world import LATER, World, world
-from tests.pipelines.gateway_log import line, one, put, take_in
+from tests.pipelines.gateway_log import line, one, put, query, take_in
+from warehouse import database, publication
 from warehouse.home import Home
 
 NOW = datetime(2026, 11, 21, 22, tzinfo=UTC)
@@ -98,12 +99,16 @@ def test_a_correction_that_is_closed_is_not_made_again(filled: Home, tmp_path: P
     assert {row["ChargeClass"] for row in months["2026-12"]} == {"Correction"}
 
 
-def test_a_new_name_corrects_no_month(filled: Home, tmp_path: Path) -> None:
-    """A key that is forgotten or named anew leaves amounts alone, so nothing is corrected."""
+def test_a_key_that_is_forgotten_corrects_no_month(filled: Home, tmp_path: Path) -> None:
+    """Old days lose their keys by the policy; amounts are what they were, so nothing is corrected."""
     close.close(filled, OCTOBER, NOW)
-    later(filled, "named", "2026-11-03", key_id="key two")
-    with_key = exported(filled, tmp_path)
-    assert not [row for rows in with_key.values() for row in rows if row["ChargeClass"]]
+    with database.held(filled.build_lock), database.build(filled) as build:
+        build.execute("UPDATE model.usage_daily SET key_no = NULL WHERE day < '2026-11-01'")
+        publication.changed(build)
+    take_in(filled, NOW)
+    assert query(filled, "SELECT count(key_label) FROM mart.spend_daily WHERE day < '2026-11-01'") == [(0,)]
+    months = exported(filled, tmp_path)
+    assert not [row for rows in months.values() for row in rows if row["ChargeClass"]]
 
 
 def test_months_are_closed_once_and_in_order(filled: Home) -> None:
