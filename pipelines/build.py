@@ -4,7 +4,7 @@ A day is dirty while a landed load of it is not in model.built_load. Days are ta
 RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stays flat and a kill loses one run at most.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -57,8 +57,16 @@ class _Load:
     rows: int
 
 
-def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[[str, int, int], None]) -> Built:
-    """Make every dirty day and stale month, the names and the source states; `connection` is the build, held."""
+def build(
+    home: Home,
+    connection: duckdb.DuckDBPyConnection,
+    progress: Callable[[str, int, int], None],
+    covered: Collection[date] = (),
+) -> Built:
+    """Make every dirty day and stale month, the names and the source states; `connection` is the build, held.
+
+    `covered` are days of which a plan pays for other calls than before: why log and bill differ is said of them anew.
+    """
     built = Built()
     listed_now = PriceBook.of_home(home.root)
     with database.control(home) as control:
@@ -89,7 +97,7 @@ def build(home: Home, connection: duckdb.DuckDBPyConnection, progress: Callable[
     with database.control(home) as control:
         built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
         build_zones.build(connection, control)
-    _reconcile(connection, book, {*built.days, *(row[2] for row in pulls ^ _pulls(connection))}, built)
+    _reconcile(connection, book, {*built.days, *covered, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built
 

@@ -18,10 +18,10 @@ def chosen_home(named: Path | None) -> Home:
 
 
 def has_something(home: Home) -> bool:
-    """Whether a home has a log waiting or watched, a version after the empty first, or a connection to a provider."""
+    """Whether a home has a log waiting or watched, a version after the empty first, a connection, a fee, an invoice."""
     waiting = any(not path.name.startswith(".") for path in home.inbox.glob("*/*"))
     is_filled = waiting or (database.current_version(home) or 0) > EMPTY_VERSION
-    return is_filled or _has_connection(home) or _is_watching(home)
+    return is_filled or _has_entry(home) or _is_watching(home)
 
 
 def _is_watching(home: Home) -> bool:
@@ -30,12 +30,13 @@ def _is_watching(home: Home) -> bool:
     return bool(watch.switched_on()) and not home.is_sandbox
 
 
-def _has_connection(home: Home) -> bool:
+def _has_entry(home: Home) -> bool:
     if not home.control_file.exists():
         return False
     with database.control(home) as control:
         try:
-            return control.execute("SELECT 1 FROM connection LIMIT 1").fetchone() is not None
+            query = "SELECT 1 FROM connection UNION ALL SELECT 1 FROM plan UNION ALL SELECT 1 FROM invoice LIMIT 1"
+            return control.execute(query).fetchone() is not None
         except sqlite3.OperationalError:
-            # A store from before connections existed has none.
+            # A store from before these existed has none.
             return False

@@ -12,9 +12,12 @@ import click
 
 from pipelines.allocate_command import allocate
 from pipelines.budget_command import budget
+from pipelines.close_command import close
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
 from pipelines.fx_command import fx
+from pipelines.invoice_command import invoice
+from pipelines.plan_command import plan
 from pipelines.policy_command import policy
 from pipelines.price_command import prices
 from pipelines.sandbox_command import sandbox
@@ -284,6 +287,9 @@ cli.add_command(sandbox)
 cli.add_command(export)
 cli.add_command(prices)
 cli.add_command(zone)
+cli.add_command(plan)
+cli.add_command(invoice)
+cli.add_command(close)
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ import duckdb
 
 from pipelines import (
     alert,
-    build,
     check,
     export_schedule,
     ingest,
@@ -29,6 +28,7 @@ from warehouse import (
     allocation_tables,
     bill_tables,
     database,
+    fee_tables,
     mart,
     price_tables,
     publication,
@@ -45,6 +45,7 @@ _BILLS = (
     *bill_tables.BILL_TABLES,
     *settlement_tables.SETTLEMENT_TABLES,
     *reconciliation_tables.RECONCILIATION_TABLES,
+    *fee_tables.FEE_TABLES,
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
 _MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
@@ -138,7 +139,7 @@ def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[N
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
-        built = build.build(HOME, connection, _told(context.log))
+        built = passage.modelled(HOME, connection, _now(), _told(context.log))
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
     for table in _MODELS:
         yield dg.MaterializeResult(

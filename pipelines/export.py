@@ -10,9 +10,9 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pipelines import object_store
+from pipelines import correction, object_store
 from pipelines.errors import PipelineError
 from warehouse import database, mart
+from warehouse.control import budget, month_close
 from warehouse.home import Home
 
 FOCUS_VERSIONS = {"1.2": "mart.focus_1_2", "1.4": "mart.focus_1_4"}
@@ -55,8 +56,8 @@ def focus(home: Home, target: str, now: datetime, version: str = "1.2", form: st
     view = FOCUS_VERSIONS[version]
     with database.published(home) as connection:
         parts = (
-            (f"billing_period={month:%Y-%m}/focus.{form}", _period(connection, view, month))
-            for month in _months(connection, view)
+            (f"billing_period={month:%Y-%m}/focus.{form}", table)
+            for month, table in _periods(connection, view, _closed(home))
         )
         query = "SELECT coalesce(sum(unpriced_requests), 0)::BIGINT FROM mart.spend_daily"
         ((unpriced,),) = connection.execute(query).fetchall()
@@ -77,20 +78,28 @@ def _as_of(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {"published_version": version, "as_of": f"{as_of:%Y-%m-%dT%H:%M:%SZ}", "home": home}
 
 
-def _months(connection: duckdb.DuckDBPyConnection, view: str) -> list[datetime]:
-    found = connection.execute(f"SELECT DISTINCT BillingPeriodStart FROM {view} ORDER BY 1").fetchall()
-    return [month for (month,) in found]
+def _closed(home: Home) -> list[Path]:
+    with database.control(home) as control:
+        return [home.root / "closes" / one.month for one in month_close.listed(control)]
 
 
-def _period(connection: duckdb.DuckDBPyConnection, view: str, month: datetime) -> pa.Table:
-    query = f"FROM {view} WHERE BillingPeriodStart = ? ORDER BY ALL"
-    table = connection.execute(query, [month]).to_arrow_table()
-    # FOCUS wants moments that say they are UTC.
-    fields = [
-        pa.field(field.name, pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields))
+def _periods(
+    connection: duckdb.DuckDBPyConnection, view: str, closed: list[Path]
+) -> Iterator[tuple[datetime, pa.Table]]:
+    """Each month with its rows: a closed one as it was frozen, the open one with what changed of those."""
+    kept = {datetime.fromisoformat(f"{folder.name}-01"): folder for folder in closed}
+    months = {*correction.months(connection, view), *kept}
+    corrected = None
+    if kept:
+        open_month = datetime.combine(budget.month(max(kept).date())[1], time.min)
+        found = correction.corrections(connection, view, closed, open_month)
+        corrected = (open_month, found) if found.num_rows else None
+    for month in sorted(months | ({corrected[0]} if corrected else set())):
+        if month in kept:
+            yield month, correction.frozen(kept[month], view)
+            continue
+        table = correction.today(connection, view, month)
+        yield month, pa.concat_tables([table, corrected[1]]) if corrected and corrected[0] == month else table
 
 
 def _write(
@@ -102,7 +111,7 @@ def _write(
         files: list[dict[str, Any]] = []
         rows, total = 0, Decimal(0)
         for name, table in parts:
-            body = _csv(table) if form == "csv" else _parquet(table)
+            body = csv_bytes(table) if form == "csv" else parquet_bytes(table)
             object_store.put(system, f"{root}/{name}", body)
             amount = sum(table[cost].to_pylist(), Decimal(0)) if cost else Decimal(0)
             said = {"billed_cost_usd": str(amount)} if cost else {}
@@ -136,13 +145,15 @@ def _sweep(system: fs.FileSystem, root: str, kept: set[str]) -> None:
             system.delete_file(found.path)
 
 
-def _parquet(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet: money keeps its twelve places."""
     out = io.BytesIO()
     pq.write_table(table, out, compression="zstd")
     return out.getvalue()
 
 
-def _csv(table: pa.Table) -> bytes:
+def csv_bytes(table: pa.Table) -> bytes:
+    """A table as CSV in FOCUS's forms; a text that a spreadsheet would run gets an apostrophe before it."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(table.column_names)

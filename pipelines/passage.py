@@ -6,9 +6,11 @@ does nothing twice.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pipelines import build, ingest, landed, pull, watch
+import duckdb
+
+from pipelines import build, build_fees, ingest, landed, pull, watch
 from pipelines.biller import inboxes
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
@@ -43,7 +45,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     with database.held(home.build_lock), database.build(home) as connection:
         with database.control(home) as control:
             landed.hold(connection, control)
-        report.built = build.build(home, connection, progress)
+        report.built = modelled(home, connection, now, progress)
         if publication.due(home, connection):
             conservation.hold(connection)
             progress("publishing", 0, 1)
@@ -52,6 +54,18 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
         else:
             publication.mend(home)
     return report
+
+
+def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress) -> build.Built:
+    """Make everything that changed: fees first, since calls they pay for cost nothing, and last what is invoiced.
+
+    `connection` is the build, held; `now` is UTC.
+    """
+    today = (now.astimezone(UTC) if now.tzinfo else now).date()
+    covered = build_fees.build_plans(home, connection, today)
+    built = build.build(home, connection, progress, covered)
+    build_fees.build_invoices(home, connection)
+    return built
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:

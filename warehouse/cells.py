@@ -41,6 +41,11 @@ _JOINED = """
     LEFT JOIN holder AS own ON own.provider = call.provider AND own.account_no = call.account_no
     LEFT JOIN holder AS house ON house.provider = call.provider AND house.is_operator AND own.account_no IS NULL"""
 _OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR coalesce(own.account_no, house.account_no) IS NOT NULL)"
+# What a plan pays for is on no bill of calls.
+_UNCOVERED = """NOT EXISTS (
+            SELECT 1 FROM model.plan_cover AS cover
+            WHERE cover.gateway = call.gateway AND cover.provider = call.provider
+                AND cover.account_no = call.account_no AND {day} BETWEEN cover.starts_on AND cover.ends_on)"""
 _LOGGED = f"""{_HOLDERS}
     SELECT call.day, {_CONNECTION} AS connection_no, coalesce(own.account_no, house.account_no) AS payer_no,
         call.provider, call.model, call.service_tier, sum(call.cancelled_requests)::BIGINT AS cancelled,
@@ -48,6 +53,7 @@ _LOGGED = f"""{_HOLDERS}
         coalesce(sum(call.list_cost_usd), 0) AS cost, {_SUMS}
     FROM model.usage_daily AS call {_JOINED}
     WHERE call.day BETWEEN $first AND $last AND {_OF_A_PAYER}
+        AND {_UNCOVERED.format(day="call.day")}
     GROUP BY ALL"""
 _SINGLE = f"""{_HOLDERS}
     SELECT call.requested_at::DATE AS day, {_CONNECTION} AS connection_no, call.provider, call.model,
@@ -55,7 +61,7 @@ _SINGLE = f"""{_HOLDERS}
         count(*) FILTER (call.outcome <> 'error') AS calls, {_SUMS}
     FROM model.requests AS call {_JOINED}
     WHERE call.requested_at >= $first AND call.requested_at < $last + 1 AND {_CONNECTION} IS NOT NULL
-        AND {{which}}
+        AND {{which}} AND {_UNCOVERED.format(day="call.requested_at::DATE")}
     GROUP BY ALL"""
 _OVER_MIDNIGHT = "call.requested_at::DATE <> (call.requested_at + to_milliseconds(call.latency_ms))::DATE"
 _BROKEN_OFF = "call.outcome = 'cancelled'"

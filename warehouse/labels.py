@@ -24,6 +24,7 @@ ADDRESS = r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F.]*(:[0-9a-fA-F.]*){2,}"
 NO_CALL_ID = rf"{ADDRESS}|(?i)((sk|pk|rk|ak|xai|gsk|key|xox[a-z]|gh[a-z])[-_]|AKIA|AIza|eyJ).*"
 
 _LABEL = re.compile(LABEL)
+_PROVIDER = re.compile(PROVIDER)
 _ADDRESS = re.compile(r"(?<![\d.])(\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _CREDENTIAL = re.compile(CREDENTIAL)
 
@@ -31,6 +32,11 @@ _CREDENTIAL = re.compile(CREDENTIAL)
 def is_label(text: str) -> bool:
     """Whether a text looks like a name: at most 64 word characters, blanks and `./:-`; no credential, no IP address."""
     return bool(_LABEL.fullmatch(text)) and bool(text.strip()) and not is_telling(text)
+
+
+def is_provider(text: str) -> bool:
+    """Whether a text is one word, as providers and gateways are called; no credential, no IP address."""
+    return bool(_PROVIDER.fullmatch(text)) and not is_telling(text)
 
 
 def is_telling(text: str) -> bool:

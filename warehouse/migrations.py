@@ -7,6 +7,7 @@ import duckdb
 from warehouse import (
     allocation_tables,
     bill_tables,
+    fee_tables,
     file_copy,
     price_tables,
     reconciliation_tables,
@@ -97,6 +98,14 @@ def m012_allocation(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m011_fees(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of plans and invoices, and publish the marts that show them."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in fee_tables.FEE_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -108,6 +117,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m006_prices,
     m008_fx,
     m012_allocation,
+    m011_fees,
 )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, states, theme
-from dashboards.pages import allocation, changes, overview, reconciliation, spend
+from dashboards.pages import allocation, changes, invoices, overview, reconciliation, spend
 
 
 def frame() -> None:
@@ -30,6 +30,7 @@ def frame() -> None:
                 icon=":material/balance:",
             ),
             st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
+            st.Page(invoices.page, title="Invoices", url_path="invoices", icon=":material/receipt_long:"),
         ],
         position="top",
     )

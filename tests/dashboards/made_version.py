@@ -44,6 +44,14 @@ CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTA
 CREATE TABLE model.account_zone (account_no BIGINT, zone VARCHAR);
 CREATE TABLE mart.spend_local_daily (day DATE, {_SPEND}, zone VARCHAR);
 INSERT INTO model.account VALUES (1, 'Acme', NULL, NULL), (2, 'Beta GmbH', NULL, NULL);
+CREATE TABLE mart.invoice_tie_out (provider VARCHAR, account VARCHAR, number VARCHAR, plan VARCHAR, period_start DATE,
+    period_end DATE, amount_usd DECIMAL(38,12), charges_usd DECIMAL(38,12), adjustments_usd DECIMAL(38,12),
+    taxes_usd DECIMAL(38,12), credited_usd DECIMAL(38,12), difference_usd DECIMAL(38,12), period_days BIGINT,
+    told_days BIGINT, open_days BIGINT, status VARCHAR, added_at TIMESTAMP);
+CREATE TABLE mart.plan_value (month DATE, account VARCHAR, provider VARCHAR, plan VARCHAR, seats BIGINT, days BIGINT,
+    fee_usd DECIMAL(38,12), covered_requests BIGINT, covered_input_tokens BIGINT, covered_output_tokens BIGINT,
+    covered_list_cost_usd DECIMAL(38,12), covered_unpriced_requests BIGINT, value_ratio DECIMAL(18,4), covers VARCHAR,
+    starts_on DATE, ends_on DATE);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -150,6 +158,25 @@ _WINDOWS = """
 INSERT INTO mart.settlement_window
 SELECT basis, source, provider, 5, 2, 2, 2, $until::DATE - 30 FROM mart.changes GROUP BY ALL
 """
+# One invoice of each status, and a plan with a log it covers beside one without.
+_INVOICES = """
+INSERT INTO mart.invoice_tie_out
+SELECT provider, account, number, plan, date_trunc('month', $until::DATE), last_day($until::DATE), amount, told,
+    0, 0, 0, amount - told, 30, days, 30 - days, status, $until
+FROM (VALUES ('openai', 'Acme', 'INV-2041', NULL, 1234.56, 1234.56, 30, 'tied'),
+    ('anthropic', 'Beta GmbH', 'A-77', NULL, 310.5, 298.2, 30, 'differs'),
+    ('google', 'Acme', $script, NULL, 95, 12.5, 4, 'open'),
+    ('anthropic', 'Acme', 'P-1', 'claude max', 400, 400, 30, 'tied')
+) AS i(provider, account, number, plan, amount, told, days, status)
+"""
+_PLANS = """
+INSERT INTO mart.plan_value
+SELECT date_trunc('month', $until::DATE), account, provider, plan, seats, 12, fee, calls, calls * 900, calls * 200,
+    worth, unpriced, worth / fee, covers, date_trunc('month', $until::DATE), NULL
+FROM (VALUES ('Acme', 'anthropic', 'claude max', 2, 160.0, 4210, 512.4, 3, 'claude_code'),
+    ('Beta GmbH', 'openai', $latex, 5, 60.0, 0, 0, 0, '')
+) AS p(account, provider, plan, seats, fee, calls, worth, unpriced, covers)
+"""
 
 
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
@@ -177,6 +204,8 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_RECONCILED)
             connection.execute(_CHANGES, {"until": until})
             connection.execute(_WINDOWS, {"until": until})
+            connection.execute(_INVOICES, {"until": until, "script": SCRIPT_NAME})
+            connection.execute(_PLANS, {"until": until, "latex": LATEX_NAME})
             connection.execute(
                 "INSERT INTO mart.freshness "
                 "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",

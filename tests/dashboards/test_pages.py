@@ -53,6 +53,12 @@ def _allocation() -> None:
     allocation.page()
 
 
+def _invoices() -> None:
+    from dashboards.pages import invoices
+
+    invoices.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -179,6 +185,28 @@ def test_calls_that_nobody_claims_are_asked_about(home: Home) -> None:
     """The account whose calls name none of its connections, and what to do."""
     claims = "UPDATE mart.difference_cause SET cause = 'unclaimed', amount_usd = 1.5 WHERE cause = 'price'"
     assert "an account of its own" in _said(_drawn(_reconciliation, home, extra=claims))
+
+
+def test_invoices_and_plans_are_drawn(home: Home) -> None:
+    """A verdict in a sentence, every status, names as text, worth beside fee and the command that enters one."""
+    test = _drawn(_invoices, home)
+    assert not test.exception
+    said = _said(test)
+    assert "2 of 4 invoices tied, <strong>1 differs, by $12.30</strong>, 1 open." in said
+    assert "4 of 30 days told, 26 may change" in said
+    assert "&lt;script&gt;" in said
+    assert "at least $512.40" in said
+    assert "covers no log" in said
+    assert "apiledger invoice add" in test.code[0].value
+
+
+def test_without_an_invoice_the_page_says_how_to_enter_one(home: Home) -> None:
+    """No table, and no plan either."""
+    test = _drawn(_invoices, home, extra="DELETE FROM mart.invoice_tie_out; DELETE FROM mart.plan_value")
+    assert not test.exception
+    assert "No invoice is entered yet" in _said(test)
+    assert "<table" not in _said(test)
+    assert "apiledger plan add" in test.code[0].value
 
 
 def test_a_key_that_looks_like_a_formula_is_shown_as_text(home: Home) -> None:

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
-from dashboards import frame_figures, overview_figures, spend_figures
+from dashboards import frame_figures, invoice_figures, overview_figures, spend_figures
 from dashboards.overview_figures import DailySpend
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
 from dashboards.viewer import Viewer
@@ -35,6 +35,15 @@ def test_the_overview_is_answered_by_the_real_marts(sandbox_home: Home) -> None:
     assert frame.sources
     assert frame.version is not None
     assert frame.version.home == "sandbox"
+
+
+def test_invoices_and_plans_are_answered_by_the_real_marts(sandbox_home: Home) -> None:
+    """Every column that the page asks for is there, and the sandbox has entered none."""
+    with database.published(sandbox_home) as connection:
+        assert invoice_figures.invoices(connection, Viewer(), None) == []
+        assert invoice_figures.plans(connection, Viewer(), LAST_DAY) == []
+        assert invoice_figures.tie_out(connection, Viewer(), None).num_rows == 0
+        assert invoice_figures.plan_value(connection, Viewer(), None).num_rows == 0
 
 
 def test_every_slice_of_spend_is_answered_by_the_real_marts(sandbox_home: Home) -> None:

@@ -10,7 +10,7 @@ from warehouse.checks.call import word
 from warehouse.checks.suite import between, held, holds, in_set, matches, not_null, unique, without
 from warehouse.checks.verdict import Verdict
 
-BASES = ("log", "usage", "bill")
+BASES = ("log", "usage", "bill", "plan")
 SETTLEMENTS = ("provisional", "settled", "invoiced", "corrected")
 _SPEND = "mart.spend_daily"
 _NAMES = ("account", "project", "team", "key_label")
@@ -22,7 +22,7 @@ _RELATIONS = {
     "errors_are_of_its_requests": "coalesce(error_requests <= requests, false)",
     "unpriced_are_of_its_requests": "coalesce(unpriced_requests <= requests, false)",
     "cache_reads_are_of_its_input": "coalesce(cache_read_tokens <= input_tokens, false)",
-    "calls_have_their_model": "basis = 'bill' OR model IS NOT NULL",
+    "calls_have_their_model": "basis IN ('bill', 'plan') OR model IS NOT NULL",
 }
 _COLUMNS = {name: f'"{name}"' for name in (*_GRAIN, "settlement", *_COUNTS)} | _RELATIONS
 _RULES = (

@@ -6,25 +6,29 @@ SELECT
     (date_trunc('month', day) + INTERVAL 1 MONTH)::TIMESTAMP AS BillingPeriodEnd,
     day::TIMESTAMP AS ChargePeriodStart,
     (day + 1)::TIMESTAMP AS ChargePeriodEnd,
-    CASE WHEN basis = 'bill' THEN 'Adjustment' ELSE 'Usage' END AS ChargeCategory,
+    CASE basis WHEN 'bill' THEN 'Adjustment' WHEN 'plan' THEN 'Purchase' ELSE 'Usage' END AS ChargeCategory,
     NULL::VARCHAR AS ChargeClass,
     CASE
         WHEN basis = 'bill' THEN 'What the bill is more or less than its detail'
+        WHEN basis = 'plan' THEN concat_ws(' ', provider, 'subscription')
         ELSE concat_ws(' ', provider, model, 'tokens')
     END AS ChargeDescription,
-    'Usage-Based' AS ChargeFrequency,
+    CASE WHEN basis = 'plan' THEN 'Recurring' ELSE 'Usage-Based' END AS ChargeFrequency,
     'USD' AS BillingCurrency,
     cost_usd AS BilledCost,
     cost_usd AS EffectiveCost,
     cost_usd AS ContractedCost,
     cost_usd AS ListCost,
-    CASE WHEN basis <> 'bill' THEN tokens END::DECIMAL(38,12) AS ConsumedQuantity,
-    CASE WHEN basis <> 'bill' THEN 'Tokens' END AS ConsumedUnit,
-    CASE WHEN basis <> 'bill' THEN tokens * 0.000001::DECIMAL(7,6) END::DECIMAL(38,12) AS PricingQuantity,
-    CASE WHEN basis <> 'bill' THEN '1000000 Tokens' END AS PricingUnit,
+    CASE WHEN basis NOT IN ('bill', 'plan') THEN tokens END::DECIMAL(38,12) AS ConsumedQuantity,
+    CASE WHEN basis NOT IN ('bill', 'plan') THEN 'Tokens' END AS ConsumedUnit,
+    CASE basis WHEN 'bill' THEN NULL WHEN 'plan' THEN 1 ELSE tokens * 0.000001::DECIMAL(7,6) END::DECIMAL(38,12)
+        AS PricingQuantity,
+    CASE basis WHEN 'bill' THEN NULL WHEN 'plan' THEN 'Days' ELSE '1000000 Tokens' END AS PricingUnit,
     CASE WHEN basis <> 'bill' THEN 'Standard' END AS PricingCategory,
-    -- FOCUS knows provisional invoices: a month's, until the provider's own id is known.
-    concat_ws('-', 'provisional', provider, coalesce(account, 'unnamed'), strftime(day, '%Y-%m')) AS InvoiceId,
+    -- FOCUS knows provisional invoices: a month's, until the invoice is entered.
+    coalesce(
+        invoice, concat_ws('-', 'provisional', provider, coalesce(account, 'unnamed'), strftime(day, '%Y-%m'))
+    ) AS InvoiceId,
     provider AS InvoiceIssuerName,
     provider AS ProviderName,
     provider AS PublisherName,

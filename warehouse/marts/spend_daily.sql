@@ -1,15 +1,30 @@
--- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
-WITH holder AS (
+-- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
+WITH usage AS (
+    SELECT *, false AS is_covered
+    FROM model.usage_daily AS usage
+    ANTI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
+    UNION ALL
+    -- What a plan pays for costs the plan's fee, a row of its own: such calls count, their price does not.
+    SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests), true
+    FROM model.usage_daily AS usage
+    SEMI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
+), holder AS (
     SELECT
         provider, account_no, bool_or(is_operator) AS is_operator,
         CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
     FROM model.connection
     GROUP BY provider, account_no
 ), bill AS (
-    SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, bill_day.settlement,
-        connection.provider, connection.account_no
+    SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, invoiced.number AS invoice,
+        coalesce(invoiced.settlement, bill_day.settlement) AS settlement, connection.provider, connection.account_no
     FROM model.bill_day AS bill_day
     JOIN model.connection AS connection ON connection.connection_no = bill_day.connection_no
+    LEFT JOIN model.invoice_day AS invoiced
+        ON invoiced.day = bill_day.day AND invoiced.connection_no = bill_day.connection_no
 ), payer_day AS (
     SELECT day, provider, account_no FROM bill GROUP BY ALL
 ), claimed AS (
@@ -19,7 +34,8 @@ WITH holder AS (
         logged.day, coalesce(logged.connection_no, own.connection_no, house.connection_no) AS connection_no,
         logged.provider, sum(logged.cost_usd) AS cost_usd
     FROM (
-        SELECT day, account_no, connection_no, provider, sum(list_cost_usd) AS cost_usd FROM model.usage_daily GROUP BY ALL
+        SELECT day, account_no, connection_no, provider, sum(list_cost_usd) AS cost_usd
+        FROM usage WHERE NOT is_covered GROUP BY ALL
     ) AS logged
     LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
     LEFT JOIN holder AS house
@@ -59,14 +75,14 @@ WITH holder AS (
         -- What is in one of several bills already is not added again; mart.spend_by_source has it.
         CASE
             WHEN coalesce(logged.connection_no, own.connection_no, house.connection_no) IS NOT NULL
-                OR payer_day.day IS NULL
+                OR payer_day.day IS NULL OR logged.is_covered
             THEN logged.cost_usd
         END AS cost_usd,
-        logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement
+        logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement, bill.invoice
     FROM (
         -- Grouped by number before any name is looked up.
         SELECT
-            day, account_no, connection_no, project_no, team_no, key_no, provider, model,
+            day, account_no, connection_no, project_no, team_no, key_no, provider, model, is_covered,
             sum(requests)::BIGINT AS requests,
             sum(error_requests)::BIGINT AS error_requests,
             sum(input_tokens)::BIGINT AS input_tokens,
@@ -75,7 +91,7 @@ WITH holder AS (
             -- Unpriced calls are not in the sum; unpriced_requests says how many.
             sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
             sum(unpriced_requests)::BIGINT AS unpriced_requests
-        FROM model.usage_daily
+        FROM usage
         GROUP BY ALL
     ) AS logged
     LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
@@ -85,26 +101,27 @@ WITH holder AS (
         ON payer_day.day = logged.day AND payer_day.provider = logged.provider
         AND payer_day.account_no = coalesce(own.account_no, house.account_no)
     LEFT JOIN bill
-        ON bill.day = logged.day
+        ON bill.day = logged.day AND NOT logged.is_covered
         AND bill.connection_no = coalesce(logged.connection_no, own.connection_no, house.connection_no)
     UNION ALL
     SELECT
         counted.day, connection.account_no, counted.project_no, NULL, counted.key_no, connection.provider,
         counted.model, counted.requests, 0, counted.input_tokens, counted.output_tokens, counted.cache_read_tokens,
-        counted.cost_usd, counted.unpriced_requests, 'usage', coalesce(bill.settlement, 'provisional')
+        counted.cost_usd, counted.unpriced_requests, 'usage', coalesce(bill.settlement, 'provisional'),
+        bill.invoice
     FROM counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     LEFT JOIN bill ON bill.day = counted.day AND bill.connection_no = counted.connection_no
     UNION ALL
     SELECT
         day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, cost_usd::DECIMAL(38,12), 0,
-        'estimate', 'provisional'
+        'estimate', 'provisional', NULL
     FROM estimated
     UNION ALL
     -- One signed row a bill: what it is more, or less, than its detail adds up to.
     SELECT
         bill.day, bill.account_no, NULL, NULL, NULL, bill.provider, NULL, 0, 0, 0, 0, 0,
-        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement
+        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice
     FROM bill
     LEFT JOIN (
         SELECT day, connection_no, sum(cost_usd) AS cost_usd
@@ -116,6 +133,13 @@ WITH holder AS (
         GROUP BY ALL
     ) AS detail ON detail.day = bill.day AND detail.connection_no = bill.connection_no
     WHERE bill.amount_usd <> 0 OR detail.cost_usd IS NOT NULL
+    UNION ALL
+    SELECT
+        plan_day.day, plan_day.account_no, NULL, NULL, NULL, plan_day.provider, NULL, 0, 0, 0, 0, 0,
+        sum(plan_day.fee_usd)::DECIMAL(38,12), 0, 'plan', coalesce(invoiced.settlement, 'settled'), invoiced.number
+    FROM model.plan_day AS plan_day
+    LEFT JOIN model.invoice_day AS invoiced ON invoiced.day = plan_day.day AND invoiced.plan_no = plan_day.plan_no
+    GROUP BY ALL
 )
 SELECT
     spend.day,
@@ -133,7 +157,8 @@ SELECT
     spend.cost_usd,
     spend.unpriced_requests,
     spend.basis,
-    spend.settlement
+    spend.settlement,
+    spend.invoice
 FROM spend
 LEFT JOIN model.account AS account ON account.account_no = spend.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = spend.project_no AND project.valid_to IS NULL

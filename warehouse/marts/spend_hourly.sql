@@ -1,4 +1,4 @@
--- model.usage_hourly, model.account, model.project, model.team, model.key -> mart.spend_hourly: spend by UTC hour and name, for drilling into a day
+-- model.usage_hourly, model.plan_cover, model.account, model.project, model.team, model.key -> mart.spend_hourly: spend by UTC hour and name, for drilling into a day
 SELECT
     usage.hour,
     account.label AS account,
@@ -28,7 +28,20 @@ FROM (
         -- Unpriced calls are not in the sum; unpriced_requests says how many.
         sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
         sum(unpriced_requests)::BIGINT AS unpriced_requests
-    FROM model.usage_hourly
+    FROM (
+        SELECT *
+        FROM model.usage_hourly AS hourly
+        ANTI JOIN model.plan_cover AS cover
+            ON cover.gateway = hourly.gateway AND cover.provider = hourly.provider
+            AND cover.account_no = hourly.account_no AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
+        UNION ALL
+        -- As in mart.spend_daily: a plan's fee pays for these.
+        SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests)
+        FROM model.usage_hourly AS hourly
+        SEMI JOIN model.plan_cover AS cover
+            ON cover.gateway = hourly.gateway AND cover.provider = hourly.provider
+            AND cover.account_no = hourly.account_no AND hourly.hour::DATE BETWEEN cover.starts_on AND cover.ends_on
+    )
     GROUP BY ALL
 ) AS usage
 LEFT JOIN model.account AS account ON account.account_no = usage.account_no AND account.valid_to IS NULL

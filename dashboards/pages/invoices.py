@@ -1,0 +1,124 @@
+"""mart.invoice_tie_out, mart.plan_value -> do the invoices agree with the bills, and what are the plans worth."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from html import escape
+
+import pyarrow as pa
+import streamlit as st
+
+from dashboards import download, formats, invoice_figures, marts
+from dashboards.invoice_figures import Invoice, PlanMonth
+from warehouse.money import shown
+
+_ENTER = """apiledger invoice add --provider openai --number INV-1 --period 2026-10 --amount 1234.56
+apiledger invoice add --file invoices.csv
+apiledger plan add "claude max" --provider anthropic --monthly 200 --from 2026-10-01 --covers claude_code
+apiledger run            # takes in what was entered
+apiledger close 2026-10  # freezes the month"""
+
+
+def page() -> None:
+    """Draw the page: invoices beside bills, plans beside what their use would have cost."""
+    today = datetime.now(UTC).date()
+    found = marts.answer(invoice_figures.invoices, None)
+    plans = marts.answer(invoice_figures.plans, today)
+    st.html(
+        '<div class="al"><div class="al-head"><h1>Invoices and plans</h1>'
+        '<span class="dim">USD · UTC days</span></div>'
+        f"<p>{_verdict(found)}</p></div>"
+    )
+    if found:
+        st.html(_tie_out(found))
+        _take_away("Download tie-out", "invoices", invoice_figures.tie_out)
+    if plans:
+        st.html(_value(plans, today))
+        _take_away("Download plans", "plans", invoice_figures.plan_value)
+    st.html('<div class="al"><h2>Enter one</h2><p class="dim">On the command line, where the home lies.</p></div>')
+    st.code(_ENTER, language="bash", wrap_lines=True)
+
+
+def _take_away(label: str, name: str, question: marts.Question[None, pa.Table]) -> None:
+    st.download_button(
+        f"{label} CSV",
+        partial(_file, question),
+        file_name=f"{name}.csv",
+        key=f"invoices_{name}",
+        on_click="ignore",
+    )
+
+
+def _file(question: marts.Question[None, pa.Table]) -> bytes:
+    return download.csv_bytes(marts.once(question, None))
+
+
+def _verdict(found: Sequence[Invoice]) -> str:
+    if not found:
+        return "No invoice is entered yet. Each one is held against the bills of its days, to the cent."
+    differing = [one for one in found if one.status == "differs"]
+    still_open = sum(one.status == "open" for one in found)
+    apart = sum((abs(one.difference_usd) for one in differing), Decimal(0))
+    parts = [f"{sum(one.status == 'tied' for one in found)} of {formats.counted(len(found), 'invoice')} tied"]
+    if differing:
+        verb = "differs" if len(differing) == 1 else "differ"
+        parts.append(f"<strong>{len(differing)} {verb}, by {shown(apart)}</strong>")
+    if still_open:
+        parts.append(f"{still_open} open")
+    return f"{', '.join(parts)}."
+
+
+def _tie_out(found: Sequence[Invoice]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.number)}</td><td>{escape(one.provider)}"
+        f"{f', {escape(one.plan)}' if one.plan else ''}</td>"
+        f"<td>{formats.days(one.start, one.end)}, {one.end.year}</td>"
+        f'<td class="n">{shown(one.amount_usd)}</td><td class="n">{shown(one.told_usd)}</td>'
+        f'<td class="n">{"—" if one.status == "open" else shown(one.difference_usd)}</td><td>{_status(one)}</td></tr>'
+        for one in found
+    )
+    return (
+        '<div class="al al-scroll"><table class="al-table" aria-label="Invoices"><thead><tr><th>Invoice</th>'
+        '<th>For</th><th>Days</th><th class="n">Invoiced</th><th class="n">Bills, tax, credits</th>'
+        f'<th class="n">Difference</th><th>Status</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _status(one: Invoice) -> str:
+    if one.status == "tied":
+        return "Tied"
+    if one.status == "differs":
+        return "<strong>Differs</strong>"
+    why = f"{one.told_days} of {one.period_days} days told"
+    return f'Open <span class="dim">{why}{f", {one.open_days} may change" if one.open_days else ""}</span>'
+
+
+def _value(plans: Sequence[PlanMonth], today: date) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.plan)}</td><td>{escape(one.provider)}</td>"
+        f"<td>{one.month:%b %Y}{' so far' if _runs(one, today) else ''}</td>"
+        f'<td class="n">{one.seats}</td><td class="n">{shown(one.fee_usd)}</td>'
+        f'<td class="n">{formats.count(one.requests)}</td>'
+        f'<td class="n">{"at least " if one.unpriced_requests else ""}{shown(one.worth_usd)}</td>'
+        f'<td class="n">{_ratio(one)}</td></tr>'
+        for one in plans
+    )
+    return (
+        '<div class="al"><h2>What plans are worth</h2><p class="dim">The fee is spend. What the calls it pays for '
+        "would have cost at list price stands beside it, and is in no sum.</p>"
+        '<div class="al-scroll"><table class="al-table" aria-label="Plans"><thead><tr><th>Plan</th><th>Provider</th>'
+        '<th>Month</th><th class="n">Seats</th><th class="n">Fee</th><th class="n">Calls it paid for</th>'
+        f'<th class="n">At list price</th><th class="n">For a dollar</th></tr></thead><tbody>{rows}</tbody></table>'
+        "</div></div>"
+    )
+
+
+def _runs(one: PlanMonth, today: date) -> bool:
+    return one.month == today.replace(day=1) and (one.ends_on is None or one.ends_on > today)
+
+
+def _ratio(one: PlanMonth) -> str:
+    if not one.covers:
+        return '<span class="dim">covers no log</span>'
+    return shown(one.ratio)

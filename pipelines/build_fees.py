@@ -1,0 +1,84 @@
+"""control.sqlite -> model.plan, plan_cover, plan_day, invoice, invoice_day: fees and invoices for the marts."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+
+from warehouse import database, fee_tables, publication
+from warehouse.control import invoice, outside_id, plan
+from warehouse.home import Home
+from warehouse.models import invoice_day, plan_day
+from warehouse.tables import Table
+
+
+def build_plans(home: Home, connection: duckdb.DuckDBPyConnection, today: date) -> set[date]:
+    """Bring plans, what they cover and their days up to `today` (UTC) into the build, before calls are modelled.
+
+    Gives the days up to `today` whose calls a plan pays for now and did not before, or the reverse.
+    """
+    with database.control(home) as control:
+        plans = plan.listed(control)
+        covers = plan.covered(plans, outside_id.named(control))
+    before = _days(connection, today)
+    _written(
+        connection,
+        lambda: [
+            _kept(connection, fee_tables.PLAN, sorted((p.row() for p in plans), key=_first)),
+            _kept(connection, fee_tables.PLAN_COVER, covers),
+            plan_day.write(connection, today),
+        ],
+    )
+    return {day for day, *_ in before ^ _days(connection, today)}
+
+
+def build_invoices(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring invoices into the build, and which days they are of, after bills are modelled."""
+    with database.control(home) as control:
+        rows = _invoices(control)
+    _written(connection, lambda: [_kept(connection, fee_tables.INVOICE, rows), invoice_day.write(connection)])
+
+
+def _invoices(control: sqlite3.Connection) -> list[tuple[object, ...]]:
+    return [one.row(added_at) for one, added_at in invoice.listed(control)]
+
+
+def _first(row: tuple[object, ...]) -> Any:
+    return row[0]
+
+
+def _written(connection: duckdb.DuckDBPyConnection, write: Callable[[], list[bool]]) -> None:
+    """One transaction; a new version is due where anything changed."""
+    connection.execute("BEGIN")
+    try:
+        if any(write()):
+            publication.changed(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]]) -> bool:
+    """Bring a table to what the control store says; whether anything changed."""
+    name = table.full_name
+    if sorted(map(repr, wanted)) == sorted(map(repr, connection.execute(f"FROM {name}").fetchall())):
+        return False
+    connection.execute(f"DELETE FROM {name}")
+    if wanted:
+        connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(table.columns))})", wanted)
+    return True
+
+
+def _days(connection: duckdb.DuckDBPyConnection, today: date) -> set[tuple[date, str, str, int]]:
+    """Whose calls of which gateway and day are paid by a plan."""
+    covers = connection.execute(
+        "SELECT gateway, provider, account_no, starts_on, least(ends_on, ?) FROM model.plan_cover", [today]
+    ).fetchall()
+    return {
+        (first + timedelta(days=index), gateway, provider, account_no)
+        for gateway, provider, account_no, first, last in covers
+        for index in range((last - first).days + 1)
+    }

@@ -1,0 +1,81 @@
+"""The tables of subscriptions and of invoices, as `control.sqlite` keeps them and as days know them."""
+
+from warehouse.tables import MONEY, Column, Table
+
+_PLAN_NO = Column("plan_no", "BIGINT", "As in model.plan.")
+_PROVIDER = Column("provider", "VARCHAR", "Who sells it.")
+_ACCOUNT_NO = Column("account_no", "BIGINT", "The account that pays; as in model.account.")
+_NUMBER = Column("number", "VARCHAR", "The invoice's number, as the provider writes it.")
+
+PLAN = Table(
+    "model",
+    "plan",
+    "One row per subscription: a fee with dates, whatever is used.",
+    (
+        Column("plan_no", "BIGINT", "Our own number."),
+        Column("plan", "VARCHAR", "The name it was given; a changed fee is another row of the same name."),
+        _PROVIDER,
+        _ACCOUNT_NO,
+        Column("monthly_usd", MONEY, "The fee of one seat for a month."),
+        Column("seats", "BIGINT", "How many seats."),
+        Column("starts_on", "DATE", "The first UTC day; on its day of the month each month of the plan begins."),
+        Column("ends_on", "DATE", "The last UTC day; NULL while it runs."),
+        Column("covers", "VARCHAR", "The gateways whose calls it pays for, with a comma between them."),
+    ),
+)
+PLAN_COVER = Table(
+    "model",
+    "plan_cover",
+    "Which calls a plan pays for: of a gateway, at its provider, of an account, between two days.",
+    (
+        _PLAN_NO,
+        Column("gateway", "VARCHAR", "The source of the log, as in model.usage_daily."),
+        Column("provider", "VARCHAR", "Who ran the model."),
+        Column("account_no", "BIGINT", "The account the log named."),
+        Column("starts_on", "DATE", "The first UTC day."),
+        Column("ends_on", "DATE", "The last UTC day; 9999-12-31 while the plan runs."),
+    ),
+)
+PLAN_DAY = Table(
+    "model",
+    "plan_day",
+    "One row per plan and UTC day that has begun: the fee of its month, split over the month's days exactly.",
+    (
+        Column("day", "DATE", "The UTC day."),
+        _PLAN_NO,
+        _PROVIDER,
+        _ACCOUNT_NO,
+        Column("fee_usd", MONEY, "The day's share: the days of a whole month add up to the fee."),
+    ),
+)
+INVOICE = Table(
+    "model",
+    "invoice",
+    "One row per invoice that was entered.",
+    (
+        _PROVIDER,
+        _ACCOUNT_NO,
+        _NUMBER,
+        Column("period_start", "DATE", "The first day it covers."),
+        Column("period_end", "DATE", "The last day it covers."),
+        Column("amount_usd", MONEY, "What is to be paid, tax and credits included."),
+        Column("tax_usd", MONEY, "The tax in it; NULL where the bill's own lines say it."),
+        Column("credits_usd", MONEY, "The credits in it, below zero; NULL where the bill's own lines say them."),
+        Column("plan", "VARCHAR", "The plan it is for; NULL: for the provider's bill."),
+        Column("added_at", "TIMESTAMP", "When it was entered, UTC."),
+    ),
+)
+INVOICE_DAY = Table(
+    "model",
+    "invoice_day",
+    "Which invoice a day's bill, or a day's fee, is on.",
+    (
+        Column("day", "DATE", "The UTC day."),
+        Column("connection_no", "BIGINT", "Whose bill; NULL for a plan's fee."),
+        Column("plan_no", "BIGINT", "Whose fee; NULL for a bill."),
+        _NUMBER,
+        Column("settlement", "VARCHAR", "invoiced; corrected where the bill moved after the invoice was entered."),
+    ),
+)
+
+FEE_TABLES = (PLAN, PLAN_COVER, PLAN_DAY, INVOICE, INVOICE_DAY)
