@@ -279,17 +279,8 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-cli.add_command(policy)
-cli.add_command(budget)
-cli.add_command(fx)
-cli.add_command(allocate)
-cli.add_command(sandbox)
-cli.add_command(export)
-cli.add_command(prices)
-cli.add_command(zone)
-cli.add_command(plan)
-cli.add_command(invoice)
-cli.add_command(close)
+for command in (policy, budget, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
+    cli.add_command(command)
 
 
 def main() -> None:

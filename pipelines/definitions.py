@@ -24,6 +24,7 @@ from pipelines import (
 )
 from pipelines.biller import billers
 from pipelines.provider import Gateway, gateways
+from pipelines.run_history import under_way
 from warehouse import (
     allocation_tables,
     bill_tables,
@@ -245,24 +246,13 @@ expectations = dg.define_asset_job(
 )
 
 
-def _under_way(instance: dg.DagsterInstance, job: str) -> bool:
-    active = [
-        dg.DagsterRunStatus.QUEUED,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
-    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=active), limit=1))
-
-
 @dg.sensor(job=a_pass, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def inbox(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Start a pass when a file waits and no pass is under way; the pass takes everything that waits by then."""
     waiting = sum(ingest.waiting(HOME, gateway) for gateway in gateways().values())
     if not waiting:
         return dg.SkipReason("no file waits")
-    if _under_way(context.instance, a_pass.name):
+    if under_way(context.instance, a_pass.name):
         return dg.SkipReason(f"{waiting} files wait for the pass that is under way")
     return dg.RunRequest(tags={"files_waiting": str(waiting)})
 
@@ -280,7 +270,7 @@ def newly_published(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.S
 @dg.schedule(job=a_pass, cron_schedule="17 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """A pass an hour, for what no sensor sees; ticks missed while the machine slept are one pass."""
-    if _under_way(context.instance, a_pass.name):
+    if under_way(context.instance, a_pass.name):
         return dg.SkipReason("a pass is under way")
     return dg.RunRequest()
 
@@ -290,10 +280,10 @@ defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS],
-    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, _under_way), *alert.SENSORS],
+    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *alert.SENSORS],
     schedules=[
         hourly,
-        pull_assets.half_hourly(HOME, bills, _under_way),
+        pull_assets.half_hourly(HOME, bills, under_way),
         export_schedule.daily(focus_export),
         *retain.SCHEDULES,
     ],

@@ -83,3 +83,15 @@ def _emptied(file: Path) -> None:
     with database.tool_store(file) as store:
         store.execute("VACUUM")
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def under_way(instance: dg.DagsterInstance, job: str) -> bool:
+    """Whether a run of a job waits or goes on."""
+    active = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job, statuses=active), limit=1))
