@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import budget_state, postman
+from pipelines.biller import billers
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.billed_world import ENDS, LATER, World, world
@@ -237,7 +238,11 @@ def test_the_whole_backfill_told_three_times_changes_nothing(billed: World) -> N
         for name, content in files.items():
             (inbox / name).write_bytes(content)
         with database.control(billed.home) as control:
-            control.execute("UPDATE connection SET read_until = NULL")
+            for provider in BOTH:
+                # Read again are the look-back's days before it.
+                since = LATER.date() - timedelta(days=90 - billers()[provider].lookback_days)
+                query = "UPDATE connection SET read_until = ? WHERE provider = ?"
+                control.execute(query, (since.isoformat(), provider))
         pulled = [billed.pull(provider) for provider in BOTH]
         assert [(each.days, each.rows, each.new_days) for each in pulled] == [(90, 0, 0)] * 2
         billed.take_in()
