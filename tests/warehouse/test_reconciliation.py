@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from warehouse import bill_tables, causes, mart, reconciliation_tables, settlement_tables, tables
+from warehouse import bill_tables, causes, fee_tables, mart, reconciliation_tables, settlement_tables, tables
 from warehouse.models import reconciliation
 from warehouse.prices import PriceBook
 from warehouse.tables import Table
@@ -21,6 +21,7 @@ ALL_TABLES = (
     *tables.MODEL_TABLES,
     *bill_tables.BILL_TABLES,
     *reconciliation_tables.RECONCILIATION_TABLES,
+    *fee_tables.FEE_TABLES,
     *settlement_tables.SETTLEMENT_TABLES,
 )
 ACCOUNT, OTHER = 11, 12
