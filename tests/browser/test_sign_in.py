@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -261,14 +261,28 @@ def test_a_password_is_changed_with_the_one_before(served: Dashboard, context: C
     expect(page.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
 
 
-def _post(served: Dashboard, path: str, fields: dict[str, str], **headers: str) -> http.client.HTTPResponse:
+def _handshake(served: Dashboard, origin: str, cookie: str) -> int:
     connection = http.client.HTTPConnection(urlsplit(served.url).netloc)
-    sent = {"Content-Type": "application/x-www-form-urlencoded"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    connection.request("POST", path, urlencode(fields), sent)
-    answer = connection.getresponse()
-    answer.read()
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version": "13",
+        "Origin": origin,
+        "Cookie": cookie,
+    }
+    connection.request("GET", "/_stcore/stream", headers=headers)
+    status = connection.getresponse().status
     connection.close()
-    return answer
+    return status
+
+
+def test_a_socket_is_opened_by_our_own_page_alone(served: Dashboard) -> None:
+    """T05: with a living session the page's own origin gets a socket, another site's does not; without one nobody."""
+    cookie = f"sid={served.signed_in()}"
+    assert _handshake(served, served.url, cookie) == 101
+    assert _handshake(served, "http://evil.example", cookie) == 403
+    assert _handshake(served, served.url, "sid=" + "A" * 43) == 403
 
 
 def test_the_password_is_in_no_file(served: Dashboard) -> None:

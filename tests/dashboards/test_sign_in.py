@@ -309,7 +309,7 @@ def test_a_second_sign_up_of_an_address_is_answered_as_the_first(site: Site) -> 
 
 
 def test_guesses_wait_and_no_owner_is_locked_out(home: Home, master_key: str) -> None:
-    """T07: 10,000 guesses at one account from 1,000 places; the owner comes in from a known place all the same."""
+    """T07: 2,000 guesses at one account from 200 places; the owner comes in from a known place all the same."""
     assert master_key
     moment = now()
     with database.control(home) as control:
