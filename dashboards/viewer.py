@@ -32,16 +32,17 @@ class Viewer:
 
     def condition(self) -> tuple[str, list[object]]:
         """SQL over a mart with columns `account` and `project`, and its bound values."""
-        allowed, values = self._of_account()
+        allowed, values = self.account_condition()
         if self.projects is None:
             return allowed, values
         return f"{allowed} AND list_contains(?::VARCHAR[], project)", [*values, list(self.projects)]
 
     def condition_without_project(self) -> tuple[str, list[object]]:
         """The same over a mart that knows no projects: who is limited to some sees nothing of it."""
-        return self._of_account() if self.projects is None else ("false", [])
+        return self.account_condition() if self.projects is None else ("false", [])
 
-    def _of_account(self) -> tuple[str, list[object]]:
+    def account_condition(self) -> tuple[str, list[object]]:
+        """The same over what only names the account, where nothing of a project is told."""
         if self.accounts is not None:
             return "list_contains(?::VARCHAR[], account)", [list(self.accounts)]
         if self.claimed:

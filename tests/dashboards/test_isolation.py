@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import frame_figures, overview_figures, reconciliation_figures, spend_figures
+from dashboards import (
+    allocation_figures,
+    change_figures,
+    frame_figures,
+    overview_figures,
+    reconciliation_figures,
+    spend_figures,
+)
 from dashboards.overview_figures import DIMENSIONS, DailySpend
 from dashboards.reconciliation_figures import Asked
 from dashboards.spend_filter import SpendFilter
@@ -39,6 +46,8 @@ _NAMES = {
     "spend_hourly": ("project", "team", "key_label", "model", "provider"),
     "latency_daily": ("project", "model", "provider"),
     "reconciliation_daily": ("provider",),
+    "allocated_daily": ("project", "team", "key_label", "model", "provider", "cost_centre"),
+    "changes": ("provider", "source"),
     "difference_cause": ("provider", "model", "key_label"),
 }
 CANARIES = ";".join(
@@ -73,6 +82,8 @@ ASKED: dict[str, list[Any]] = {
     "dashboards.overview_figures.spend_by_day": [DailySpend(TODAY, 60, dimension) for dimension in DIMENSIONS],
     "dashboards.overview_figures.latency": [DailySpend(TODAY, 60, "provider")],
     "dashboards.reconciliation_figures.providers": [None],
+    "dashboards.allocation_figures.names": [None],
+    "dashboards.change_figures.windows": [None],
     "dashboards.spend_figures.names": [(ALL.start, TODAY)],
 }
 _FILTERS = [
@@ -83,14 +94,26 @@ _FILTERS = [
 ]
 QUESTIONS = {
     name: function
-    for module in (frame_figures, overview_figures, reconciliation_figures, spend_figures)
+    for module in (
+        allocation_figures,
+        change_figures,
+        frame_figures,
+        overview_figures,
+        reconciliation_figures,
+        spend_figures,
+    )
     for name, function in _questions(module).items()
 }
 
 
 def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
-    usual: list[Any] = [RANGE] if "reconciliation" in name else _FILTERS
-    asked = ASKED.get(name, usual)
+    usual: dict[str, list[Any]] = {
+        "allocation": [allocation_figures.Asked.from_query({}, TODAY)],
+        "reconciliation": [RANGE],
+    }
+    usual["change"] = [change_figures.Asked.from_query({}, TODAY)]
+    kind = name.split(".")[1].removesuffix("_figures")
+    asked = ASKED.get(name, usual.get(kind, _FILTERS))
     found = [QUESTIONS[name](connection, looks, one) for one in asked]
     return "".join(str(one.to_pylist() if hasattr(one, "to_pylist") else one) for one in found)
 
@@ -107,7 +130,9 @@ def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:
         nobody = _answers(connection, name, Viewer(()))
         assert [part for part in ("canary-Acme-", "canary-Beta GmbH-") if part in nobody] == []
         whole = _answers(connection, name, Viewer())
-    tells_names = not name.endswith((".frame", ".month_to", ".latency", ".totals", ".known", ".summary", ".unpriced"))
+    tells_names = not name.endswith(
+        (".frame", ".month_to", ".latency", ".totals", ".known", ".summary", ".unpriced")
+    ) and ("allocation" not in name and "change" not in name)
     assert ("canary-Acme" in whole and "canary-Beta GmbH-" in whole) or not tells_names
 
 
