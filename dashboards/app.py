@@ -1,7 +1,7 @@
 """The dashboard as an ASGI app on loopback: `python -m dashboards.app`, or uvicorn with `dashboards.app:app`.
 
 Every option is set here and wins over any `.streamlit` folder, so that it serves the same from any working directory.
-Routes for signing in belong here too; pages do not.
+The gate and the routes for signing in are put together here; pages are not.
 """
 
 import os
@@ -12,16 +12,18 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
-from dashboards import states, theme
+from dashboards import account, address, sign_in, sign_up, states, theme
+from dashboards.gate import Gate
+from dashboards.session import SignedOutError
 
-HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-PORT = int(os.environ.get("APILEDGER_DASHBOARD_PORT", "8501"))
+HOSTS = address.hosts()
 OPTIONS: dict[str, object] = {
     "server.address": "127.0.0.1",
-    "server.port": PORT,
+    "server.port": address.PORT,
     "server.headless": True,
     "server.allowedHosts": HOSTS,
     "server.enableCORS": True,
+    "server.corsAllowedOrigins": [public] if (public := address.public_url()) else [],
     "server.enableXsrfProtection": True,
     "server.xsrfCookieSameSite": "strict",
     "server.maxUploadSize": 1,
@@ -41,18 +43,28 @@ OPTIONS: dict[str, object] = {
 }
 
 bootstrap.load_config_options(OPTIONS)
+if not address.is_tls():
+    # No proxy stands in front: a header that names another address than the caller's own is nobody's word.
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 
 def _told(error: Exception) -> bool:
     """Streamlit's hook for what a page did not catch: the person sees an incident's number and nothing else."""
-    states.wrong(error)
+    if isinstance(error, SignedOutError):
+        states.signed_out()
+    else:
+        states.wrong(error)
     return True
 
 
 app = App(
     Path(__file__).parent / "pages" / "navigation.py",
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
-    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS])],
+    middleware=[
+        Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
+        Middleware(Gate),
+    ],
+    routes=[*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES],
     on_script_error=_told,
 )
 

@@ -88,7 +88,7 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
 
 def windows(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[tuple[Any, ...]]:
     """How old days were when a source moved them last: basis, source, provider, days, p50, p95, longest, since."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     return connection.execute(
         f"""SELECT basis, source, provider, days, p50_days, p95_days, longest_days, watched_from
             FROM mart.settlement_window
@@ -100,7 +100,7 @@ def windows(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[tup
 
 def _told(viewer: Viewer, asked: Asked) -> tuple[str, list[Any]]:
     """A subquery `told`: the moves of days that were over, since the date asked for, as this viewer may see them."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     first = "" if asked.with_first else f"AND reason <> '{FIRST}'"
     basis = "AND basis = ?" if asked.basis else ""
     sql = f"""told AS (

@@ -44,7 +44,10 @@ class Frame(NamedTuple):
 def frame(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Frame:
     """All that the frame tells, in one question: opening a version takes as long as asking it."""
     columns = ", ".join(SourceRow._fields)
-    sources = connection.execute(f"SELECT {columns} FROM mart.freshness ORDER BY kind DESC, source").fetchall()
+    # Files and rows of a source are those of every account in it.
+    shown = "true" if viewer.is_operator else "false"
+    query = f"SELECT {columns} FROM mart.freshness WHERE {shown} ORDER BY kind DESC, source"
+    sources = connection.execute(query).fetchall()
     version = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
     return Frame(
         has_spend=_has_spend(connection, viewer, today),

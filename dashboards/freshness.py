@@ -5,10 +5,12 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import formats, frame_figures, marts, states
+from dashboards import formats, frame_figures, marts, session, states
 from dashboards.frame_figures import Published, SourceRow
 
 _LOOK_EVERY_S = 3
+# Set when a page is drawn anew without its person: it keeps no session alive.
+BY_ITSELF = "drawn_by_itself"
 
 
 @st.fragment(run_every=60)
@@ -24,7 +26,8 @@ def notice() -> None:
 @st.fragment(run_every=_LOOK_EVERY_S)
 def watch(drawn: int | None) -> None:
     """Redraw the page once a version newer than `drawn` is published; until then show how new its sources are."""
-    if marts.version() != drawn:
+    if session.find_by(session.of_page()) is None or marts.version() != drawn:
+        st.session_state[BY_ITSELF] = True
         st.rerun(scope="app")
     if drawn is None:
         return

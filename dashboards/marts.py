@@ -44,10 +44,14 @@ def answer(question: Question[Asked, Answer], asked: Asked) -> Answer:
     return cast("Answer", found)
 
 
-def once(question: Question[Asked, Answer], asked: Asked) -> Answer:
-    """The same without remembering it: for what is asked once and may be large, such as a download."""
+def once(question: Question[Asked, Answer], asked: Asked, who: Callable[[], Viewer] | None = None) -> Answer:
+    """The same without remembering it: for what is asked once and may be large, such as a download.
+
+    `who` is viewer.again() where it is asked after the page's run.
+    """
+    looks = viewer.current() if who is None else who()
     with database.published(home()) as connection:
-        return question(connection, viewer.current(), asked)
+        return question(connection, looks, asked)
 
 
 def forget() -> None:

@@ -73,7 +73,7 @@ class Summary:
 
 def providers(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[str]:
     """The providers whose bills are read."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     query = f"SELECT DISTINCT provider FROM mart.reconciliation_daily WHERE {condition} ORDER BY 1"
     return [name for (name,) in connection.execute(query, bound).fetchall()]
 
@@ -137,7 +137,7 @@ def parts(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Ta
 
 def _told(viewer: Viewer, asked: Asked, *, billed: bool = True) -> tuple[str, list[Any]]:
     """A subquery `told`: the days that are asked for, of this viewer's connections; those with a bill, or all."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     chosen = "AND provider IN (SELECT unnest(?))" if asked.providers else ""
     sql = f"""told AS (
         SELECT * FROM mart.reconciliation_daily

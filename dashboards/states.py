@@ -24,6 +24,28 @@ def made_up() -> None:
     )
 
 
+def signed_out() -> None:
+    """The session of this browser has ended while its page was open: nothing is shown any more."""
+    st.html(
+        '<div class="al"><div class="al-head"><h1>Signed out</h1></div>'
+        '<p>This session has ended. <a href="/sign-in" target="_self">Sign in again</a></p></div>'
+    )
+
+
+def unclaimed() -> None:
+    """An account that no label belongs to, or a viewer whose projects have no rows yet."""
+    st.html(
+        '<div class="al"><div class="al-head"><h1>Nothing here is yours yet</h1></div>'
+        "<p>The operator of this apiledger says which calls belong to your account: "
+        "<code>apiledger account claim</code>. This page looks for them by itself.</p></div>"
+    )
+
+
+def who() -> None:
+    """The way to the account, in the bar of every page; drawn last, so that it takes no room of the page."""
+    st.html('<p class="al al-who"><a href="/account" target="_self">Account</a></p>')
+
+
 def empty(home: Home) -> None:
     """Nothing has landed yet: the two ways to the first figure."""
     st.html(

@@ -150,6 +150,8 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
   .al-figure { font-size: 1.25rem; }
   .al-hero .al-figure { font-size: 2.2rem; }
 }
+.al-who { position: fixed; top: 1.05rem; right: 3.4rem; z-index: 1000000; font-size: .9rem; margin: 0; }
+.al-who a, .al-who a:visited { color: #2a9d8f; }
 .al-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .stApp a:focus-visible, .stApp button:focus-visible { outline: 2px solid #35a58a; outline-offset: 1px; }
 [data-testid="stMainBlockContainer"] { max-width: 84rem; padding: 4.25rem 2.25rem 2rem; }

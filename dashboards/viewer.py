@@ -1,24 +1,73 @@
 """Who looks: the one place that binds what a page may read to an account.
 
-Every question a page asks takes a Viewer and puts its condition into its WHERE, so that sign-in has one thing to give.
+Every question a page asks takes a Viewer and puts its condition into its WHERE. Who it is, is asked of the session each
+time: what was true at the last click need not be true now.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from dashboards import session
+from dashboards.session import SignedOutError
+from warehouse import database
+from warehouse.control import claim
+from warehouse.home import Home
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Someone who looks at pages. `account` None is the operator, who sees every account."""
+    """Someone who looks at pages: the account labels they see, None for the operator, who sees all nobody claims.
 
-    account: str | None = None
+    `claimed` are the labels of others, which the operator does not see; `projects` limits a viewer, None is all.
+    """
+
+    accounts: tuple[str, ...] | None = None
+    claimed: tuple[str, ...] = ()
+    projects: tuple[str, ...] | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether what concerns the whole installation is theirs to see."""
+        return self.accounts is None
 
     def condition(self) -> tuple[str, list[object]]:
-        """SQL over a mart with an `account` column, and its bound values."""
-        if self.account is None:
-            return "true", []
-        return "account = ?", [self.account]
+        """SQL over a mart with columns `account` and `project`, and its bound values."""
+        allowed, values = self.account_condition()
+        if self.projects is None:
+            return allowed, values
+        return f"{allowed} AND list_contains(?::VARCHAR[], project)", [*values, list(self.projects)]
+
+    def condition_without_project(self) -> tuple[str, list[object]]:
+        """The same over a mart that knows no projects: who is limited to some sees nothing of it."""
+        return self.account_condition() if self.projects is None else ("false", [])
+
+    def account_condition(self) -> tuple[str, list[object]]:
+        """The same over what only names the account, where nothing of a project is told."""
+        if self.accounts is not None:
+            return "list_contains(?::VARCHAR[], account)", [list(self.accounts)]
+        if self.claimed:
+            return "(account IS NULL OR NOT list_contains(?::VARCHAR[], account))", [list(self.claimed)]
+        return "true", []
 
 
 def current() -> Viewer:
-    """The one who looks at this page. Before sign-in exists, whoever reaches the loopback address is the operator."""
-    return Viewer()
+    """The one who looks at this page; SignedOutError where the session of its browser has ended."""
+    return _of(session.of_page())
+
+
+def again() -> Callable[[], Viewer]:
+    """A way to ask who it is once more, later and outside the page's run, such as when a file is fetched."""
+    found_by = session.of_page()
+    return lambda: _of(found_by)
+
+
+def _of(found_by: bytes) -> Viewer:
+    found = session.find_by(found_by)
+    if found is None:
+        raise SignedOutError("nobody is signed in here any more")
+    member = found.member
+    with database.control(Home.own()) as control:
+        if member.is_operator and found.opened_account_no in {None, member.account_no}:
+            return Viewer(None, claim.labels_of_others(control, member.account_no), member.projects)
+        seen = member.account_no if found.opened_account_no is None else found.opened_account_no
+        return Viewer(claim.labels_of(control, seen), (), member.projects)

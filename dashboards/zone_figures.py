@@ -39,7 +39,7 @@ class Zones:
 
 def in_use(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> Zones:
     """The zones of the accounts that a viewer sees; the usual one counts for whoever has none."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.account_condition()
     rows = connection.execute(
         f"""SELECT DISTINCT coalesce(own.zone, usual.zone, '{zone.UTC_NAME}') AS zone
             FROM (SELECT account_no, label AS account FROM model.account WHERE valid_to IS NULL) AS seen

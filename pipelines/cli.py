@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.account_command import account
 from pipelines.allocate_command import allocate
 from pipelines.budget_command import budget
 from pipelines.close_command import close
@@ -66,6 +67,7 @@ def cli() -> None:
 def up(named: Path | None) -> None:
     """Serve the dashboard and Dagster on this machine, in the background."""
     from pipelines import passage, sandbox_home, service
+    from pipelines.account_command import sign_in_link
     from pipelines.chosen_home import has_something
     from warehouse.home import Home
 
@@ -90,6 +92,8 @@ def up(named: Path | None) -> None:
         click.echo("It runs already")
     for name, title in (("dashboard", "Dashboard"), ("web-ui", "Dagster")):
         click.echo(f"{title:<10} {_address(found, name)}")
+    click.echo(f"Sign in    {sign_in_link(home)}")
+    click.echo("           once, within 15 minutes; who uses it is 18 or older and accepts the policy at /privacy")
     click.echo("Stop it with `make stop`.")
 
 
@@ -279,7 +283,7 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-for command in (policy, budget, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
+for command in (policy, budget, account, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
     cli.add_command(command)
 
 

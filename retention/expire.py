@@ -260,6 +260,11 @@ _CONTROL = (
     ("R-watched", "watched", "seen_on", "TRUE", "size"),
     ("R-quarantine", "quarantine", "seen_at", "TRUE", "line_no"),
     ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
+    ("R-sessions", "session", "ends_at", "TRUE", "rowid"),
+    ("R-tickets", "ticket", "expires_at", "TRUE", "rowid"),
+    ("R-throttle", "throttle", "last_at", "TRUE", "rowid"),
+    ("R-known-places", "known_place", "seen_at", "TRUE", "rowid"),
+    ("R-openings", "opening", "opened_at", "TRUE", "opening_no"),
 )
 
 

@@ -9,8 +9,9 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import allocation_figures, charts, download, formats, marts, spend_table
+from dashboards import allocation_figures, charts, download, formats, marts, spend_table, viewer
 from dashboards.allocation_figures import Asked, CentreRow, View
+from dashboards.viewer import Viewer
 from warehouse.allocation_tables import UNALLOCATED
 from warehouse.money import shown
 
@@ -118,7 +119,7 @@ def _table(asked: Asked, found: pa.Table) -> None:
             for name, made in (("CSV", download.csv_bytes), ("Parquet", download.parquet_bytes)):
                 st.download_button(
                     f"Download {name}",
-                    data=partial(_file, made, asked),
+                    data=partial(_file, made, asked, viewer.again()),
                     file_name=f"cost_centres_{asked.start}_{asked.end}.{name.lower()}",
                     on_click="ignore",
                 )
@@ -137,6 +138,6 @@ def _table(asked: Asked, found: pa.Table) -> None:
     )
 
 
-def _file(made: Callable[[pa.Table], bytes], asked: Asked) -> bytes:
+def _file(made: Callable[[pa.Table], bytes], asked: Asked, who: Callable[[], Viewer]) -> bytes:
     """Every row by day as a file, read when the button is pressed."""
-    return made(marts.once(allocation_figures.rows, asked))
+    return made(marts.once(allocation_figures.rows, asked, who))

@@ -1,5 +1,6 @@
 """mart.changes, mart.settlement_window -> what changed since: which past days moved, by how much, why."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import change_figures, charts, download, formats, marts, spend_table, theme
+from dashboards import change_figures, charts, download, formats, marts, spend_table, theme, viewer
 from dashboards.change_figures import Asked, Moved
+from dashboards.viewer import Viewer
 from warehouse.money import shown
 
 _KEY = "changes_"
@@ -134,15 +136,15 @@ def _table(asked: Asked) -> None:
         for label, made, kind in (("CSV", download.csv_bytes, "csv"), ("Parquet", download.parquet_bytes, "parquet")):
             st.download_button(
                 f"Download {label}",
-                partial(_file, made, asked),
+                partial(_file, made, asked, viewer.again()),
                 file_name=f"changes-{asked.basis}-since-{asked.since}.{kind}",
                 key=f"{_KEY}{kind}",
                 on_click="ignore",
             )
 
 
-def _file(made: Any, asked: Asked) -> bytes:
-    table: pa.Table = marts.once(change_figures.rows, asked)
+def _file(made: Any, asked: Asked, who: Callable[[], Viewer]) -> bytes:
+    table: pa.Table = marts.once(change_figures.rows, asked, who)
     return bytes(made(table))
 
 

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboards import frame_figures, freshness, marts, states, theme
+from dashboards import frame_figures, freshness, marts, session, states, theme, viewer
 from dashboards.pages import allocation, changes, invoices, overview, reconciliation, spend
+from dashboards.session import SignedOutError
+from dashboards.viewer import Viewer
 
 
 def frame() -> None:
@@ -34,21 +36,32 @@ def frame() -> None:
         ],
         position="top",
     )
+    try:
+        looks = viewer.current()
+    except SignedOutError:
+        states.signed_out()
+        return
+    if not st.session_state.pop(freshness.BY_ITSELF, False):
+        session.touch(session.of_page())
     drawn = None
     try:
         drawn = marts.version()
-        _body(page, drawn)
+        _body(page, drawn, looks)
+    except SignedOutError:
+        states.signed_out()
+        return
     except Exception as error:  # noqa: BLE001 - the last resort: a person sees an incident's number, the log its place
         states.wrong(error)
     freshness.watch(drawn)
+    states.who()
 
 
-def _body(page: Page, drawn: int | None) -> None:
+def _body(page: Page, drawn: int | None, looks: Viewer) -> None:
     home = marts.home()
     if home.is_sandbox:
         states.made_up()
     if drawn is None or not marts.answer(frame_figures.frame, datetime.now(UTC).date()).has_spend:
-        states.empty(home)
+        states.empty(home) if looks.is_operator else states.unclaimed()
     else:
         freshness.notice()
         page.run()

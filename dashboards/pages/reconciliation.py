@@ -13,8 +13,9 @@ from zlib import crc32
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import download, formats, marts, reconciliation_figures, spend_table, waterfall
+from dashboards import download, formats, marts, reconciliation_figures, spend_table, viewer, waterfall
 from dashboards.reconciliation_figures import Asked, Summary
+from dashboards.viewer import Viewer
 from warehouse.causes import CAUSES, UNEXPLAINED
 from warehouse.money import shown
 
@@ -198,15 +199,17 @@ def _downloads(question: Callable[..., pa.Table], name: str, asked: Asked) -> No
         for label, made, kind in (("CSV", download.csv_bytes, "csv"), ("Parquet", download.parquet_bytes, "parquet")):
             st.download_button(
                 f"Download {label}",
-                partial(_file, made, question, asked),
+                partial(_file, made, question, asked, viewer.again()),
                 file_name=f"reconciliation-{name}.{kind}",
                 key=f"{_KEY}{name}_{kind}",
                 on_click="ignore",
             )
 
 
-def _file(made: Callable[[pa.Table], bytes], question: Callable[..., pa.Table], asked: Asked) -> bytes:
-    return made(marts.once(question, asked))
+def _file(
+    made: Callable[[pa.Table], bytes], question: Callable[..., pa.Table], asked: Asked, who: Callable[[], Viewer]
+) -> bytes:
+    return made(marts.once(question, asked, who))
 
 
 def _table(found: pa.Table, pick: str | None = None) -> date | None:

@@ -9,9 +9,10 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import charts, download, formats, marts, spend_figures, spend_table, zone_figures
+from dashboards import charts, download, formats, marts, spend_figures, spend_table, viewer, zone_figures
 from dashboards.spend_figures import SeriesRow, SpendTotals, View
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
+from dashboards.viewer import Viewer
 from warehouse.money import shown
 
 _GRAIN_NAMES = {"day": "By day", "hour": "By hour", "total": "In total"}
@@ -146,7 +147,7 @@ def _table(asked: SpendFilter, found: View, today: date) -> None:
             ):
                 st.download_button(
                     f"Download {name}",
-                    data=partial(_file, made, asked),
+                    data=partial(_file, made, asked, viewer.again()),
                     file_name=f"spend_{asked.start}_{asked.end}_{asked.grain}.{name.lower()}",
                     mime=mime,
                     on_click="ignore",
@@ -158,9 +159,9 @@ def _table(asked: SpendFilter, found: View, today: date) -> None:
         st.rerun()
 
 
-def _file(made: Callable[[pa.Table], bytes], asked: SpendFilter) -> bytes:
+def _file(made: Callable[[pa.Table], bytes], asked: SpendFilter, who: Callable[[], Viewer]) -> bytes:
     """Every row of the view as a file, read when the button is pressed."""
-    return made(marts.once(spend_figures.rows, asked))
+    return made(marts.once(spend_figures.rows, asked, who))
 
 
 def _said(asked: SpendFilter, totals: SpendTotals) -> str:

@@ -9,11 +9,17 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.conftest import MASTER_KEY
+from warehouse import database
+from warehouse.control import member as members
+from warehouse.control import session as sessions
+from warehouse.control.vault import Vault
 from warehouse.home import PROJECT, Home
 
 # A page comes in a second; on a machine that does much else it may take a few.
@@ -27,6 +33,14 @@ class Dashboard:
     url: str
     home: Home
     log: Path
+
+    def signed_in(self) -> str:
+        """A new session of the operator: what the browser's cookie `sid` holds."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        with pytest.MonkeyPatch.context() as environment, database.control(self.home) as control:
+            environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
+            member = members.operator(control, Vault(control, now), now)
+            return sessions.begin(control, member.member_no, sessions.BY_LINK, now)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +65,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Home],
         environment = {
             **os.environ,
             "APILEDGER_HOME": str(home.root),
+            "APILEDGER_MASTER_KEY": MASTER_KEY,
             "APILEDGER_DASHBOARD_PORT": str(port),
             "PYTHONPATH": str(PROJECT),
         }
@@ -83,9 +98,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Home],
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh tab with its own cookies; afterwards it must have talked to loopback alone."""
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh tab with its own cookies, signed in to the module's dashboard as its operator.
+
+    Afterwards it must have talked to loopback alone.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    if "dashboard" in request.fixturenames:
+        dashboard: Dashboard = request.getfixturevalue("dashboard")
+        context.add_cookies([{"name": "sid", "value": dashboard.signed_in(), "url": dashboard.url}])
     page = context.new_page()
     page.set_default_timeout(15_000)
     beyond: list[str] = []

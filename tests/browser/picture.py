@@ -21,6 +21,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from pipelines import sandbox_home
+from pipelines.account_command import sign_in_link
 from pipelines.passage import run_pass
 from pipelines.sandbox import providers
 from warehouse.home import PROJECT, Home
@@ -58,7 +59,7 @@ def taken_of(home: Home) -> bytes:
             machine = next((path for path in map(shutil.which, _BROWSERS) if path), None)
             browser = play.chromium.launch(executable_path=machine, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-            page.goto(f"http://127.0.0.1:{port}")
+            page.goto(f"http://127.0.0.1:{port}/link#{sign_in_link(home).partition('#')[2]}")
             page.get_by_role("region", name="Freshness").wait_for()
             page.locator("canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
             page.wait_for_timeout(1500)  # charts fade in

@@ -200,6 +200,7 @@ def test_a_page_fits_the_screen_and_follows_its_scheme(
 ) -> None:
     """Nothing is wider than a phone, and the ground is light or dark as the system asks."""
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]  # a literal by the parameters above
+    context.add_cookies([{"name": "sid", "value": dashboard.signed_in(), "url": dashboard.url}])
     page = context.new_page()
     for address in ("", "/spend", "/reconciliation", "/changes"):
         _open(page, dashboard, address)

@@ -48,7 +48,7 @@ def test_what_is_split_is_told_apart(connection: DuckDBPyConnection) -> None:
 
 def test_an_account_sees_its_own_cost_centres_alone(connection: DuckDBPyConnection) -> None:
     """List, chart, table, file and names hold nothing of another account."""
-    viewer = Viewer("Beta GmbH")
+    viewer = Viewer(("Beta GmbH",))
     found = allocation_figures.view(connection, viewer, ALL)
     assert sum(row.cost_usd or 0 for row in found.centres) == _spent(connection, "account = 'Beta GmbH'")
     assert set(allocation_figures.rows(connection, viewer, ALL)["account"].to_pylist()) == {"Beta GmbH"}

@@ -42,7 +42,7 @@ def test_only_what_moved_since_is_told(connection: DuckDBPyConnection) -> None:
 
 def test_an_account_sees_its_own_moves_and_windows(connection: DuckDBPyConnection) -> None:
     """Nothing of another account, nor how long another's sources take."""
-    viewer = Viewer("Beta GmbH")
+    viewer = Viewer(("Beta GmbH",))
     assert set(change_figures.rows(connection, viewer, ALL)["provider"].to_pylist()) == {"anthropic"}
     assert {provider for _, _, provider, *_ in change_figures.windows(connection, viewer, None)} == {"anthropic"}
     assert len(change_figures.windows(connection, Viewer(), None)) == 3

@@ -52,7 +52,7 @@ def test_one_viewer_never_gets_the_answer_of_another(home: Home, monkeypatch: py
     """The viewer is part of the key: the operator's answer does not serve an account."""
     made_version.publish(home, 1, UNTIL)
     everything = _requests()
-    monkeypatch.setattr(viewer, "current", lambda: Viewer("Beta GmbH"))
+    monkeypatch.setattr(viewer, "current", lambda: Viewer(("Beta GmbH",)))
     assert 0 < _requests() < everything
 
 

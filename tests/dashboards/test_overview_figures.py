@@ -66,7 +66,7 @@ def test_an_account_that_began_late_is_not_compared(home: Home) -> None:
         home, 1, UNTIL, extra="DELETE FROM mart.spend_daily WHERE account = 'Beta GmbH' AND day < '2026-09-21'"
     )
     with database.published(home) as connection:
-        assert overview_figures.month_to(connection, Viewer("Beta GmbH"), TODAY).first_day == date(2026, 9, 21)
+        assert overview_figures.month_to(connection, Viewer(("Beta GmbH",)), TODAY).first_day == date(2026, 9, 21)
         assert overview_figures.month_to(connection, Viewer(), TODAY).first_day is None
 
 
@@ -119,8 +119,10 @@ def test_an_account_sees_its_month_alone(connection: DuckDBPyConnection) -> None
     """Two accounts' months add up to the operator's."""
     one, other, both = (
         overview_figures.month_to(connection, Viewer(account), TODAY).so_far.cost_usd
-        for account in ("Acme", "Beta GmbH", None)
+        for account in (("Acme",), ("Beta GmbH",), None)
     )
     assert one > 0 < other
     assert one + other == both
-    assert {r.name for r in overview_figures.shares(connection, Viewer("Beta GmbH"), TODAY)}.isdisjoint({"support-bot"})
+    assert {r.name for r in overview_figures.shares(connection, Viewer(("Beta GmbH",)), TODAY)}.isdisjoint(
+        {"support-bot"}
+    )

@@ -39,7 +39,7 @@ def test_days_without_a_bill_are_in_the_table_and_not_in_the_parts(connection: D
 
 def test_an_account_sees_its_bills_alone(connection: DuckDBPyConnection) -> None:
     """Summary, tables and providers hold nothing of another account."""
-    viewer = Viewer("Beta GmbH")
+    viewer = Viewer(("Beta GmbH",))
     assert reconciliation_figures.providers(connection, viewer, None) == ["anthropic"]
     assert reconciliation_figures.summary(connection, viewer, ALL).log_usd == 40 * 9
     for question in (reconciliation_figures.days, reconciliation_figures.parts):

@@ -44,7 +44,7 @@ def test_every_grain_adds_up_to_the_same_cent(connection: DuckDBPyConnection, gr
 def test_a_view_is_its_parts(made: Home, grain: Grain, groups: tuple[str, ...]) -> None:
     """What the page asks at once is what each question answers by itself, for the viewer and the filter."""
     asked = replace(SpendFilter.default(TODAY), grain=grain, group_by=groups, chosen={"provider": ("openai", "google")})
-    looks = Viewer("Acme")
+    looks = Viewer(("Acme",))
     with database.published(made) as connection:
         view = spend_figures.view(connection, looks, asked)
         assert view.totals == spend_figures.totals(connection, looks, asked)
@@ -99,7 +99,7 @@ def test_the_tail_of_a_chart_is_one_series(connection: DuckDBPyConnection) -> No
 
 def test_an_account_sees_its_rows_alone(connection: DuckDBPyConnection) -> None:
     """Totals, table, series and names of one account hold nothing of another."""
-    viewer, asked = Viewer("Beta GmbH"), replace(ALL, group_by=("account",))
+    viewer, asked = Viewer(("Beta GmbH",)), replace(ALL, group_by=("account",))
     expected = connection.execute("SELECT sum(requests) FROM mart.spend_daily WHERE account = 'Beta GmbH'").fetchone()
     assert (spend_figures.totals(connection, viewer, asked).requests,) == expected
     assert set(spend_figures.rows(connection, viewer, asked)["account"].to_pylist()) == {"Beta GmbH"}

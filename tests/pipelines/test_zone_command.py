@@ -65,7 +65,7 @@ def test_hours_go_to_the_days_of_each_accounts_zone(logged: Home) -> None:
     assert query(logged, _SUMS % "spend_local_daily") == query(logged, _SUMS % "spend_daily")
     with database.published(logged) as connection:
         assert zone_figures.in_use(connection, Viewer(), None).names == ("Asia/Kolkata", "Europe/Berlin")
-        assert zone_figures.in_use(connection, Viewer("beta"), None).names == ("Asia/Kolkata",)
+        assert zone_figures.in_use(connection, Viewer(("beta",)), None).names == ("Asia/Kolkata",)
 
 
 def test_without_a_zone_local_days_are_utc_days(logged: Home) -> None:

@@ -44,6 +44,11 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-watched": 35,
         "R-quarantine": 30,
         "R-expiry": 2557,
+        "R-sessions": 1,
+        "R-tickets": 1,
+        "R-throttle": 1,
+        "R-known-places": 30,
+        "R-openings": 1095,
     }
 
 

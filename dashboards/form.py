@@ -1,0 +1,128 @@
+"""Forms outside Streamlit: a plain page, and a POST that counts only if it came from one of ours.
+
+Native forms, so that a password manager knows them and no script holds a password. A page runs no script but the one
+that takes a ticket out of its own address, where no server and no log sees it.
+"""
+
+import base64
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from html import escape
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboards import address, session
+from dashboards.form_style import STYLE
+
+Fields = Mapping[str, str]
+Handler = Callable[[Request, Fields], Response]
+_MOST_BYTES = 16_384
+_MOST_FIELDS = 100
+# The ticket behind the # is never sent by a browser; the script hands it to the form and takes it out of the history.
+_SCRIPT = (
+    "const f=document.querySelector('form[data-ticket]');"
+    "if(f){const t=location.hash.slice(1);if(t){f.elements.ticket.value=t;"
+    "history.replaceState(null,'',location.pathname);if(f.dataset.ticket==='send')f.submit()}}"
+)
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src {_digest(STYLE)}; script-src {_digest(_SCRIPT)}; img-src data:; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def page(
+    request: Request, title: str, body: Callable[[str], str], *, said: str = "", wrong: str = "", status: int = 200
+) -> Response:
+    """A page of our own; `body` gets the hidden field that each of its forms needs. Texts are escaped here."""
+    token = session.token_of(request.cookies) or secrets.token_urlsafe(32)
+    hidden = f'<input type="hidden" name="form" value="{session.form_token(token)}">'
+    notes = (f'<p class="note" role="status">{escape(said)}</p>' if said else "") + (
+        f'<p class="note wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    )
+    # A script after the form it serves.
+    text = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)} · apiledger</title><style>{STYLE}</style></head><body><main>"
+        f'<p class="mark">apiledger</p><h1>{escape(title)}</h1>{notes}{body(hidden)}</main>'
+        f"<script>{_SCRIPT}</script></body></html>"
+    )
+    response = HTMLResponse(text, status, headers=_HEADERS)
+    if session.token_of(request.cookies) is None:
+        session.keep(response, token)
+    return response
+
+
+def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """A route that answers a form: 403 and nothing done unless a page of ours, in this browser, sent it."""
+
+    async def answer(request: Request) -> Response:
+        headers = request.headers
+        if not address.is_ours(headers.get("origin"), headers.get("host")):
+            return refused(request)
+        if headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+            return refused(request)
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_BYTES:
+                return refused(request)
+        try:
+            fields = dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS, keep_blank_values=True))
+        except ValueError:
+            return refused(request)
+        if not session.fits_form(session.token_of(request.cookies), fields.get("form", "")):
+            return refused(request)
+        return await run_in_threadpool(handler, request, fields)
+
+    return answer
+
+
+def refused(request: Request) -> Response:
+    """The form was not one of ours, or is from before a restart."""
+    again = '<p><a href="/sign-in">To the sign-in</a></p>'
+    return page(
+        request, "That form has expired", lambda _: again, wrong="Open the page again and send it anew.", status=403
+    )
+
+
+def missing(request: Request) -> Response:
+    """What is not there and what is another's are answered alike."""
+    return page(request, "Not found", lambda _: '<p><a href="/account">To your account</a></p>', status=404)
+
+
+def turned(to: str) -> Response:
+    """Go on to a page of ours."""
+    return RedirectResponse(to, 303, headers={"Cache-Control": "no-store"})
+
+
+def field(name: str, label: str, kind: str = "text", *, hint: str = "", more: str = "", value: str = "") -> str:
+    """A labelled field."""
+    said = f'<small id="{name}-hint">{escape(hint)}</small>' if hint else ""
+    described = f' aria-describedby="{name}-hint"' if hint else ""
+    filled = f' value="{escape(value)}"' if value else ""
+    return (
+        f'<label for="{name}">{escape(label)}</label>'
+        f'<input id="{name}" name="{name}" type="{kind}" required{described}{filled} {more}>{said}'
+    )
+
+
+def button(name: str, *, calm: bool = False) -> str:
+    """The button that sends a form."""
+    return f'<button type="submit"{" class=calm" if calm else ""}>{escape(name)}</button>'

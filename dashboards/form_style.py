@@ -1,0 +1,32 @@
+"""How the pages outside Streamlit look: forms in one column, light and dark; its hash is in their policy (CSP)."""
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2125; --ground: #fcfcfb; --line: #c9cdc7; --act: #23705d; --on: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e7e9eb; --ground: #14171a; --line: #4a525a; --act: #35a58a; --on: #08110e; }
+}
+body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 28rem; margin: 8vh auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
+.mark { font-weight: 650; color: var(--act); margin: 0; }
+h1 { font-size: 1.5rem; margin: .1rem 0 1.2rem; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
+label { display: block; margin: .9rem 0 .25rem; font-weight: 550; }
+label.check { display: flex; gap: .6rem; font-weight: 400; align-items: flex-start; }
+label.check input { margin-top: .3rem; }
+input:not([type=checkbox]):not([type=hidden]), select { width: 100%; box-sizing: border-box; font: inherit;
+  padding: .5rem .6rem; border: 1px solid var(--line); border-radius: 6px; background: transparent; color: inherit; }
+small { display: block; opacity: .8; margin-top: .2rem; }
+button { font: inherit; font-weight: 600; margin: 1.2rem .5rem 0 0; padding: .5rem 1.1rem; border-radius: 6px;
+  border: 1px solid var(--act); background: var(--act); color: var(--on); cursor: pointer; }
+button.calm { background: transparent; color: inherit; border-color: var(--line); }
+form.row { display: inline; }
+:focus-visible { outline: 2px solid var(--act); outline-offset: 2px; }
+a { color: var(--act); }
+.note { border-left: 3px solid var(--act); padding: .4rem .8rem; background: #2a9d8f1f; }
+.note.wrong { border-color: #d97757; background: #d9775722; }
+table { width: 100%; border-collapse: collapse; font-size: .92rem; }
+td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
+td.n { text-align: right; }
+td button { margin: 0; padding: .15rem .6rem; }
+.scroll { overflow-x: auto; }
+"""

@@ -1,0 +1,131 @@
+"""The gate before everything: without a session there is no page, no socket and no file, whatever the path.
+
+A WebSocket keeps the cookie of its handshake for as long as it is open, so it is looked at again while it is; one whose
+session has ended is cut.
+"""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards import session
+
+# A page asks every few seconds by itself and says so in words; this is for one that does not.
+LOOK_EVERY_S = 10.0
+# Forms for those who are not signed in, what they are drawn with, and the sign of life.
+_OPEN = frozenset(
+    {
+        "/sign-in",
+        "/sign-up",
+        "/sign-out",
+        "/sign-out-everywhere",
+        "/link",
+        "/reset",
+        "/invitation",
+        "/privacy",
+        "/_stcore/health",
+    }
+)
+_OPEN_FOLDERS = ("/static/",)
+_BOUNCE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>apiledger</title>'
+    '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
+)
+
+
+class Gate:
+    """ASGI middleware: lets through what is open to all, and what comes with a living session."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on."""
+        if scope["type"] not in {"http", "websocket"} or _is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        token = session.token_of_header(headers.get("cookie", ""))
+        found = await run_in_threadpool(session.find, token)
+        if scope["type"] == "websocket":
+            if found is None:
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await _Watched(found.lookup, receive, send).run(self._app, scope)
+        elif found is not None:
+            await self._app(scope, receive, send)
+        else:
+            await _refusal(scope, headers)(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    path = scope["path"]
+    return scope["type"] == "http" and (path in _OPEN or path.startswith(_OPEN_FOLDERS))
+
+
+def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
+    """A person is sent to sign in; a program gets a plain no."""
+    if scope["method"] not in {"GET", "HEAD"} or "text/html" not in headers.get("accept", ""):
+        return PlainTextResponse("Not signed in", 403)
+    if headers.get("sec-fetch-site") == "cross-site":
+        # From another site a browser keeps the Strict cookie back; asked again by our own page, it sends it.
+        return bounce()
+    to = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+    return RedirectResponse("/sign-in" if to == "/" else f"/sign-in?to={quote(to)}", 303)
+
+
+def bounce() -> HTMLResponse:
+    """A page that asks for itself again, as one of our own."""
+    return HTMLResponse(_BOUNCE, headers={"Cache-Control": "no-store", "Referrer-Policy": "same-origin"})
+
+
+class _Watched:
+    """A WebSocket with its session: once that has ended, nothing goes in or out any more."""
+
+    def __init__(self, found_by: bytes, receive: Receive, send: Send) -> None:
+        self._found_by = found_by
+        self._receive = receive
+        self._send = send
+        self._ended = asyncio.Event()
+
+    async def run(self, app: ASGIApp, scope: MutableMapping[str, Any]) -> None:
+        watch = asyncio.create_task(self._watch())
+        try:
+            await app(scope, self._received, self._sent)
+        finally:
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if await run_in_threadpool(_is_over, self._found_by):
+                break
+        self._ended.set()
+        await self._send({"type": "websocket.close", "code": 1008})
+
+    async def _received(self) -> Message:
+        receiving = asyncio.ensure_future(self._receive())
+        ended = asyncio.ensure_future(self._ended.wait())
+        await asyncio.wait({receiving, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if not self._ended.is_set():
+            return receiving.result()
+        receiving.cancel()
+        return {"type": "websocket.disconnect", "code": 1008}
+
+    async def _sent(self, message: Message) -> None:
+        if not self._ended.is_set():
+            await self._send(message)
+
+
+def _is_over(found_by: bytes) -> bool:
+    try:
+        return session.find_by(found_by) is None
+    except Exception:  # noqa: BLE001 - a store that cannot be asked vouches for nobody
+        return True

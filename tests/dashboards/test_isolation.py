@@ -1,0 +1,169 @@
+"""Two accounts with canaries in every name: whatever is asked, however, an account never meets the other's."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from dashboards import (
+    allocation_figures,
+    change_figures,
+    frame_figures,
+    overview_figures,
+    reconciliation_figures,
+    spend_figures,
+)
+from dashboards.overview_figures import DIMENSIONS, DailySpend
+from dashboards.reconciliation_figures import Asked
+from dashboards.spend_filter import SpendFilter
+from dashboards.viewer import Viewer
+from tests.dashboards import made_version
+from tests.dashboards.conftest import UNTIL
+from warehouse import database
+from warehouse.home import PROJECT, Home
+
+TODAY = UNTIL.date()
+ALL = SpendFilter(TODAY - timedelta(days=70), TODAY)
+RANGE = Asked(TODAY - timedelta(days=30), TODAY)
+HOSTILE = (
+    "') OR true--",
+    "' UNION SELECT account FROM mart.spend_daily--",
+    "x'); ATTACH 'a.duckdb';--",
+    "canary-Beta GmbH",
+    "Beta GmbH",
+    "%",
+    "\\",
+    "query('SELECT 1')",
+)
+_NAMES = {
+    "spend_daily": ("project", "team", "key_label", "model", "provider"),
+    "spend_hourly": ("project", "team", "key_label", "model", "provider"),
+    "latency_daily": ("project", "model", "provider"),
+    "reconciliation_daily": ("provider",),
+    "allocated_daily": ("project", "team", "key_label", "model", "provider", "cost_centre"),
+    "changes": ("provider", "source"),
+    "difference_cause": ("provider", "model", "key_label"),
+}
+CANARIES = ";".join(
+    f"UPDATE mart.{table} SET " + ", ".join(f"{name} = 'canary-' || account || '-{name}'" for name in names)
+    for table, names in _NAMES.items()
+)
+
+
+@pytest.fixture(scope="module")
+def canaries(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Ten weeks of two accounts, every name of which says whose it is."""
+    home = Home(tmp_path_factory.mktemp("canaries") / "own")
+    made_version.publish(home, 1, UNTIL, extra=CANARIES)
+    return home
+
+
+def _questions(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Every public function that asks for a viewer: a new one is in this test by itself."""
+    return {
+        f"{module.__name__}.{name}": function
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if not name.startswith("_") and "viewer" in inspect.signature(function).parameters
+    }
+
+
+ASKED: dict[str, list[Any]] = {
+    "dashboards.frame_figures.frame": [TODAY],
+    "dashboards.overview_figures.at_a_glance": [TODAY],
+    "dashboards.overview_figures.month_to": [TODAY],
+    "dashboards.overview_figures.shares": [TODAY],
+    "dashboards.overview_figures.unpriced": [TODAY],
+    "dashboards.overview_figures.spend_by_day": [DailySpend(TODAY, 60, dimension) for dimension in DIMENSIONS],
+    "dashboards.overview_figures.latency": [DailySpend(TODAY, 60, "provider")],
+    "dashboards.reconciliation_figures.providers": [None],
+    "dashboards.allocation_figures.names": [None],
+    "dashboards.change_figures.windows": [None],
+    "dashboards.spend_figures.names": [(ALL.start, TODAY)],
+}
+_FILTERS = [
+    replace(ALL, grain=grain, group_by=groups, search=search, chosen=chosen).within_reach()
+    for grain in ("day", "hour", "total")
+    for groups in ((), ("account", "project"), ("team", "key", "model"), ("provider",))
+    for search, chosen in (("", {}), *((text, {}) for text in HOSTILE), *(("", {"account": (t,)}) for t in HOSTILE))
+]
+QUESTIONS = {
+    name: function
+    for module in (
+        allocation_figures,
+        change_figures,
+        frame_figures,
+        overview_figures,
+        reconciliation_figures,
+        spend_figures,
+    )
+    for name, function in _questions(module).items()
+}
+
+
+def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
+    usual: dict[str, list[Any]] = {
+        "allocation": [allocation_figures.Asked.from_query({}, TODAY)],
+        "reconciliation": [RANGE],
+    }
+    usual["change"] = [change_figures.Asked.from_query({}, TODAY)]
+    kind = name.split(".")[1].removesuffix("_figures")
+    asked = ASKED.get(name, usual.get(kind, _FILTERS))
+    found = [QUESTIONS[name](connection, looks, one) for one in asked]
+    return "".join(str(one.to_pylist() if hasattr(one, "to_pylist") else one) for one in found)
+
+
+@pytest.mark.clause("AL-5.4")
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "dashboards.spend_figures.view"])
+def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:
+    """T02, T09: each question of each page and download, hostile filters included; weakened, the canary is there."""
+    with database.published(canaries) as connection:
+        for mine, other in (("Acme", "Beta GmbH"), ("Beta GmbH", "Acme")):
+            # With the dash after the account: a filter repeats what it was asked for, and no name.
+            assert f"canary-{other}-" not in _answers(connection, name, Viewer((mine,)))
+            assert f"canary-{other}-" not in _answers(connection, name, Viewer(None, (other,)))
+        nobody = _answers(connection, name, Viewer(()))
+        assert [part for part in ("canary-Acme-", "canary-Beta GmbH-") if part in nobody] == []
+        whole = _answers(connection, name, Viewer())
+    tells_names = not name.endswith(
+        (".frame", ".month_to", ".latency", ".totals", ".known", ".summary", ".unpriced")
+    ) and ("allocation" not in name and "change" not in name)
+    assert ("canary-Acme" in whole and "canary-Beta GmbH-" in whole) or not tells_names
+
+
+def test_the_page_of_spend_holds_no_canary(canaries: Home) -> None:
+    """The page's own question, its table with it."""
+    with database.published(canaries) as connection:
+        for asked in _FILTERS[::5]:
+            found = spend_figures.view(connection, Viewer(("Acme",)), asked)
+            assert "canary-Beta" not in str(found.table.to_pylist()) + str(found.series)
+
+
+def test_a_viewer_of_one_project_sees_it_alone(canaries: Home) -> None:
+    """What knows no projects says nothing to them; what does, theirs alone, and the operator's sum is untouched."""
+    mine = Viewer(("Acme", "Beta GmbH"), (), ("canary-Acme-project",))
+    with database.published(canaries) as connection:
+        assert reconciliation_figures.providers(connection, mine, None) == []
+        assert reconciliation_figures.days(connection, mine, RANGE).num_rows == 0
+        rows = spend_figures.rows(connection, mine, replace(ALL, grain="total", group_by=("project",))).to_pylist()
+        assert [row["project"] for row in rows] == ["canary-Acme-project"]
+        assert frame_figures.frame(connection, mine, TODAY).sources == []
+
+
+def test_answers_are_remembered_in_one_place_alone() -> None:
+    """T01: no function of the pages but the one whose key has the viewer is cached, and nothing is kept on disk."""
+    cached = []
+    for path in sorted((PROJECT / "dashboards").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                said = [ast.unparse(decorator) for decorator in node.decorator_list]
+                cached += [(path.name, node.name, one) for one in said if "cache" in one]
+    assert [(file, name) for file, name, _ in cached] == [("marts.py", "_remembered")]
+    assert all("persist" not in said for _, _, said in cached)
+    arguments = inspect.signature(__import__("dashboards.marts").marts._remembered.__wrapped__).parameters
+    assert {"root", "version", "looks"} <= set(arguments)

@@ -1,0 +1,90 @@
+"""The throttle of signing in: guesses slow down by account and place, and nobody can lock an owner out.
+
+A place is an IP address, kept as a keyed hash. Guesses from one place at one account wait ever longer, up to five
+minutes; one place that fails everywhere waits; and where an account is guessed at from many places, only places that
+never signed in to it wait. An owner comes in from a known place, or by a link of the command line.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from warehouse import database
+from warehouse.control.vault import Vault
+
+_FREE_GUESSES = 5
+_LONGEST_WAIT = timedelta(minutes=5)
+_PLACE_FAILURES = 60
+_ACCOUNT_FAILURES = 100
+# Failures are forgotten this long after the last one.
+_MEMORY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Who is guessed at and from where, as keyed hashes; an address that nobody has is treated as any other."""
+
+    pair: bytes
+    place: bytes
+    account: bytes
+
+    @staticmethod
+    def of(vault: Vault, email: str, ip: str) -> "Guess":
+        """The guess at an address from an IP."""
+        text = email.casefold()
+        return Guess(
+            vault.lookup("throttle", "pair", text, ip),
+            vault.lookup("throttle", "place", ip),
+            vault.lookup("throttle", "account", text),
+        )
+
+
+def wait(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
+    """How long this guess has to wait; zero where it may be made."""
+    longest = timedelta(0)
+    failures, last = _failures(control, guess.pair, now)
+    if failures >= _FREE_GUESSES:
+        pause = min(timedelta(seconds=1 << min(failures - _FREE_GUESSES, 20)), _LONGEST_WAIT)
+        longest = max(longest, last + pause - now)
+    known = control.execute("SELECT 1 FROM known_place WHERE lookup = ?", (guess.pair,)).fetchone() is not None
+    for found_by, most in ((guess.place, _PLACE_FAILURES), (guess.account, _ACCOUNT_FAILURES)):
+        failures, last = _failures(control, found_by, now)
+        if failures >= most and not known:
+            longest = max(longest, last + _LONGEST_WAIT - now)
+    return longest
+
+
+def admit(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
+    """Zero, and the guess counts as wrong from this moment on; else how long it has to wait.
+
+    Counted before the password is compared, so that many guesses at once are no way around it.
+    """
+    with database.transaction(control):
+        pause = wait(control, guess, now)
+        if pause <= timedelta(0):
+            for found_by in (guess.pair, guess.place, guess.account):
+                count(control, found_by, now)
+    return max(pause, timedelta(0))
+
+
+def count(control: sqlite3.Connection, found_by: bytes, now: datetime) -> None:
+    """Count one more try under a keyed hash."""
+    failures, _ = _failures(control, found_by, now)
+    row = (found_by, failures + 1, database.stamp(now))
+    control.execute("INSERT OR REPLACE INTO throttle VALUES (?, ?, ?)", row)
+
+
+def succeeded(control: sqlite3.Connection, guess: Guess, now: datetime) -> None:
+    """The guess was right: forget the wrong ones of this place at this account, and know the place from now on."""
+    with database.transaction(control):
+        control.execute("DELETE FROM throttle WHERE lookup = ?", (guess.pair,))
+        query = "UPDATE throttle SET failures = failures - 1 WHERE lookup IN (?, ?) AND failures > 0"
+        control.execute(query, (guess.place, guess.account))
+        control.execute("INSERT OR REPLACE INTO known_place VALUES (?, ?)", (guess.pair, database.stamp(now)))
+
+
+def _failures(control: sqlite3.Connection, found_by: bytes, now: datetime) -> tuple[int, datetime]:
+    row = control.execute("SELECT failures, last_at FROM throttle WHERE lookup = ?", (found_by,)).fetchone()
+    if row is None or database.moment(row[1]) < now - _MEMORY:
+        return 0, now
+    return row[0], database.moment(row[1])
