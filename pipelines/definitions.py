@@ -13,6 +13,8 @@ import duckdb
 from pipelines import (
     alert,
     check,
+    erase_asset,
+    erasing,
     export_schedule,
     ingest,
     landed,
@@ -137,6 +139,7 @@ def _model_spec(table: Table) -> dg.AssetSpec:
 @dg.multi_asset(specs=[_model_spec(table) for table in _MODELS], retry_policy=_BUSY, can_subset=False)
 def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Make the dirty days anew, from rows to months."""
+    erasing.resume(HOME, _now(), _told(context.log), restored=True)
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
@@ -277,10 +280,16 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS, *retain.ASSETS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS],
-    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *alert.SENSORS],
+    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS],
+    sensors=[
+        inbox,
+        newly_published,
+        watch_sensor.watched(HOME, a_pass, under_way),
+        *alert.SENSORS,
+        erase_asset.pending(HOME, under_way),
+    ],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
