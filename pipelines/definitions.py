@@ -14,7 +14,6 @@ from pipelines import (
     alert,
     check,
     erase_asset,
-    erasing,
     export_schedule,
     ingest,
     landed,
@@ -139,7 +138,6 @@ def _model_spec(table: Table) -> dg.AssetSpec:
 @dg.multi_asset(specs=[_model_spec(table) for table in _MODELS], retry_policy=_BUSY, can_subset=False)
 def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Make the dirty days anew, from rows to months."""
-    erasing.resume(HOME, _now(), _told(context.log), restored=True)
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
@@ -278,18 +276,13 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
     return dg.RunRequest()
 
 
+_WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS],
-    sensors=[
-        inbox,
-        newly_published,
-        watch_sensor.watched(HOME, a_pass, under_way),
-        *alert.SENSORS,
-        erase_asset.pending(HOME, under_way),
-    ],
+    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),

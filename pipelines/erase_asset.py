@@ -4,7 +4,6 @@ A thin registry: what an erasure does stands in retention/erase.py.
 """
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -14,6 +13,7 @@ from retention import erase
 from warehouse.home import Home
 
 HOME = Home.own()
+_ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
 @dg.asset(
@@ -51,19 +51,15 @@ erasure = dg.define_asset_job(
 )
 
 
-def pending(home: Home, under_way: Callable[[dg.DagsterInstance, str], bool]) -> dg.SensorDefinition:
-    """Give the sensor that takes up what waits."""
-
-    @dg.sensor(job=erasure, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
-    def pending_erasures(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        """Start the job when an erasure waits and no run of it is under way."""
-        if not erase.is_pending(home):
-            return dg.SkipReason("nobody waits to be erased")
-        if under_way(context.instance, erasure.name):
-            return dg.SkipReason("an erasure is under way")
-        return dg.RunRequest()
-
-    return pending_erasures
+@dg.sensor(job=erasure, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def pending_erasures(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start the job when an erasure waits and no run of it is under way."""
+    if not erase.is_pending(HOME):
+        return dg.SkipReason("nobody waits to be erased")
+    active = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+    if context.instance.get_runs(dg.RunsFilter(job_name=erasure.name, statuses=active), limit=1):
+        return dg.SkipReason("an erasure is under way")
+    return dg.RunRequest()
 
 
-ASSETS, JOBS = [erased], [erasure]
+ASSETS, JOBS, SENSORS = [erased], [erasure], [pending_erasures]

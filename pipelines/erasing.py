@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from retention import erase
+from warehouse import database
+from warehouse.control import tombstone
 from warehouse.home import Home
 
 
@@ -19,6 +21,14 @@ def resume(
         return []
     now = now.replace(tzinfo=None)
     receipts = erase.carry_out(home, now, progress) if erase.is_pending(home) else []
-    if restored and erase.came_back(home):
+    if restored and _came_back(home):
         receipts += erase.carry_out(home, now, progress)
     return receipts
+
+
+def _came_back(home: Home) -> bool:
+    with database.control(home) as control:
+        if not tombstone.numbers(control):
+            return False
+        with database.held(home.build_lock), database.build(home) as connection:
+            return bool(erase.came_back(connection, control))

@@ -188,8 +188,11 @@ def _prove(
     rewrite.truncate_control(control)
     vault = Vault(control, now)
     needles = sorted({text for each in pending for text in erasures.needles(control, vault, each.erasure_no)})
+    with database.published(home) as connection:
+        words = self_scan.vocabulary(connection, control)
+    told = [needle for needle in needles if needle not in words]
     progress("searching", 0, 1)
-    scan = self_scan.scan(home, needles)
+    scan = self_scan.scan(home, told)
     refused = [path for path in scan.found if path.suffix == ".refused"]
     stores.remove(refused)
     receipts = []
@@ -203,7 +206,12 @@ def _prove(
                 "rows": each.rows,
                 "version": database.current_version(home),
                 "files": {name: told for name, told in scan.hashes.items() if name.endswith(".duckdb")},
-                "searched": {"files": scan.files, "bytes": scan.bytes, "for": len(needles)},
+                "searched": {
+                    "files": scan.files,
+                    "bytes": scan.bytes,
+                    "for": len(told),
+                    "words_of_others": len(needles) - len(told),
+                },
                 "found_in": _places(home, [path for path in scan.found if path not in refused]),
                 "unread": _places(home, scan.unread),
                 "removed_refused_files": len(refused),
@@ -223,24 +231,18 @@ def _places(home: Home, paths: list[Path]) -> dict[str, int]:
     return {place: places.count(place) for place in sorted(set(places))}
 
 
-def came_back(home: Home) -> list[int]:
+def came_back(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> list[int]:
     """Erasures whose subjects the build has again, as after an older one was put back; they are pending from here on.
 
-    Looked for only where a tombstone lies.
+    Looked for only where a tombstone lies; the caller holds the build.
     """
-    with database.control(home) as control:
-        numbers = tombstone.numbers(control)
-        if not numbers:
-            return []
-        with database.held(home.build_lock), database.build(home) as connection:
-            there = erase_build.numbers_there(connection, {number: kind for number, (kind, _) in numbers.items()})
-        again = sorted({numbers[number][1] for number in there})
-        if again:
-            withholding.withhold(home)
-            with database.transaction(control):
-                for erasure_no in again:
-                    erasures.again(control, erasure_no)
-        return again
+    numbers = tombstone.numbers(control)
+    there = erase_build.numbers_there(connection, {number: kind for number, (kind, _) in numbers.items()})
+    again = sorted({numbers[number][1] for number in there} - {each.erasure_no for each in erasures.pending(control)})
+    with database.transaction(control):
+        for erasure_no in again:
+            erasures.again(control, erasure_no)
+    return again
 
 
 def wrong(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> list[str]:

@@ -6,6 +6,7 @@ one is read. What is searched for is never written anywhere.
 
 import gzip
 import hashlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,22 @@ class Scan:
     hashes: dict[str, str] = field(default_factory=dict)
     found: list[Path] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
+
+
+def vocabulary(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> str:
+    """The words that a version has of itself or of others: an erased project that was called `search` is in no file.
+
+    Its tables with their meanings, its views, providers, models, and the names that the control store still knows.
+    """
+    words = connection.execute(
+        """SELECT coalesce(sql, '') FROM duckdb_views() UNION ALL
+           SELECT concat_ws(' ', schema_name, table_name, comment) FROM duckdb_tables() UNION ALL
+           SELECT concat_ws(' ', column_name, comment) FROM duckdb_columns() UNION ALL
+           SELECT DISTINCT concat_ws(' ', gateway, provider, model, price_version) FROM model.usage_daily UNION ALL
+           SELECT DISTINCT concat_ws(' ', line, service, token_type, model) FROM model.charges"""
+    ).fetchall()
+    words += control.execute("SELECT DISTINCT label FROM label").fetchall()
+    return "\n".join(word for (word,) in words)
 
 
 def scan(home: Home, needles: list[str]) -> Scan:

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.erasing HOME NOW STEP NAME...`: an erasure that kills itself at its STEP-th step, -1 for none.
+"""`python -m tests.faults.erasing HOME NOW STEP NAME...`: an erasure killed at its STEP-th step, -1: none.
 
 A step is what the erasure tells of and every name that is made, moved or removed in the home meanwhile.
 """
