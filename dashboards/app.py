@@ -13,6 +13,7 @@ from streamlit.starlette import App
 from streamlit.web import bootstrap
 
 from dashboards import states, theme
+from warehouse.errors import WithheldError
 
 HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 PORT = int(os.environ.get("APILEDGER_DASHBOARD_PORT", "8501"))
@@ -45,7 +46,10 @@ bootstrap.load_config_options(OPTIONS)
 
 def _told(error: Exception) -> bool:
     """Streamlit's hook for what a page did not catch: the person sees an incident's number and nothing else."""
-    states.wrong(error)
+    if isinstance(error, WithheldError):
+        states.withheld()
+    else:
+        states.wrong(error)
     return True
 
 

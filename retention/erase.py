@@ -193,8 +193,9 @@ def _prove(
     told = [needle for needle in needles if needle not in words]
     progress("searching", 0, 1)
     scan = self_scan.scan(home, told)
-    refused = [path for path in scan.found if path.suffix == ".refused"]
-    stores.remove(refused)
+    # Logs that were set aside, and what works in tmp without a lock: nothing of it is the only copy of anything.
+    removed = [path for path in scan.found if path.suffix == ".refused" or path.is_relative_to(home.tmp)]
+    stores.remove(removed)
     receipts = []
     with database.transaction(control):
         for each in pending:
@@ -212,9 +213,9 @@ def _prove(
                     "for": len(told),
                     "words_of_others": len(needles) - len(told),
                 },
-                "found_in": _places(home, [path for path in scan.found if path not in refused]),
+                "found_in": _places(home, [path for path in scan.found if path not in removed]),
                 "unread": _places(home, scan.unread),
-                "removed_refused_files": len(refused),
+                "removed_files": len(removed),
                 "beyond_reach": list(erasure_receipt.BEYOND_REACH),
             }
             receipt = erasure_receipt.text(fields)

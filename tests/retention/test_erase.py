@@ -1,5 +1,6 @@
 """Erasure: nothing of the erased is in any file, the others keep every figure, and what is offered again is refused."""
 
+import gzip
 import hashlib
 import json
 import subprocess
@@ -276,10 +277,11 @@ def test_what_is_found_after_it_is_said(home: Home, master_key: str) -> None:
     (home.dagster / "logs").mkdir()
     (home.dagster / "logs" / f"{_ANNE.account}.log").write_text(f"{_ANNE.account} called\n")
     put(home, "waits.jsonl.refused", [_ANNE.account])
+    (home.tmp / "work.gz").write_bytes(gzip.compress(_ANNE.account.encode()))
     (receipt,) = erased(home, "account", _ANNE.account)
     told = json.loads(receipt)
     assert told["found_in"] == {"dagster/logs": 1}
-    assert told["removed_refused_files"] == 1
+    assert told["removed_files"] == 2
     assert _ANNE.account not in receipt
 
 
