@@ -121,7 +121,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
             query = f"INSERT INTO erased_load VALUES ({erasure.erasure_no}, ?, ?, ?, ?, ?, ?)"
             control.executemany(query, landed)
         erasure.counted({**rows, "control.client": forget.clients(control, clients)})
-        months = reconciliation.months(erase_build.days_of(connection, numbers.accounts))
+        months = reconciliation.months(connection, erase_build.days_of(connection, numbers.accounts))
         erasure.months = sorted({*erasure.months, *(month.isoformat() for month in months)})
         erasures.keep(control, erasure)
         rewrite.mark(control)
