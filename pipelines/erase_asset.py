@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from pipelines import erasing
+from pipelines.run_history import under_way
 from retention import erase
 from warehouse.home import Home
 
 HOME = Home.own()
-_ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
 @dg.asset(
@@ -56,8 +56,7 @@ def pending_erasures(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.
     """Start the job when an erasure waits and no run of it is under way."""
     if not erase.is_pending(HOME):
         return dg.SkipReason("nobody waits to be erased")
-    active = [status for status in dg.DagsterRunStatus if status not in _ENDED]
-    if context.instance.get_runs(dg.RunsFilter(job_name=erasure.name, statuses=active), limit=1):
+    if under_way(context.instance, erasure.name):
         return dg.SkipReason("an erasure is under way")
     return dg.RunRequest()
 
