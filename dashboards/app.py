@@ -15,6 +15,7 @@ from streamlit.web import bootstrap
 from dashboards import account, address, sign_in, sign_up, states, theme
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
+from warehouse.errors import WithheldError
 
 HOSTS = address.hosts()
 OPTIONS: dict[str, object] = {
@@ -52,6 +53,8 @@ def _told(error: Exception) -> bool:
     """Streamlit's hook for what a page did not catch: the person sees an incident's number and nothing else."""
     if isinstance(error, SignedOutError):
         states.signed_out()
+    elif isinstance(error, WithheldError):
+        states.withheld()
     else:
         states.wrong(error)
     return True

@@ -51,7 +51,7 @@ class PlanMonth:
 
 def invoices(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[Invoice]:
     """Every invoice, the newest period first."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     query = f"""SELECT number, provider, plan, period_start, period_end, amount_usd,
             (amount_usd - difference_usd)::DECIMAL(38,12), difference_usd, status, period_days, told_days, open_days
         FROM mart.invoice_tie_out WHERE {condition} ORDER BY period_start DESC, provider, number"""
@@ -60,7 +60,7 @@ def invoices(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[In
 
 def plans(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[PlanMonth]:
     """Every plan by month, the newest first, of the last twelve months up to `today` (UTC)."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     query = f"""SELECT plan, provider, month, seats, fee_usd, covered_requests, covered_list_cost_usd,
             covered_unpriced_requests, value_ratio, coalesce(covers, ''), ends_on
         FROM mart.plan_value
@@ -70,7 +70,7 @@ def plans(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[P
 
 def tie_out(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> pa.Table:
     """The whole tie-out, to take away."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     return connection.execute(
         f"{_TIED} WHERE {condition} ORDER BY period_start DESC, provider, number", bound
     ).to_arrow_table()
@@ -78,5 +78,5 @@ def tie_out(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> pa.Table
 
 def plan_value(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> pa.Table:
     """Every plan and month, to take away."""
-    condition, bound = viewer.condition()
+    condition, bound = viewer.condition_without_project()
     return connection.execute(f"{_VALUED} WHERE {condition} ORDER BY month DESC, plan", bound).to_arrow_table()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboards import viewer
 from dashboards.viewer import Viewer
-from warehouse import database
+from warehouse import database, withholding
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ def version() -> int | None:
 def answer(question: Question[Asked, Answer], asked: Asked) -> Answer:
     """What `question` answers to `asked` for this viewer, from the newest version.
 
-    Raises WarehouseError while nothing is published.
+    Raises WarehouseError while nothing is published, WithheldError while somebody is being erased: what is remembered
+    is forgotten then.
     """
+    if withholding.is_withheld(home()):
+        forget()
+        withholding.hold(home())
     name = f"{question.__module__}.{question.__qualname__}"
     found = _remembered(str(home().root), version(), viewer.current(), name, asked, question)
     return cast("Answer", found)

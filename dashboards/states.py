@@ -78,6 +78,15 @@ def stale(newest: datetime | None, now: datetime) -> None:
     )
 
 
+def withheld() -> None:
+    """Somebody is being erased: no figure is shown until a version without them is published."""
+    st.html(
+        '<div class="al al-note" role="status" aria-label="Figures are withheld"><strong>Somebody is being erased.'
+        "</strong> Figures are back once a version without them is published, usually within a minute. If it takes "
+        "longer, look at <code>apiledger erase resume</code>.</div>"
+    )
+
+
 def incident(error: BaseException) -> str:
     """Write down what went wrong under a random id and give the id; neither a value nor SQL leaves this function.
 

@@ -34,13 +34,13 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     now = _now()
     alerts = 0
     current = state(home, now)
-    if current != context.cursor:
-        alerts = budget_state.evaluate(home, now)
-        context.update_cursor(current)
     try:
+        if current != context.cursor:
+            alerts = budget_state.evaluate(home, now)
+            context.update_cursor(current)
         done = postman.deliver(home, _now)
     except (PipelineError, WarehouseError) as error:
-        # The mails wait; `apiledger doctor` says the same.
+        # The mails wait, for a mail server or the end of an erasure; `apiledger doctor` says the same.
         return dg.SkipReason(str(error))
     if done.unconfigured:
         return dg.SkipReason(f"mails wait for a mail server: set {postman.SETTING} or run `apiledger budget server`")

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retention.tombstones import Tombstones
 from warehouse import database, labels, sealing, tables
 from warehouse.control import client, outside_id
 from warehouse.control.receipt import Receipt
@@ -46,6 +47,7 @@ class Boundary:
         self._known: dict[tuple[str, ...], dict[_Row, _Row]] = {}
         self._refused_days = sealing.refused_days(control, gateway)
         self._refused_before = sealing.refused_before(control)
+        self._tombstones = Tombstones(control, self._vault, gateway)
         self.parts: list[tuple[Path, int]] = []
         self._writer: pq.ParquetWriter | None = None
         self.pepper = self._vault.lookup("request_no", gateway).hex()[:16]
@@ -93,7 +95,7 @@ class Boundary:
         """Write a batch (columns of `record.admitted`) to the part and add its rows and sums to the loads' receipts."""
         if batch.num_rows == 0:
             return
-        records = self._landable(pl.DataFrame(pl.from_arrow(batch)), receipts)
+        records = self._landable(self._tombstones.passed(pl.DataFrame(pl.from_arrow(batch)), receipts), receipts)
         if records.height == 0:
             return
         with database.transaction(self._control):

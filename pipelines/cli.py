@@ -14,6 +14,7 @@ from pipelines.account_command import account
 from pipelines.allocate_command import allocate
 from pipelines.budget_command import budget
 from pipelines.close_command import close
+from pipelines.erase_command import erase
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from pipelines.export_command import export
 from pipelines.fx_command import fx
@@ -283,7 +284,7 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-for command in (policy, budget, account, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
+for command in (policy, budget, account, erase, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
     cli.add_command(command)
 
 

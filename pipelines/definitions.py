@@ -13,6 +13,7 @@ import duckdb
 from pipelines import (
     alert,
     check,
+    erase_asset,
     export_schedule,
     ingest,
     landed,
@@ -275,12 +276,13 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
     return dg.RunRequest()
 
 
+_WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS, *retain.ASSETS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS],
-    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *alert.SENSORS],
+    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS],
+    sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),

@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from pipelines import correction, object_store
 from pipelines.errors import PipelineError
-from warehouse import database, mart
+from warehouse import database, mart, withholding
 from warehouse.control import budget, month_close
 from warehouse.home import Home
 
@@ -51,7 +51,8 @@ class Exported:
 def focus(home: Home, target: str, now: datetime, version: str = "1.2", form: str = "csv") -> Exported:
     """Write spend in FOCUS's columns, a file a billing period; calls without a known price have no row in FOCUS.
 
-    ExportError where the target cannot be written; WarehouseError while nothing is published. `now` is UTC.
+    ExportError where the target cannot be written; WarehouseError while nothing is published, WithheldError where
+    somebody began to be erased meanwhile. `now` is UTC.
     """
     view = FOCUS_VERSIONS[version]
     with database.published(home) as connection:
@@ -62,7 +63,7 @@ def focus(home: Home, target: str, now: datetime, version: str = "1.2", form: st
         query = "SELECT coalesce(sum(unpriced_requests), 0)::BIGINT FROM mart.spend_daily"
         ((unpriced,),) = connection.execute(query).fetchall()
         about = {"dataset": "FOCUS CostAndUsage", "focus_version": version, "unpriced_requests_left_out": unpriced}
-        return _write(target, parts, form, about | _as_of(connection), now, "BilledCost")
+        return _write(target, _fenced(home, parts), form, about | _as_of(connection), now, "BilledCost")
 
 
 def marts(home: Home, target: str, now: datetime) -> Exported:
@@ -70,7 +71,15 @@ def marts(home: Home, target: str, now: datetime) -> Exported:
     with database.published(home) as connection:
         names = [name for name in mart.names() if not name.startswith("focus_")]
         parts = ((f"{name}.parquet", connection.execute(f"FROM mart.{name}").to_arrow_table()) for name in names)
-        return _write(target, parts, "parquet", {"dataset": "marts"} | _as_of(connection), now, "")
+        return _write(target, _fenced(home, parts), "parquet", {"dataset": "marts"} | _as_of(connection), now, "")
+
+
+def _fenced(home: Home, parts: Iterator[tuple[str, pa.Table]]) -> Iterator[tuple[str, pa.Table]]:
+    """The parts, up to the moment in which somebody begins to be erased: what was written then gets no manifest."""
+    for part in parts:
+        withholding.hold(home)
+        yield part
+    withholding.hold(home)
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import dlt_load, landed, logfile
+from pipelines import dlt_load, erasing, landed, logfile
 from pipelines.boundary import Boundary
 from pipelines.errors import PipelineError
 from pipelines.logfile import LogFile, RefusedFileError
@@ -54,6 +54,7 @@ def ingest(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> I
     `progress` is told (what, done, of how many). BusyError where another pass reads the inboxes or writes the build.
     """
     result = Ingested(gateway.name)
+    erasing.resume(home, now, progress)
     if not waiting(home, gateway) and not _unfinished(home, gateway):
         return result
     with database.held(home.inbox_lock), database.control(home) as control:

@@ -11,6 +11,7 @@ from datetime import date
 import duckdb
 
 from pipelines.errors import PipelineError
+from retention import erase
 from warehouse import database, file_copy, sealing, tables
 from warehouse.control import receipt
 from warehouse.home import Home
@@ -70,7 +71,12 @@ def _differing(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connectio
 
 
 def hold(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> None:
-    """Raise RowsMissingError where a load is not whole; says how many, since when, and the next step."""
+    """Raise RowsMissingError where a load is not whole; says how many, since when, and the next step.
+
+    PipelineError where an older build brought back somebody who was erased: they are being erased again first.
+    """
+    if erase.came_back(connection, control):
+        raise PipelineError("the build has somebody again who was erased; run `apiledger erase resume`")
     missing = missing_loads(connection, control)
     if missing:
         rows = sum(load.signed_rows - load.stored_rows for load in missing)

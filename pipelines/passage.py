@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipelines import build, build_fees, ingest, landed, pull, watch
+from pipelines import build, build_fees, erasing, ingest, landed, pull, watch
 from pipelines.biller import inboxes
 from pipelines.provider import gateways
 from warehouse import conservation, database, mart, publication
@@ -38,6 +38,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     """
     home.make((*gateways(), *inboxes()))
     report = PassReport()
+    erasing.resume(home, now, progress, restored=True)
     report.pulled = pull.pull_all(home, now, progress)
     for gateway in gateways().values():
         report.watched += watch.collect(home, gateway, now, progress)

@@ -61,7 +61,7 @@ def plan(named: Path | None) -> None:
 def verify(named: Path | None) -> None:
     """Check that every table, column, file and folder has a clause and nothing is overdue; ends with 1 where not."""
     from pipelines import retain
-    from retention import hunter, receipts, stores
+    from retention import erase, hunter, receipts, stores
     from warehouse import database
 
     home = _chosen(named)
@@ -80,6 +80,7 @@ def verify(named: Path | None) -> None:
                 for path in paths
             ]
             wrong += [f"receipt {number} was changed, or one before it" for number in receipts.broken(control)]
+            wrong += erase.wrong(connection, control)
     for said in wrong:
         click.echo(said)
     click.echo(

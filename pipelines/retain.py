@@ -14,7 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines import landed, run_history
+from pipelines import erasing, landed, run_history
 from pipelines.biller import billers
 from retention import clock, expire, receipts, rewrite, stores
 from retention.clock import Reading
@@ -70,6 +70,7 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
     BusyError where a pass is under way; ConservationError where a roll-up does not hold what its rows hold.
     """
     policy, night = policy_of(home), Night()
+    erasing.resume(home, read.now, progress, restored=True)
     with database.held(home.inbox_lock), database.held(home.build_lock), database.control(home) as control:
         if not clock_is_right:
             clock.believe(control, read)

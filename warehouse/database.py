@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import migrations
+from warehouse import migrations, withholding
 from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
@@ -163,10 +163,11 @@ def _current_file(home: Home) -> Path | None:
 def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The newest version, read-only and locked down: one short connection a query, so that a new version is seen.
 
-    Raises WarehouseError while nothing is published. A version that is replaced between the look and the open is
-    looked up again, at most twenty times.
+    Raises WarehouseError while nothing is published, WithheldError while somebody is being erased. A version that is
+    replaced between the look and the open is looked up again, at most twenty times.
     """
     for _ in range(20):
+        withholding.hold(home)
         target = _current_file(home)
         if target is None:
             raise WarehouseError(f"nothing is published in {home.root}; run `apiledger run` once")

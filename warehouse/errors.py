@@ -17,5 +17,9 @@ class BusyError(WarehouseError):
     """Another run holds the build: come back at the next tick."""
 
 
+class WithheldError(WarehouseError):
+    """Somebody is being erased: no version may be read until one without them is published."""
+
+
 class FxError(WarehouseError):
     """An exchange rate cannot be read: the person mends the line it names."""

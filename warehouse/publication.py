@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import database, file_copy, tables
+from warehouse import database, file_copy, tables, withholding
 from warehouse.home import Home
 
 KEPT_VERSIONS = 2
@@ -59,7 +59,9 @@ def mend(home: Home, *, kept: int = KEPT_VERSIONS) -> bool:
         copy = 1 + max((copy for number, copy in _versions(folder) if number == version), default=0)
         target = folder / f"warehouse-{version}-{copy}.duckdb"
         file_copy.copied(whole, target, over=_retiring(folder, kept, home.people_file))
-        _pointed(home.people_file, str(target.relative_to(home.root)))
+        # While somebody is being erased, a pass that was under way may still publish; nobody opens it.
+        if not withholding.is_withheld(home):
+            _pointed(home.people_file, str(target.relative_to(home.root)))
     # Programs that do not follow links put it here.
     home.people_file.with_name(f"{home.people_file.name}.wal").unlink(missing_ok=True)
     for place in (home.published, folder):

@@ -1,6 +1,6 @@
 """mart.invoice_tie_out, mart.plan_value -> do the invoices agree with the bills, and what are the plans worth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -9,8 +9,9 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import download, formats, invoice_figures, marts
+from dashboards import download, formats, invoice_figures, marts, viewer
 from dashboards.invoice_figures import Invoice, PlanMonth
+from dashboards.viewer import Viewer
 from warehouse.money import shown
 
 _ENTER = """apiledger invoice add --provider openai --number INV-1 --period 2026-10 --amount 1234.56
@@ -43,15 +44,15 @@ def page() -> None:
 def _take_away(label: str, name: str, question: marts.Question[None, pa.Table]) -> None:
     st.download_button(
         f"{label} CSV",
-        partial(_file, question),
+        partial(_file, question, viewer.again()),
         file_name=f"{name}.csv",
         key=f"invoices_{name}",
         on_click="ignore",
     )
 
 
-def _file(question: marts.Question[None, pa.Table]) -> bytes:
-    return download.csv_bytes(marts.once(question, None))
+def _file(question: marts.Question[None, pa.Table], who: Callable[[], Viewer]) -> bytes:
+    return download.csv_bytes(marts.once(question, None, who))
 
 
 def _verdict(found: Sequence[Invoice]) -> str:

@@ -13,6 +13,7 @@ from dashboards import frame_figures, freshness, marts, session, states, theme, 
 from dashboards.pages import allocation, changes, invoices, overview, reconciliation, spend
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
+from warehouse.errors import WithheldError
 
 
 def frame() -> None:
@@ -50,6 +51,8 @@ def frame() -> None:
     except SignedOutError:
         states.signed_out()
         return
+    except WithheldError:
+        states.withheld()
     except Exception as error:  # noqa: BLE001 - the last resort: a person sees an incident's number, the log its place
         states.wrong(error)
     freshness.watch(drawn)

@@ -28,7 +28,7 @@ def test_a_plans_worth_is_its_own_figure(connection: DuckDBPyConnection) -> None
 
 def test_an_account_sees_its_own_alone(connection: DuckDBPyConnection) -> None:
     """Invoices, plans and both files to take away."""
-    viewer = Viewer("Beta GmbH")
+    viewer = Viewer(("Beta GmbH",))
     assert [one.number for one in invoice_figures.invoices(connection, viewer, None)] == ["A-77"]
     assert [one.provider for one in invoice_figures.plans(connection, viewer, TODAY)] == ["openai"]
     for question in (invoice_figures.tie_out, invoice_figures.plan_value):
