@@ -2,36 +2,32 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.account_command import account
-from pipelines.allocate_command import allocate
-from pipelines.budget_command import budget
-from pipelines.close_command import close
-from pipelines.erase_command import erase
+from pipelines.commands.account import account
+from pipelines.commands.allocate import allocate
+from pipelines.commands.budget import budget
+from pipelines.commands.close import close
+from pipelines.commands.erase import erase
+from pipelines.commands.export import export
+from pipelines.commands.fx import fx
+from pipelines.commands.invoice import invoice
+from pipelines.commands.plan import plan
+from pipelines.commands.policy import policy
+from pipelines.commands.prices import prices
+from pipelines.commands.sandbox import sandbox
+from pipelines.commands.zone import zone
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
-from pipelines.export_command import export
-from pipelines.fx_command import fx
-from pipelines.invoice_command import invoice
-from pipelines.plan_command import plan
-from pipelines.policy_command import policy
-from pipelines.price_command import prices
-from pipelines.sandbox_command import sandbox
-from pipelines.zone_command import zone
 from retention.errors import RetentionError
 from warehouse.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from pipelines.service import Running
+    from pipelines.services.service import Running
     from warehouse.home import Home
-
-Progress = Callable[[str, int, int], None]
 
 _home = click.option(
     "--home",
@@ -52,7 +48,7 @@ def _utc() -> datetime:
 
 
 def _chosen(named: Path | None) -> "Home":
-    from pipelines.chosen_home import chosen_home
+    from pipelines.commands.chosen_home import chosen_home
 
     return chosen_home(named)
 
@@ -67,9 +63,11 @@ def cli() -> None:
 @_home
 def up(named: Path | None) -> None:
     """Serve the dashboard and Dagster on this machine, in the background."""
-    from pipelines import passage, sandbox_home, service
-    from pipelines.account_command import sign_in_link
-    from pipelines.chosen_home import has_something
+    from pipelines import passage
+    from pipelines.commands.account import sign_in_link
+    from pipelines.commands.chosen_home import has_something
+    from pipelines.sandbox import sandbox_home
+    from pipelines.services import service
     from warehouse.home import Home
 
     home = _chosen(named)
@@ -107,7 +105,7 @@ def _address(found: "list[Running]", name: str) -> str:
 @_home
 def stop(named: Path | None) -> None:
     """Stop what `up` started, and the runs it started."""
-    from pipelines import service
+    from pipelines.services import service
     from warehouse.home import Home
 
     homes = [Home(named.absolute())] if named else list(dict.fromkeys((Home.own(), Home.sandbox())))
@@ -128,11 +126,12 @@ def run(named: Path | None) -> None:
 
 
 def _pass(home: "Home") -> None:
+    from pipelines.commands.progress import shown
     from pipelines.passage import run_pass
     from pipelines.sandbox import providers
 
     started = time.monotonic()
-    with _progress() as progress, providers.connected(home):
+    with shown() as progress, providers.connected(home):
         report = run_pass(home, _utc(), progress)
     for taken in report.ingested:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
@@ -154,39 +153,11 @@ def _pass(home: "Home") -> None:
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 
 
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on a terminal; elsewhere a line as each thing begins and ends."""
-    if not sys.stderr.isatty():
-        begun: set[str] = set()
-
-        def say(what: str, done: int, total: int) -> None:
-            if what not in begun or done == total:
-                begun.add(what)
-                click.echo(f"{what}: {done} of {total}", err=True)
-
-        yield say
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def draw(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield draw
-
-
 @cli.command()
 @_home
 def today(named: Path | None) -> None:
     """Show what today and this month cost so far."""
-    from pipelines import today as figures
+    from pipelines.commands import today as figures
     from warehouse import database
 
     now = _now()
@@ -205,7 +176,7 @@ def sql(query: str, form: str, named: Path | None) -> None:
 
     Amounts are exact. In CSV a text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    from pipelines import query as questions
+    from pipelines.commands import query as questions
     from warehouse import database
 
     try:
@@ -224,7 +195,9 @@ def status(named: Path | None) -> None:
     """Show what runs, since when, and the newest version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from pipelines import connection_health, postman, service
+    from pipelines.alerts import postman
+    from pipelines.bills import connection_health
+    from pipelines.services import service
     from warehouse import database
 
     home = _chosen(named)
@@ -259,7 +232,7 @@ def status(named: Path | None) -> None:
 @_home
 def doctor(named: Path | None) -> None:
     """Say what is wrong and what to do; ends with 1 where something is."""
-    from pipelines import doctor as examination
+    from pipelines.commands import doctor as examination
 
     home = _chosen(named)
     wrong = 0
@@ -274,7 +247,7 @@ def doctor(named: Path | None) -> None:
 @_home
 def restore(named: Path | None) -> None:
     """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside."""
-    from pipelines import landed
+    from pipelines.materialization import landed
 
     home = _chosen(named)
     missing = landed.restore(home)

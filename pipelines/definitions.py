@@ -10,22 +10,13 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import (
-    alert,
-    check,
-    erase_asset,
-    export_schedule,
-    ingest,
-    landed,
-    passage,
-    pull_assets,
-    retain,
-    watch,
-    watch_sensor,
-)
-from pipelines.biller import billers
-from pipelines.provider import Gateway, gateways
-from pipelines.run_history import under_way
+from pipelines import passage
+from pipelines.bills.biller import billers
+from pipelines.gateways import ingest, watch
+from pipelines.gateways.provider import Gateway, gateways
+from pipelines.materialization import landed
+from pipelines.orchestration import alert, check, erase_asset, export_schedule, pull_assets, retain, watch_sensor
+from pipelines.orchestration.run_history import under_way
 from warehouse import (
     allocation_tables,
     bill_tables,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import fs
 
-from pipelines.billing_api import is_loopback
+from pipelines.bills.billing_api import is_loopback
 from pipelines.errors import PipelineError
 
 ANONYMOUS = "APILEDGER_S3_ANONYMOUS"

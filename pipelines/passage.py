@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipelines import build, build_fees, erasing, ingest, landed, pull, watch
-from pipelines.biller import inboxes
-from pipelines.provider import gateways
+from pipelines import erasing
+from pipelines.bills import pull
+from pipelines.bills.biller import inboxes
+from pipelines.gateways import ingest, watch
+from pipelines.gateways.provider import gateways
+from pipelines.materialization import build, build_fees, landed
 from warehouse import conservation, database, mart, publication
 from warehouse.home import Home
 

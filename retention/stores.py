@@ -1,7 +1,7 @@
 """The folders: what tools leave behind goes by its age; nothing in them is ever the only copy of anything.
 
 The caller holds the inboxes' and the build's lock, so that no pass is under way. What needs Dagster's own API stands in
-pipelines/retain.py.
+pipelines/orchestration/retain.py.
 """
 
 import os

@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pipelines.biller import Biller, Report
-from pipelines.billing_api import BillingApi
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.billing_api import BillingApi
 from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER, WINDOW

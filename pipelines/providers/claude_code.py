@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from pipelines import session_folder, session_line
-from pipelines.provider import Place
-from pipelines.session_folder import SessionFile
-from pipelines.session_line import SessionLine
-from pipelines.visit import Visit
+from pipelines.gateways import session_folder, session_line
+from pipelines.gateways.provider import Place
+from pipelines.gateways.session_folder import SessionFile
+from pipelines.gateways.session_line import SessionLine
+from pipelines.gateways.visit import Visit
 
 SETTING = "APILEDGER_CLAUDE_CODE"
 

@@ -9,10 +9,10 @@ replaced. A provider whose API is connected bills there, and its files are not c
 from datetime import timedelta
 from typing import Any
 
-from pipelines import charge, delivery
-from pipelines.ai_service import AiServices
-from pipelines.biller import Biller, Report
-from pipelines.charge import Charge, ChargeError
+from pipelines.bills import charge, delivery
+from pipelines.bills.ai_service import AiServices
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.charge import Charge, ChargeError
 from warehouse.bill_tables import AMOUNT, KEY, PROJECT, PULL
 from warehouse.tables import Column, Table
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-from pipelines.biller import Biller, Report
-from pipelines.billing_api import BillingApi
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.billing_api import BillingApi
 from pipelines.errors import ProviderError
 from warehouse import money
 from warehouse.bill_tables import PULL

@@ -10,10 +10,10 @@ are its invoice. How long a month may be restated is the cloud's affair: a day s
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipelines import charge, delivery, sku
-from pipelines.ai_service import AiServices
-from pipelines.biller import Biller, Report
-from pipelines.charge import Charge, ChargeError
+from pipelines.bills import charge, delivery, sku
+from pipelines.bills.ai_service import AiServices
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.charge import Charge, ChargeError
 from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
 from warehouse.tables import MONEY, Column, Table
 

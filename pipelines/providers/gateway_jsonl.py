@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines.provider import Gateway, LineError
-from pipelines.record import COLUMNS
+from pipelines.gateways.provider import Gateway, LineError
+from pipelines.gateways.record import COLUMNS
 
 _TEXTS = (
     "request_id",

@@ -13,10 +13,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from pipelines import bigquery, charge, delivery, sku
-from pipelines.ai_service import AiServices
-from pipelines.biller import Biller, Report
-from pipelines.charge import Charge, ChargeError
+from pipelines.bills import bigquery, charge, delivery, sku
+from pipelines.bills.ai_service import AiServices
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.charge import Charge, ChargeError
 from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
 from warehouse.tables import MONEY, Column, Table
 

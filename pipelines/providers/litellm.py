@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines import litellm_database, litellm_file, litellm_objects
-from pipelines.provider import Gateway
-from pipelines.record import COLUMNS
+from pipelines.gateways import litellm_database, litellm_file, litellm_objects
+from pipelines.gateways.provider import Gateway
+from pipelines.gateways.record import COLUMNS
 
 _Text = str | None
 _Count = int | float | None

@@ -11,8 +11,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from pipelines.biller import Biller, Report
-from pipelines.billing_api import BillingApi
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.billing_api import BillingApi
 from pipelines.errors import ProviderError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER

@@ -11,8 +11,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pipelines.biller import Biller, Report
-from pipelines.billing_api import BillingApi, Parameters
+from pipelines.bills.biller import Biller, Report
+from pipelines.bills.billing_api import BillingApi, Parameters
 from pipelines.errors import ProviderError
 from warehouse import money
 from warehouse.bill_tables import KEY, MODEL, PULL, REQUESTS

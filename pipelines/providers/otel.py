@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 
 from pipelines.errors import PipelineError
-from pipelines.provider import Gateway, LineError
-from pipelines.record_row import SCHEMA, meaning_sql, micros, row
+from pipelines.gateways.provider import Gateway, LineError
+from pipelines.gateways.record_row import SCHEMA, meaning_sql, micros, row
 
 SETTING = "APILEDGER_OTEL_ATTRIBUTES"
 

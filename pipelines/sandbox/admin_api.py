@@ -137,6 +137,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes: the second would wait 40 ms for a word that the first arrived.
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:

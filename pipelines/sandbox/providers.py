@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from pipelines.biller import billers
+from pipelines.bills.biller import billers
 from pipelines.sandbox import anthropic_api, bill_file, misbehaviour, openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

@@ -11,7 +11,9 @@ from pathlib import Path
 import dlt  # noqa: F401 (imported before the clock starts, as in a run)
 import polars as pl  # noqa: F401 (the same)
 
-from pipelines import passage, provider, retain
+from pipelines import passage
+from pipelines.gateways import provider
+from pipelines.orchestration import retain
 from retention import rewrite
 from retention.clock import Reading
 from tests.benchmarks import contract_rows

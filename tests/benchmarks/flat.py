@@ -11,7 +11,8 @@ import dlt  # noqa: F401 (imported before the clock starts, as in a run)
 import duckdb
 import polars as pl  # noqa: F401 (the same)
 
-from pipelines import build, ingest, provider
+from pipelines.gateways import ingest, provider
+from pipelines.materialization import build
 from pipelines.providers import gateway_jsonl
 from tests.benchmarks import contract_rows
 from warehouse import database

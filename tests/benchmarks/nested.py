@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import litellm_file
+from pipelines.gateways import litellm_file
 from pipelines.providers import litellm
 
 QUESTION = "real LiteLLM records to columns"

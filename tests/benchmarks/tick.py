@@ -8,7 +8,8 @@ from pathlib import Path
 import dlt  # noqa: F401 (imported before the clock starts, as in a run)
 import polars as pl  # noqa: F401 (the same)
 
-from pipelines import passage, provider
+from pipelines import passage
+from pipelines.gateways import provider
 from tests.benchmarks import contract_rows
 from warehouse import database
 from warehouse.home import Home

@@ -20,10 +20,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from pipelines import sandbox_home
-from pipelines.account_command import sign_in_link
+from pipelines.commands.account import sign_in_link
 from pipelines.passage import run_pass
-from pipelines.sandbox import providers
+from pipelines.sandbox import providers, sandbox_home
 from warehouse.home import PROJECT, Home
 
 WIDTH = 1280

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import Browser
 
-from pipelines import budget_mail, security_mail
+from pipelines.alerts import budget_mail, security_mail
 from tests.pipelines.test_mail import HOSTILE, telling
 from warehouse.control.refusal import Refusal
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from pipelines.account_command import sign_in_link
+from pipelines.commands.account import sign_in_link
 from tests.browser.conftest import Dashboard
 from tests.conftest import MASTER_KEY
 from tests.dashboards import made_version

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import export
+from pipelines.exports import export
 from warehouse.home import PROJECT, Home
 
 # 2.x needs Python 3.12; with a newer pyarrow it does not start.

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import budget_state, postman
-from pipelines.mail_server import MailServer, NotSentError
+from pipelines.alerts import budget_state, postman
+from pipelines.alerts.mail_server import MailServer, NotSentError
 from tests.pipelines.mail_trap import free_port
 from tests.pipelines.spend_version import MAIL, known, limited, publish
 from tests.pipelines.test_mail import HOSTILE, telling
@@ -84,7 +84,7 @@ def test_another_server_takes_and_understands_the_mails(
 
 def test_a_wrong_password_sends_nothing_and_a_hostile_name_adds_nothing(maildev: tuple[int, int]) -> None:
     """Another parser than ours finds one receiver and one line of subject in each."""
-    from pipelines import budget_mail
+    from pipelines.alerts import budget_mail
 
     smtp, web = maildev
     message = budget_mail.message(telling(), sender="f@c.example", receiver=MAIL, message_id="<0@x.invalid>")

@@ -12,8 +12,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from pipelines.biller import billers
-from pipelines.pull import pull
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import pull
 from pipelines.sandbox import openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

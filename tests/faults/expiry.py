@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from retention.clock import Reading
 from warehouse.home import Home
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from pipelines.landed import missing_loads
+from pipelines.materialization.landed import missing_loads
 from tests.faults.gateway_logs import GATEWAYS, Truth
 from warehouse import database
 from warehouse.home import Home

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import budget_state, postman
+from pipelines.alerts import budget_state, postman
 from tests.conftest import MASTER_KEY
 from tests.pipelines.mail_trap import TAKEN, Trap, free_port
 from tests.pipelines.spend_version import known, limited, publish
@@ -46,7 +46,7 @@ def work(root: Path, url: str) -> None:
 def start(target: Callable[..., None], *arguments: object) -> ForkServerProcess:
     """Start a process."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pipelines.postman", "pipelines.budget_state", __name__])
+    context.set_forkserver_preload(["pipelines.alerts.postman", "pipelines.alerts.budget_state", __name__])
     process = context.Process(target=target, args=arguments)
     process.start()
     return process

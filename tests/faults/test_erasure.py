@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from pipelines import erasing
-from pipelines.landed import missing_loads
+from pipelines.materialization.landed import missing_loads
 from pipelines.passage import run_pass
 from retention import erase
 from retention.errors import RetentionError

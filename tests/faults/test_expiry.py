@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from retention.errors import RetentionError
 from tests.faults.healed import assert_published
 from tests.retention import byte_scan

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import budget_state, postman
-from pipelines.biller import billers
+from pipelines.alerts import budget_state, postman
+from pipelines.bills.biller import billers
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.billed_world import ENDS, LATER, World, world

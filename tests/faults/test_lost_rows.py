@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipelines import landed
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
-from pipelines.landed import RowsMissingError
+from pipelines.materialization import landed
+from pipelines.materialization.landed import RowsMissingError
 from pipelines.passage import run_pass
 from tests.faults.gateway_logs import GATEWAYS, Truth
 from tests.faults.healed import assert_healed

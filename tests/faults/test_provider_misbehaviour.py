@@ -12,11 +12,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from pipelines import billing_api
-from pipelines.biller import billers
+from pipelines.bills import billing_api
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import Pulled, pull_all
 from pipelines.errors import ProviderError
 from pipelines.passage import run_pass
-from pipelines.pull import Pulled, pull_all
 from tests.conftest import MASTER_KEY
 from tests.pipelines.billed_world import ENDS, KEYS, LATER, World, world
 from warehouse import database, money

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.biller import billers
+from pipelines.bills.biller import billers
 from pipelines.passage import run_pass
 from tests.faults import whole_pass
 from tests.faults.healed import assert_published

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import postman
-from pipelines.biller import billers
-from pipelines.pull import Pulled, pull_or_say
+from pipelines.alerts import postman
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import Pulled, pull_or_say
 from tests.pipelines.billed_world import KEYS, LATER, World, world
 from tests.pipelines.mail_trap import Trap
 from warehouse import database

@@ -86,9 +86,9 @@ def _run(
 ) -> None:
     os.setsid()
     os.environ.update(environment, APILEDGER_MASTER_KEY=_MASTER_KEY)
-    from pipelines.biller import billers
+    from pipelines.bills.biller import billers
+    from pipelines.bills.pull import is_connected, pull
     from pipelines.passage import run_pass
-    from pipelines.pull import is_connected, pull
     from warehouse.errors import BusyError
 
     if limit is not None:

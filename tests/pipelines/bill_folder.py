@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.biller import billers
-from pipelines.pull import Pulled, pull
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import Pulled, pull
 from tests.pipelines.gateway_log import take_in
 from warehouse import database
 from warehouse.home import Home

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.biller import billers
-from pipelines.billing_api import Clock
-from pipelines.pull import Pulled, pull
+from pipelines.bills.biller import billers
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import Pulled, pull
 from pipelines.sandbox import anthropic_api, gateway, openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

@@ -11,8 +11,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pipelines.biller import Biller
-from pipelines.billing_api import BillingApi, Clock
+from pipelines.bills.biller import Biller
+from pipelines.bills.billing_api import BillingApi, Clock
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 Rows = dict[date, list[dict[str, Any]]]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.ingest import Ingested
+from pipelines.gateways.ingest import Ingested
 from pipelines.passage import PassReport, run_pass
 from warehouse import database
 from warehouse.home import Home

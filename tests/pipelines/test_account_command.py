@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner, Result
 
-from pipelines.account_command import account
+from pipelines.commands.account import account
 from warehouse import database
 from warehouse.control import claim, password, ticket
 from warehouse.control import member as members

@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from pipelines import alert
+from pipelines.orchestration import alert
 from tests.pipelines.mail_trap import Trap
 from tests.pipelines.spend_version import MAIL, known, limited, publish
 from warehouse.home import Home

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.billing_api import Clock
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import pull
 from pipelines.errors import KeyRefusedError
 from pipelines.providers.anthropic import ANALYTICS, BILLER, LEGACY
-from pipelines.pull import pull
 from pipelines.sandbox import anthropic_analytics_api, anthropic_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

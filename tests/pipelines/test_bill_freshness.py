@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines import today
-from pipelines.biller import billers
-from pipelines.pull import pull_or_say
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import pull_or_say
+from pipelines.commands import today
 from tests.pipelines.billed_world import ENDS, World, world
 from warehouse import database
 

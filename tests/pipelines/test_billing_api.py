@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import billing_api
-from pipelines.billing_api import MOST_TRIES, BillingApi, Clock
+from pipelines.bills import billing_api
+from pipelines.bills.billing_api import MOST_TRIES, BillingApi, Clock
 from pipelines.errors import ProviderError
 
 KEY = "sk-admin-canary-7d02c1f6e9"

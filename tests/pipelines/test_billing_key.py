@@ -2,9 +2,10 @@
 
 import pytest
 
-from pipelines import billing_key, passage
-from pipelines.biller import billers
-from pipelines.pull import pull
+from pipelines import passage
+from pipelines.bills import billing_key
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import pull
 from tests.pipelines.billed_world import LATER
 from warehouse.home import Home
 

@@ -3,10 +3,12 @@
 import pytest
 from click.testing import CliRunner, Result
 
-from pipelines import alert, budget_state, doctor, postman
+from pipelines.alerts import budget_state, postman
+from pipelines.alerts.mail_server import MailSettingError, NotSentError
 from pipelines.cli import cli
+from pipelines.commands import doctor
 from pipelines.errors import PipelineError
-from pipelines.mail_server import MailSettingError, NotSentError
+from pipelines.orchestration import alert
 from tests.pipelines.mail_trap import Trap
 from tests.pipelines.spend_version import known, publish
 from warehouse.errors import WarehouseError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import budget_state
+from pipelines.alerts import budget_state
 from tests.pipelines.gateway_log import line, put, take_in
 from tests.pipelines.spend_version import known, limited, publish
 from warehouse import database

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipelines import watch
 from pipelines.errors import PlaceError
+from pipelines.gateways import watch
+from pipelines.gateways.visit import Visit
 from pipelines.providers import claude_code
-from pipelines.visit import Visit
 from tests.pipelines.gateway_log import NOW, facts, one, quarantine, query, take_in
 from tests.pipelines.sessions import ANSWER, CANARIES, answered, append, asked, moment
 from tests.pipelines.test_boundary import found
@@ -229,7 +229,7 @@ def test_what_was_said_and_where_is_in_no_file(projects: Path, home: Home, monke
     broken = json.dumps(answered(3, 2))[:-3]
     append(projects / "p/a.jsonl", asked(), answered(1, 0), broken, f'{{"type":"assistant","usage":"{ANSWER}')
     with monkeypatch.context() as patched:
-        patched.setattr("pipelines.ingest.ingest", lambda *_: None)
+        patched.setattr("pipelines.gateways.ingest.ingest", lambda *_: None)
         take_in(home)
     waiting = list((home.inbox / "claude_code").iterdir())
     assert len(waiting) == 1
@@ -311,7 +311,7 @@ def test_a_place_that_fails_inside_is_skipped(projects: Path, home: Home, monkey
     def refused(*_: Any) -> None:
         raise PermissionError(13, "Permission denied", "/srv/zoe/canary-folder")
 
-    monkeypatch.setattr("pipelines.session_folder.opened", refused)
+    monkeypatch.setattr("pipelines.gateways.session_folder.opened", refused)
     (place,) = take_in(home).watched
     assert place.skipped == "a session cannot be read (Permission denied)"
     with pytest.raises(PlaceError):

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipelines import query, sandbox_home
-from pipelines import today as figures
 from pipelines.cli import cli
+from pipelines.commands import query
+from pipelines.commands import today as figures
 from pipelines.errors import PipelineError, QueryError
+from pipelines.sandbox import sandbox_home
 from warehouse import database
 from warehouse.home import PROJECT, Home
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipelines import close, export
 from pipelines.cli import cli
-from pipelines.close import CloseError
+from pipelines.exports import close, export
+from pipelines.exports.close import CloseError
 from retention import hunter, policy
 from tests.pipelines.billed_world import LATER, World, world
 from tests.pipelines.gateway_log import line, one, put, query, take_in

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import connection_health
-from pipelines.biller import billers
-from pipelines.pull import pull_or_say
+from pipelines.bills import connection_health
+from pipelines.bills.biller import billers
+from pipelines.bills.pull import pull_or_say
 from tests.pipelines.billed_world import KEYS, LATER, World, world
 
 

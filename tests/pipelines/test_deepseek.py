@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipelines import doctor
-from pipelines.billing_api import Clock
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import Pulled, pull
 from pipelines.cli import cli
+from pipelines.commands import doctor
 from pipelines.errors import ProviderError
 from pipelines.providers.deepseek import BILLER
-from pipelines.pull import Pulled, pull
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.deepseek_api import Purse

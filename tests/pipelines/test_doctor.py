@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import doctor, lock_holder, passage, service
-from pipelines.finding import Finding
+from pipelines import passage
+from pipelines.commands import doctor
+from pipelines.gateways.finding import Finding
+from pipelines.services import lock_holder, service
 from warehouse.home import PROJECT, Home
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from pipelines import billing_api
-from pipelines.biller import Biller, billers
-from pipelines.billing_api import Clock
+from pipelines.bills import billing_api
+from pipelines.bills.biller import Biller, billers
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import Pulled, pull
 from pipelines.errors import KeyRefusedError, ProviderError
-from pipelines.pull import Pulled, pull
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
@@ -242,7 +242,7 @@ def test_one_report_that_the_key_may_not_read_leaves_the_others(
 
 def test_every_raw_table_is_held_by_a_clause(provider: Served) -> None:
     """Dropping a provider in leaves no table or column without a clause of the policy."""
-    from pipelines.retain import policy_of
+    from pipelines.orchestration.retain import policy_of
     from retention import hunter
 
     provider.pull()

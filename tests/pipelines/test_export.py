@@ -16,9 +16,11 @@ import requests
 from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 
-from pipelines import export, export_command, object_store
+from pipelines import object_store
 from pipelines.cli import cli
+from pipelines.commands import export as export_command
 from pipelines.errors import PipelineError
+from pipelines.exports import export
 from warehouse import database
 from warehouse.home import Home
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipelines import record
+from pipelines.gateways import record
+from pipelines.gateways.reading import SHORT_ROAD_BYTES
 from pipelines.providers import gateway_jsonl
-from pipelines.reading import SHORT_ROAD_BYTES
 from tests.pipelines.gateway_log import (
     CALL,
     NOW,

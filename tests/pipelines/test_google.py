@@ -189,7 +189,7 @@ def test_a_table_that_stays_wrong_stores_nothing(
     fault: list[str | int], inbox: Folder, export: BigQueryApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal, a table that is not there, answers cut in half: an error that names the setting, and no row."""
-    monkeypatch.setattr("pipelines.bigquery._TRIES_S", 2)
+    monkeypatch.setattr("pipelines.bills.bigquery._TRIES_S", 2)
     export.rows = [json.dumps(line(1.0))]
     export.faults = list(fault)
     with pytest.raises(ProviderError, match="BigQuery"):

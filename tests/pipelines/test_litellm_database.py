@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipelines import litellm_database
+from pipelines.gateways import litellm_database
 from tests.pipelines import litellm_postgres
 from tests.pipelines.gateway_log import PAYLOADS, SPEND_LOGS, lines_of, one, put, quarantine, query, take_in
 from tests.pipelines.test_boundary import found

@@ -10,9 +10,9 @@ import duckdb
 import msgspec
 import pytest
 
-from pipelines import litellm_file
+from pipelines.gateways import litellm_file
+from pipelines.gateways.reading import SHORT_ROAD_BYTES
 from pipelines.providers import litellm
-from pipelines.reading import SHORT_ROAD_BYTES
 from tests.pipelines.gateway_log import FAILURES, PAYLOADS, SPEND_LOGS, facts, lines_of, put, quarantine, take_in
 from warehouse.home import Home
 

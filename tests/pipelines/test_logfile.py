@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import logfile
-from pipelines.logfile import LONGEST_LINE, LogFile
+from pipelines.gateways import logfile
+from pipelines.gateways.logfile import LONGEST_LINE, LogFile
 from tests.pipelines.gateway_log import line, one, put, quarantine, rows, take_in, taken
 from warehouse.control.receipt import MOST_QUARANTINED
 from warehouse.home import PROJECT, Home

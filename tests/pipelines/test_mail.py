@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipelines import budget_mail, mail
-from pipelines.budget_mail import Telling
+from pipelines.alerts import budget_mail, mail
+from pipelines.alerts.budget_mail import Telling
+from pipelines.alerts.mail_server import MailServer
 from pipelines.errors import PipelineError
-from pipelines.mail_server import MailServer
 
 NOW = datetime(2026, 11, 21, 22, 5)  # noqa: DTZ001 (naive moments are UTC here)
 HOSTILE = (

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pipelines import budget_mail, mail_server
-from pipelines.mail_server import MailServer, MailSettingError, NotSentError
+from pipelines.alerts import budget_mail, mail_server
+from pipelines.alerts.mail_server import MailServer, MailSettingError, NotSentError
 from tests.pipelines.mail_trap import HOST, Trap
 from tests.pipelines.test_mail import telling
 

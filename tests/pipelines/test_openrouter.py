@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.billing_api import Clock
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import Pulled, pull
 from pipelines.providers.openrouter import BILLER
-from pipelines.pull import Pulled, pull
 from pipelines.sandbox import openrouter_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

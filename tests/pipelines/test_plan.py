@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pipelines import export
 from pipelines.cli import cli
+from pipelines.exports import export
 from pipelines.providers import claude_code
 from retention import hunter, policy
 from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in

@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from pipelines import budget_state, postman
-from pipelines.mail_server import MailSettingError
+from pipelines.alerts import budget_state, postman
+from pipelines.alerts.mail_server import MailSettingError
 from tests.pipelines.mail_trap import TAKEN, Trap
 from tests.pipelines.spend_version import MAIL, known, limited, publish
 from warehouse import database

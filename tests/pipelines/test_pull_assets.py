@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines import pull_assets
-from pipelines.biller import billers
+from pipelines.bills.biller import billers
+from pipelines.orchestration import pull_assets
 from tests.pipelines.billed_world import KEYS, world
 
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pipelines import price_entry, reprice
 from pipelines.cli import cli
 from pipelines.errors import PriceFetchError
-from pipelines.retain import expire_home
+from pipelines.orchestration.retain import expire_home
+from pipelines.prices import entry as price_entry
+from pipelines.prices import reprice
 from retention.clock import Reading
 from tests.pipelines.gateway_log import line, one, put, query, take_in
 from warehouse import conservation, database

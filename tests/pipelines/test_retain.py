@@ -6,8 +6,9 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from pipelines import policy_command, retain
 from pipelines.cli import cli
+from pipelines.commands import policy as policy_command
+from pipelines.orchestration import retain
 from tests.pipelines.gateway_log import line, one, put, take_in
 from warehouse import database
 from warehouse.home import Home

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines import run_history
+from pipelines.orchestration import run_history
 from retention import policy
 from retention.receipts import Expired
 from tests.retention import byte_scan

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import service, supervisor
 from pipelines.errors import AlreadyRunningError
+from pipelines.services import service, supervisor
 from warehouse.home import PROJECT, Home
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def supervised(home: Home, *commands: tuple[str, str]) -> subprocess.Popen[bytes
     listed = ", ".join(f"Service({name!r}, (sys.executable, '-c', {code!r}))" for name, code in commands)
     code = (
         "import os, sys; from pathlib import Path; from warehouse.home import Home\n"
-        "from pipelines.supervisor import Service, supervise\n"
+        "from pipelines.services.supervisor import Service, supervise\n"
         f"supervise(Home(Path({str(home.root)!r})), ({listed},), os.environ)"
     )
     output = (home.tmp / "supervisor.log").open("ab")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import sku
-from pipelines.ai_service import AiServices
-from pipelines.sku import Sku
+from pipelines.bills import sku
+from pipelines.bills.ai_service import AiServices
+from pipelines.bills.sku import Sku
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.billing_api import Clock
+from pipelines.bills.billing_api import Clock
+from pipelines.bills.pull import pull
 from pipelines.providers.vercel import BILLER
-from pipelines.pull import pull
 from pipelines.sandbox import vercel_api
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth

@@ -6,8 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines import litellm_objects, watch_sensor
-from pipelines.chosen_home import chosen_home
+from pipelines.commands.chosen_home import chosen_home
+from pipelines.gateways import litellm_objects
+from pipelines.orchestration import watch_sensor
 from pipelines.providers import claude_code
 from tests.pipelines.gateway_log import take_in
 from tests.pipelines.sessions import answered, append

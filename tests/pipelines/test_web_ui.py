@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.web_ui import Guard, allowed_hosts
+from pipelines.services.web_ui import Guard, allowed_hosts
 from warehouse.home import PROJECT
 
 TINY = Path(__file__).with_name("tiny_definitions.py")
@@ -90,7 +90,7 @@ def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, Web]]:
     commands = (
         ["-m", "dagster", "api", *serve.split()],
         ["-m", "dagster_webserver", "-w", str(workspace), "--port", str(bare.port)],
-        ["-m", "pipelines.web_ui", "--workspace", str(workspace), "--port", str(ours.port)],
+        ["-m", "pipelines.services.web_ui", "--workspace", str(workspace), "--port", str(ours.port)],
     )
     processes: list[subprocess.Popen[bytes]] = []
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from pipelines.retain import Night, expire_home
+from pipelines.orchestration.retain import Night, expire_home
 from retention.clock import Reading
 from tests.pipelines.gateway_log import put, take_in
 from warehouse import database

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from retention import clock
 from retention.errors import ClockError
 from tests.pipelines.gateway_log import line, one, put, take_in

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipelines import erasing
-from pipelines.landed import missing_loads
+from pipelines.materialization.landed import missing_loads
 from retention import erase, erasure_receipt
 from retention.errors import RetentionError
 from tests.pipelines.gateway_log import line, put, quarantine, query, take_in, taken

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from pipelines import export
-from pipelines.landed import missing_loads
+from pipelines.exports import export
+from pipelines.materialization.landed import missing_loads
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention import byte_scan
 from tests.retention.erased_world import NOW, Canary, erased

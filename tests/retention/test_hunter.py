@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from retention import hunter, policy
 from tests.pipelines.gateway_log import NOW, line, put, take_in
 from tests.retention.gateway_days import night_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from retention import hunter

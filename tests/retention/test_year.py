@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from pipelines import retain
+from pipelines.orchestration import retain
 from retention import hunter
 from tests.pipelines.gateway_log import one
 from tests.retention import byte_scan

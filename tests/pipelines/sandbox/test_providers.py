@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from pipelines import sandbox_home
+from pipelines.bills.pull import Pulled, pull_all
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
-from pipelines.pull import Pulled, pull_all
-from pipelines.sandbox import bill_file, misbehaviour, providers
+from pipelines.sandbox import bill_file, misbehaviour, providers, sandbox_home
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.test_service import graphql, run_status, wait_until

@@ -1,0 +1,144 @@
+"""What a pull asks of a provider: which reports, from which day on, in which dialect, and what the key may not read.
+
+A report that was never read is read from as far back as the provider tells, also where others of its connection were
+read for long: after an upgrade that reads more, and after a key was allowed more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pipelines.bills.biller import FIRST_BACKFILL_DAYS, Biller, Report
+from pipelines.bills.billing_api import BillingApi
+from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
+from warehouse.control.pull import ReportDay
+
+Progress = Callable[[str, int, int], None]
+Days = dict[tuple[str, date], list[dict[str, Any]]]
+LEFT_OUT, LOST_DAYS = "left out: ", "lost days: "
+
+
+@dataclass
+class Told:
+    """What a provider told: rows by report and day, the day up to which all its reports were read, what to say of it.
+
+    A snapshot of a balance is a report of its own each hour: balance.13.
+    """
+
+    days: Days = field(default_factory=dict)
+    read_until: date | None = None
+    dialect: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+    refused: list[PathRefusedError] = field(default_factory=list)
+
+
+def report_name(name: str) -> str:
+    """The report that a told day is of, without the hour of a snapshot."""
+    return name.partition(".")[0]
+
+
+def read(
+    api: BillingApi,
+    biller: Biller,
+    since: Mapping[str, date],
+    known: Sequence[ReportDay],
+    now: datetime,
+    progress: Progress,
+) -> Told:
+    """Read every report, each from its day in `since` on; snapshots whose hour is `known` are not taken again.
+
+    KeyRefusedError where the key may read none of them, ProviderError where an answer is not usable. A dialect that the
+    key may no longer read is found anew, once.
+    """
+    if biller.probe is None:
+        return _read(api, biller, since, known, now, progress)
+    remembered = api.dialect
+    if remembered is None:
+        api.dialect = biller.probe(api)
+        return _read(api, biller, since, known, now, progress)
+    try:
+        told = _read(api, biller, since, known, now, progress)
+    except (PathRefusedError, UnknownRequestError):
+        told = Told(refused=[PathRefusedError()])
+    if told.refused and (found := biller.probe(api)) != remembered:
+        api.dialect = found
+        api.notes.clear()
+    elif told.days:
+        return told
+    return _read(api, biller, since, known, now, progress)
+
+
+def _read(
+    api: BillingApi,
+    biller: Biller,
+    since: Mapping[str, date],
+    known: Sequence[ReportDay],
+    now: datetime,
+    progress: Progress,
+) -> Told:
+    told = Told(dialect=api.dialect)
+    today = now.date()
+    looked = {(day.report, day.day) for day in known}
+    ends: list[date] = []
+    for number, report in enumerate(biller.reports):
+        progress(f"asking {biller.name}", number, len(biller.reports))
+        try:
+            if report.kind == "balance":
+                name = f"{report.name}.{now:%H}"
+                if (name, today) not in looked:
+                    days = _days(api, biller, report, today, today + timedelta(days=1))
+                    told.days |= {(name, day): rows for day, rows in days.items()}
+                continue
+            first = _first(api, biller, report, since.get(report.name), known, today)
+            days = _days(api, biller, report, first, today)
+        except PathRefusedError as error:
+            told.refused.append(error)
+            api.notes[LEFT_OUT + report.name] = f"{report.table.name} is left out: {error}"
+            continue
+        told.days |= {(report.name, day): rows for day, rows in days.items()}
+        ends.append(max(days, default=first - timedelta(days=1)) + timedelta(days=1))
+    progress(f"asking {biller.name}", len(biller.reports), len(biller.reports))
+    if told.refused and len(told.refused) == len(biller.reports):
+        raise told.refused[0]
+    told.read_until = min(ends, default=None)
+    told.notes = dict(api.notes)
+    return told
+
+
+def _first(
+    api: BillingApi, biller: Biller, report: Report, since: date | None, known: Sequence[ReportDay], today: date
+) -> date:
+    """The first day to ask for; `late_days` back where no day before those asked for each time was read today."""
+    reach = biller.reach_days or FIRST_BACKFILL_DAYS
+    earliest = today - timedelta(days=reach)
+    if since is None:
+        return earliest
+    if biller.reach_days is not None and since < earliest:
+        api.notes[f"{LOST_DAYS}{report.name} from {since}"] = (
+            f"{report.table.name} of {since} to {earliest - timedelta(days=1)} is lost: {biller.title} tells of the"
+            f" last {reach} days alone, and nothing was read of it in time"
+        )
+    first = min(since, today) - timedelta(days=biller.lookback_days)
+    if not any(day.report == report.name and day.day < first and day.read_on == today for day in known):
+        first = min(first, today - timedelta(days=biller.late_days))
+    return first if biller.reach_days is None else max(first, earliest)
+
+
+def _days(
+    api: BillingApi, biller: Biller, report: Report, first: date, after: date
+) -> dict[date, list[dict[str, Any]]]:
+    """A report's days, each once and without a gap; ProviderError where the answer is of another form."""
+    days: dict[date, list[dict[str, Any]]] = {}
+    try:
+        for day, rows in report.read(api, first, after):
+            if day in days or not first <= day < after:
+                raise ProviderError(f"{biller.title}: a day twice or one not asked for; nothing was stored")
+            days[day] = rows
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise ProviderError(
+            f"{biller.title}: {report.table.name} has another form than documented; nothing was stored"
+        ) from None
+    if days and (max(days) - min(days)).days + 1 != len(days):
+        raise ProviderError(f"{biller.title}: {report.table.name} leaves out a day; nothing was stored")
+    return days

@@ -1,0 +1,194 @@
+"""`apiledger account`: who may sign in, and which labels of the logs are whose; for the operator, at a terminal."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from pipelines.errors import PipelineError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from warehouse.control.vault import Vault
+    from warehouse.home import Home
+
+_home = click.option(
+    "--home", "named", type=click.Path(path_type=Path, file_okay=False), help="The home it is done in."
+)
+_EMAIL = click.argument("email")
+
+
+@click.group()
+def account() -> None:
+    """Who may sign in to the dashboard, and which account labels of the logs are whose."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@contextmanager
+def _store(named: Path | None) -> Iterator[tuple["Home", "sqlite3.Connection", "Vault"]]:
+    from pipelines.commands.chosen_home import chosen_home
+    from warehouse import database
+    from warehouse.control.vault import Vault
+
+    home = chosen_home(named)
+    with database.control(home) as control:
+        yield home, control, Vault(control, _now())
+
+
+def sign_in_link(home: "Home") -> str:
+    """A link that signs the operator in once, within 15 minutes; makes the operator's account at the first use."""
+    from warehouse import database
+    from warehouse.control import member as members
+    from warehouse.control import ticket
+    from warehouse.control.vault import Vault
+
+    with database.control(home) as control:
+        now = _now()
+        member = members.operator(control, Vault(control, now), now)
+        return _address(home, "link", ticket.link(control, member, now))
+
+
+def _address(home: "Home", path: str, ticket: str) -> str:
+    """Where the dashboard of a home is reached: as it was set, else where it runs, else where it would."""
+    from pipelines.services import service
+
+    public = urlsplit(os.environ.get("APILEDGER_PUBLIC_URL", "").strip())
+    where = f"https://{public.netloc}" if public.scheme == "https" and public.netloc else None
+    if where is None:
+        found = {one.name: one.address for one in service.running(home)}
+        where = (found.get("dashboard") or f"http://{service.HOST}:{service.DASHBOARD_PORT}").split("/_stcore")[0]
+    return f"{where}/{path}#{ticket}"
+
+
+@account.command()
+@_home
+def link(named: Path | None) -> None:
+    """Print a link that signs the operator in: once, within 15 minutes."""
+    from pipelines.commands.chosen_home import chosen_home
+
+    click.echo(sign_in_link(chosen_home(named)))
+
+
+@account.command("list")
+@_home
+def listed(named: Path | None) -> None:
+    """List accounts with their owners' addresses, masked, and their labels."""
+    from pipelines.alerts import mail
+    from warehouse.control import claim
+    from warehouse.control import member as members
+
+    with _store(named) as (_, control, vault):
+        for number, is_operator in members.accounts(control):
+            there = members.of_account(control, number)
+            emails = [members.email_of(control, vault, one) for one in there if one.is_owner]
+            owner = next((mail.masked(email) for email in emails if email), "no address yet")
+            labels = ", ".join(claim.labels_of(control, number)) or "no label"
+            kind = " (operator)" if is_operator else ""
+            click.echo(f"{number}{kind}  {owner}  {len(there)} members  {'the rest' if is_operator else labels}")
+
+
+def _number(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
+    from warehouse.control import member as members
+
+    if re.fullmatch(r"\d{1,18}", named, re.ASCII):
+        known = {number for number, _ in members.accounts(control)}
+        if int(named) in known:
+            return int(named)
+    elif found := members.find(control, vault, named):
+        return found[0].account_no
+    raise PipelineError("there is no such account; `apiledger account list` shows them by number")
+
+
+@account.command()
+@click.argument("whose")
+@click.argument("labels", nargs=-1, required=True)
+@_home
+def claim(whose: str, labels: tuple[str, ...], named: Path | None) -> None:
+    """Give account LABELS of the logs to an account: its number, or a member's e-mail address.
+
+    Its members see all rows of a label from now on, the operator sees their sum.
+    """
+    from warehouse.control import claim as claims
+
+    with _store(named) as (_, control, vault):
+        number = _number(control, vault, whose)
+        for label in labels:
+            claims.put(control, label, number, _now())
+            click.echo(f"{label} belongs to account {number}")
+
+
+@account.command()
+@click.argument("labels", nargs=-1, required=True)
+@_home
+def unclaim(labels: tuple[str, ...], named: Path | None) -> None:
+    """End the claim of LABELS: they are the operator's again."""
+    from warehouse.control import claim as claims
+
+    with _store(named) as (_, control, _vault):
+        for label in labels:
+            if not claims.end(control, label, _now()):
+                raise PipelineError(f"nobody claims {label}")
+            click.echo(f"{label} is the operator's")
+
+
+@account.command()
+@_EMAIL
+@_home
+def reset(email: str, named: Path | None) -> None:
+    """Print a link by which a member sets a new password: once, within 10 minutes."""
+    from warehouse.control import member as members
+    from warehouse.control import ticket
+
+    with _store(named) as (home, control, vault):
+        found = members.find(control, vault, email)
+        if found is None:
+            raise PipelineError("nobody has that address; `apiledger account list` shows the accounts")
+        click.echo(_address(home, "reset", ticket.reset(control, found[0], _now())))
+
+
+@account.command()
+@_EMAIL
+@click.option("--role", type=click.Choice(["owner", "editor", "viewer"]), default="viewer", show_default=True)
+@click.option("--project", "projects", multiple=True, help="Limit a viewer to projects; may be given again.")
+@click.option("--account", "whose", help="Another account than the operator's: its number, or a member's address.")
+@_home
+def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, named: Path | None) -> None:
+    """Print a link by which an address becomes a member: once, within 3 days."""
+    from pipelines.alerts import mail
+    from warehouse.control import member as members
+    from warehouse.control import ticket
+
+    if projects and role != "viewer":
+        raise PipelineError("only a viewer is limited to projects")
+    address = mail.checked_address(email)
+    with _store(named) as (home, control, vault):
+        now = _now()
+        number = _number(control, vault, whose) if whose else members.operator(control, vault, now).account_no
+        limited = projects or None
+        made = ticket.invitation(
+            control, vault, number, address, members.ROLES[members.ROLES.index(role)], limited, now
+        )
+        click.echo(_address(home, "invitation", made))
+
+
+@account.command()
+@click.argument("whose")
+@_home
+def openings(whose: str, named: Path | None) -> None:
+    """Show who of the operator's looked into an account, when and why."""
+    from warehouse.control import claim as claims
+
+    with _store(named) as (_, control, vault):
+        for one in claims.openings(control, vault, _number(control, vault, whose)):
+            until = f"{one.closed_at:%H:%M}" if one.closed_at else "still"
+            click.echo(f"{one.opened_at:%Y-%m-%d %H:%M} to {until} UTC  member {one.member_no}  {one.reason}")

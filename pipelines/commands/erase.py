@@ -1,0 +1,150 @@
+"""`apiledger erase`: an account, a gateway's user or an end user, gone from every store, with a receipt."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from warehouse.home import Home
+
+_home = click.option(
+    "--home", "named", type=click.Path(path_type=Path, file_okay=False), help="The home; chosen as for `run`."
+)
+_dry = click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask again.")
+_of = click.option("--account", help="The account whose user is meant, where several have one of this id.")
+
+
+def _chosen(named: Path | None) -> "Home":
+    from pipelines.commands.chosen_home import chosen_home
+
+    return chosen_home(named)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _told(what: str, done: int, total: int) -> None:
+    click.echo(f"{what}: {done} of {total}", err=True)
+
+
+@click.group()
+def erase() -> None:
+    """Erase somebody for good: from every table, file and older version, to the last byte."""
+
+
+@erase.command()
+@click.argument("names", nargs=-1, required=True)
+@_dry
+@_yes
+@_home
+def account(names: tuple[str, ...], *, dry_run: bool, yes: bool, named: Path | None) -> None:
+    """Erase accounts by outside id or name: calls, sums, names, budgets, mails, connections with their bills.
+
+    Where somebody else pays the bill, its total stays. NAMES are erased together, with one rewrite of the build.
+    """
+    _erase(_chosen(named), "account", names, None, dry_run=dry_run, yes=yes)
+
+
+@erase.command()
+@click.argument("names", nargs=-1, required=True)
+@_of
+@_dry
+@_yes
+@_home
+def user(names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool, named: Path | None) -> None:
+    """Erase users of a gateway by outside id: their number, address and user agent; what they spent stays, unnamed."""
+    _erase(_chosen(named), "user", names, account, dry_run=dry_run, yes=yes)
+
+
+@erase.command(name="end-user")
+@click.argument("names", nargs=-1, required=True)
+@_of
+@_dry
+@_yes
+@_home
+def end_user(names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool, named: Path | None) -> None:
+    """Erase end users, the customers your callers serve, in the same way."""
+    _erase(_chosen(named), "end_user", names, account, dry_run=dry_run, yes=yes)
+
+
+@erase.command()
+@_home
+def resume(named: Path | None) -> None:
+    """Take up what was begun and not ended, as every pass does; ends with 1 where something of them was found."""
+    from pipelines import erasing
+
+    receipts = erasing.resume(_chosen(named), _now(), _told, restored=True)
+    if not receipts:
+        click.echo("Nobody waits to be erased")
+    _say(receipts)
+
+
+@erase.command()
+@_home
+def receipts(named: Path | None) -> None:
+    """Print every receipt, one JSON object a line; `python retention/erasure_receipt.py FILE [HOME]` checks them."""
+    from warehouse import database
+    from warehouse.control import erasure
+
+    with database.control(_chosen(named)) as control:
+        for receipt, chain in erasure.receipts(control):
+            click.echo(json.dumps({"receipt": json.loads(receipt), "chain": chain}))
+
+
+def _erase(home: "Home", kind: str, names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool) -> None:
+    from retention import erase as saga
+    from retention import erase_build, forget, subjects
+    from retention.erase_build import Numbers
+    from warehouse import database
+    from warehouse.control.vault import Vault
+
+    with database.control(home) as control:
+        with database.transaction(control):
+            vault = Vault(control, _now())
+        found = [subjects.find(control, vault, kind, name, account) for name in dict.fromkeys(names)]
+        if dry_run or not yes:
+            with database.published(home) as connection:
+                rows: dict[str, int] = {}
+                for subject in found:
+                    numbers = Numbers.of(forget.stones_of(control, subject, _now()))
+                    for table, count in erase_build.counted(connection, numbers).items():
+                        rows[table] = rows.get(table, 0) + count
+            for table, count in sorted(rows.items()):
+                if count:
+                    click.echo(f"{count:>14,}  {table.removeprefix('build.')}")
+            verb = "deleted" if kind == "account" else "blanked"
+            click.echo(f"{sum(rows.values()):>14,}  rows would be {verb}; and what control.sqlite has of them")
+        if dry_run:
+            return
+        if not yes:
+            click.confirm("This cannot be taken back. Erase?", abort=True)
+        for subject in found:
+            saga.begin(home, control, subject, _now())
+    click.echo("From now on nobody sees them, and nothing of them lands; their bytes go next", err=True)
+    _say(saga.carry_out(home, _now(), _told))
+
+
+def _say(receipts: list[str]) -> None:
+    """Print what receipts say; ends with 1 where something was found after the erasure."""
+    left = 0
+    for receipt in map(json.loads, receipts):
+        rows, searched = sum(receipt["rows"].values()), receipt["searched"]
+        click.echo(
+            f"Erasure {receipt['erasure_no']}: {rows:,} rows gone, version {receipt['version']} is published, "
+            f"{searched['files']} files searched"
+        )
+        for place, files in receipt["found_in"].items():
+            left += not place.startswith("inbox/")
+            waiting = ": they wait to be read, and what is dated before today's erasure will not land"
+            click.echo(f"  found in {files} files of {place}{waiting if place.startswith('inbox/') else ''}", err=True)
+    if receipts:
+        click.echo("Beyond reach of this machine:")
+        for place in json.loads(receipts[-1])["beyond_reach"]:
+            click.echo(f"  {place}")
+    sys.exit(1 if left else 0)

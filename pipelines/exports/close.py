@@ -1,0 +1,209 @@
+"""mart.* of the newest version -> closes/<month>/: a month frozen into one folder of files with their hashes.
+
+Each manifest names the one before it by its hash, and control.sqlite keeps the hash of each: a file, a manifest or a
+whole month that is changed or taken away is found.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipelines.errors import PipelineError
+from pipelines.exports import correction, export
+from warehouse import database, file_copy
+from warehouse.control import budget, month_close
+from warehouse.home import Home
+
+# Gateways' late lines are waited for so long after a month, as before a day is sealed.
+LATE_DAYS = 3
+VIEWS = tuple(export.FOCUS_VERSIONS.values())
+
+
+class CloseError(PipelineError):
+    """A month that cannot be closed; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What a close wrote: where, how many files and rows of FOCUS, their cost in USD, and what was still open."""
+
+    folder: Path
+    files: int
+    rows: int
+    cost_usd: Decimal
+    provisional: tuple[str, ...]
+
+
+def folder(home: Home, month: str) -> Path:
+    """Where a month's close lies."""
+    return home.root / "closes" / month
+
+
+def close(home: Home, month: date, now: datetime, *, provisional: bool = False) -> Closed:
+    """Freeze the month that begins with `month`; `now` is UTC.
+
+    CloseError where it is closed already, where a month between the last close and it is open, and, unless
+    `provisional`, while days of it may still change. WarehouseError while nothing is published.
+    """
+    name, now = f"{month:%Y-%m}", now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
+    with database.control(home) as control, database.published(home) as connection:
+        known = month_close.listed(control)
+        _follows(home, known, month)
+        still = tuple(unsettled(connection, month, now))
+        if still and not provisional:
+            raise CloseError(f"{name} may still change: {'; '.join(still)}. Wait, or close it with --provisional")
+        part = folder(home, f".{name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700, parents=True)
+        written = [_put(part, *file) for file in _files(connection, home, known, month)]
+        ((version, as_of, kind),) = connection.execute("SELECT version, as_of, home FROM mart.published").fetchall()
+        first = next(file for file in written if file["path"] == "focus_1_2.parquet")
+        manifest = {
+            "month": name,
+            "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "home": kind,
+            "published_version": version,
+            "as_of": f"{as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "provisional": list(still),
+            "billed_cost_usd": first["billed_cost_usd"],
+            "files": written,
+            "previous": {"month": known[-1].month, "manifest_sha256": known[-1].manifest_sha256} if known else None,
+        }
+        digest = _put(part, export.MANIFEST, json.dumps(manifest, indent=2).encode(), 0)["sha256"]
+        file_copy.synced(part)
+        with database.transaction(control):
+            month_close.record(control, month_close.Close(name, now, digest))
+            part.rename(folder(home, name))
+            file_copy.synced(folder(home, name).parent)
+    return Closed(folder(home, name), len(written), first["rows"], Decimal(first["billed_cost_usd"]), still)
+
+
+def _follows(home: Home, known: list[month_close.Close], month: date) -> None:
+    name = f"{month:%Y-%m}"
+    if any(one.month == name for one in known):
+        raise CloseError(f"{name} is closed; what changes of it is a correction in the open month")
+    if folder(home, name).exists():
+        raise CloseError(f"{folder(home, name)} is there, but not as a close: look at it and move it away")
+    if known and (following := open_month(known)) != month:
+        raise CloseError(f"the month to close is {following:%Y-%m}: months are closed one after the other")
+
+
+def open_month(known: list[month_close.Close]) -> date:
+    """The month after the last closed one."""
+    return budget.month(date.fromisoformat(f"{known[-1].month}-01"))[1]
+
+
+def unsettled(connection: duckdb.DuckDBPyConnection, month: date, now: datetime) -> Iterator[str]:
+    """Why days of a month may still change, in a few words each."""
+    start, after = budget.month(month)
+    if now.date() < after:
+        yield "it is not over"
+    elif now.date() < after + timedelta(days=LATE_DAYS):
+        yield f"late lines of gateways' logs are waited for until {after + timedelta(days=LATE_DAYS)}"
+    for source, days, last in connection.execute(
+        """SELECT connection.source,
+             count(DISTINCT pull.day)
+               FILTER (pull.settlement = 'provisional' AND pull.day >= $start AND pull.day < $after),
+             max(pull.day)
+           FROM model.built_pull AS pull JOIN model.connection AS connection USING (connection_no)
+           GROUP BY connection.source ORDER BY 1""",
+        {"start": start, "after": after},
+    ).fetchall():
+        if days:
+            yield f"{days} days of {source}'s bill are provisional"
+        if start <= last < after - timedelta(days=1):
+            yield f"{source}'s bill is read up to {last}"
+
+
+def _files(
+    connection: duckdb.DuckDBPyConnection, home: Home, known: list[month_close.Close], month: date
+) -> Iterator[tuple[str, bytes, int, str]]:
+    """Each file's name, content, rows and what it costs."""
+    start, after = (datetime.combine(day, datetime.min.time()) for day in budget.month(month))
+    closed = [folder(home, one.month) for one in known]
+    for view in VIEWS:
+        tables = [correction.today(connection, view, start), correction.corrections(connection, view, closed, start)]
+        table = pa.concat_tables(tables)
+        cost = str(sum(table["BilledCost"].to_pylist(), Decimal(0)))
+        stem = view.removeprefix("mart.")
+        yield f"{stem}.parquet", export.parquet_bytes(table), table.num_rows, cost
+        yield f"{stem}.csv", export.csv_bytes(table), table.num_rows, cost
+    since = known[-1].closed_at if known else datetime.min  # noqa: DTZ901 - naive moments are UTC in the marts
+    days = {"start": start.date(), "after": after.date(), "since": since}
+    for name, sql in {
+        "invoice_tie_out": """FROM mart.invoice_tie_out
+            WHERE period_start < $after AND period_end >= $start ORDER BY ALL""",
+        "plan_value": "FROM mart.plan_value WHERE month = $start ORDER BY ALL",
+        "reconciliation": """FROM mart.reconciliation_daily WHERE day >= $start AND day < $after ORDER BY ALL""",
+        "difference_cause": """SELECT account, provider, cause, sum(amount_usd) AS amount_usd
+            FROM mart.difference_cause WHERE day >= $start AND day < $after GROUP BY ALL ORDER BY ALL""",
+        "changes": """FROM mart.changes
+            WHERE (changed_at > $since AND day < $after) OR (day >= $start AND day < $after) ORDER BY ALL""",
+    }.items():
+        bound = {key: value for key, value in days.items() if f"${key}" in sql}
+        found = connection.execute(sql, bound).to_arrow_table()
+        yield f"{name}.csv", export.csv_bytes(found), found.num_rows, ""
+
+
+def _put(place: Path, name: str, body: bytes, rows: int, cost: str = "") -> dict[str, Any]:
+    descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(body)
+        handle.flush()
+        os.fsync(handle.fileno())
+    said: dict[str, Any] = {
+        "path": name,
+        "rows": rows,
+        "bytes": len(body),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    return said | ({"billed_cost_usd": cost} if cost else {})
+
+
+def wrong(home: Home) -> list[str]:
+    """What of the closed months is not as it was frozen; nothing where all is."""
+    found: list[str] = []
+    with database.control(home) as control:
+        known = month_close.listed(control)
+    before: month_close.Close | None = None
+    for one in known:
+        place = folder(home, one.month)
+        try:
+            body = (place / export.MANIFEST).read_bytes()
+        except FileNotFoundError:
+            found.append(f"{one.month}: its manifest is gone")
+            before = one
+            continue
+        if hashlib.sha256(body).hexdigest() != one.manifest_sha256:
+            found.append(f"{one.month}: its manifest is not the one that was written")
+        else:
+            manifest = json.loads(body)
+            chained = manifest["previous"] and manifest["previous"]["manifest_sha256"]
+            if chained != (before and before.manifest_sha256):
+                found.append(f"{one.month}: it is not chained to the close before it")
+            found += (f"{one.month}: {what}" for what in _apart(place, manifest["files"]))
+        before = one
+    names = {one.month for one in known}
+    there = sorted(place.name for place in folder(home, "").glob("*") if not place.name.startswith("."))
+    return found + [f"{name}: no close is known of it" for name in there if name not in names]
+
+
+def _apart(place: Path, files: list[dict[str, Any]]) -> Iterator[str]:
+    named = {file["path"]: file["sha256"] for file in files}
+    there = {path.name: path for path in place.iterdir() if path.name != export.MANIFEST}
+    for name, digest in named.items():
+        if name not in there:
+            yield f"{name} is gone"
+        elif hashlib.sha256(there[name].read_bytes()).hexdigest() != digest:
+            yield f"{name} is not what was frozen"
+    yield from (f"{name} was put there later" for name in sorted(there.keys() - named.keys()))

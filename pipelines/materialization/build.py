@@ -1,0 +1,253 @@
+"""raw_* -> model.* -> mart.*: the days whose raw rows changed, made anew, and nothing else.
+
+A day is dirty while a landed load of it is not in model.built_load. Days are taken in runs of neighbours of about
+RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stays flat and a kill loses one run at most.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.gateways.provider import gateways
+from pipelines.materialization import build_allocation, build_bills, build_zones
+from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
+from warehouse.control import outside_id, receipt
+from warehouse.fx import FxRates
+from warehouse.home import Home
+from warehouse.models import (
+    change,
+    latency_daily,
+    latency_hourly,
+    reconciliation,
+    repriced_daily,
+    request_tag,
+    requests,
+    usage_daily,
+    usage_hourly,
+    usage_monthly,
+    usage_tag_daily,
+)
+from warehouse.prices import PriceBook
+
+# Two of DuckDB's row groups: whole groups are written once, past the write-ahead log.
+RUN_ROWS = 245_760
+
+
+@dataclass
+class Built:
+    """What was made: the days, and how many rows each model got."""
+
+    days: list[date] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def add(self, table: tables.Table, rows: int) -> None:
+        """Count rows written to a model."""
+        self.rows[table.full_name] = self.rows.get(table.full_name, 0) + rows
+
+
+@dataclass(frozen=True)
+class _Load:
+    day: date
+    gateway: str
+    load_no: int
+    rows: int
+
+
+def build(
+    home: Home,
+    connection: duckdb.DuckDBPyConnection,
+    progress: Callable[[str, int, int], None],
+    covered: Collection[date] = (),
+) -> Built:
+    """Make every dirty day and stale month, the names and the source states; `connection` is the build, held.
+
+    `covered` are days of which a plan pays for other calls than before: why log and bill differ is said of them anew.
+    """
+    built = Built()
+    listed_now = PriceBook.of_home(home.root)
+    with database.control(home) as control:
+        book = listed_now.as_known(connection, control)
+        landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
+        names = outside_id.named(control)
+        states = receipt.states(control)
+    closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
+    landed = [load for load in landed if (load.day, load.gateway) not in closed and load.day >= since]
+    build_allocation.build(connection, home.root)
+    # When the newest file was landed: a figure that moves now moves because of it.
+    landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
+    dirty = _dirty(connection, landed)
+    runs = list(_runs(dirty, landed))
+    done = 0
+    while runs:
+        days = runs.pop(0)
+        progress("modelling days", done, done + len(days) + sum(map(len, runs)))
+        again = _make(connection, book, days, [load for load in landed if load.day in set(days)], landed_at, built)
+        runs.extend([day] for day in again)
+        done += len(days)
+    progress("modelling days", done, done)
+    _months(connection, built)
+    repriced_daily.refresh(connection, listed_now, built.days)
+    _names(connection, names)
+    _states(connection, states)
+    pulls = _pulls(connection)
+    with database.control(home) as control:
+        built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
+        build_zones.build(connection, control)
+    _reconcile(connection, book, {*built.days, *covered, *(row[2] for row in pulls ^ _pulls(connection))}, built)
+    mart.create(connection)
+    return built
+
+
+def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[_Load]) -> set[date]:
+    made = {tuple(row) for row in connection.execute(f"FROM {tables.BUILT_LOAD.full_name}").fetchall()}
+    return {load.day for load in landed if (load.day, load.gateway, load.load_no) not in made}
+
+
+def _runs(dirty: set[date], landed: list[_Load]) -> Iterator[list[date]]:
+    rows: dict[date, int] = {}
+    for load in landed:
+        rows[load.day] = rows.get(load.day, 0) + load.rows
+    run: list[date] = []
+    for day in sorted(dirty):
+        if run and sum(rows[each] for each in run) + rows[day] > RUN_ROWS:
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection,
+    book: PriceBook,
+    days: list[date],
+    loads: list[_Load],
+    landed_at: datetime | None,
+    built: Built,
+) -> list[date]:
+    """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
+    read = [name for name in gateways() if any(load.gateway == name for load in loads)]
+    sealed = {(day, gateway) for day, gateway, _ in sealing.sealed_loads(connection) if day in set(days)}
+    closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
+    calls = requests.one_row_a_call(requests.read_calls(connection, read, days, sealed))
+    calls, again = requests.told_elsewhere(connection, calls, days)
+    calls = requests.priced(calls, book)
+    hourly = usage_hourly.roll_up(calls)
+    daily = usage_daily.roll_up(hourly)
+    latency = latency_hourly.roll_up(calls)
+    before = change.logged(connection, days)
+    connection.execute("BEGIN")
+    try:
+        requests.write(connection, calls, days)
+        request_tag.write(connection, calls, days)
+        usage_tag_daily.write(connection, days, closed)
+        _replace(connection, tables.USAGE_HOURLY, hourly, days, closed)
+        _replace(connection, tables.USAGE_DAILY, daily, days, closed)
+        _replace(connection, tables.LATENCY_HOURLY, latency, days, closed)
+        _replace(connection, tables.LATENCY_DAILY, latency_daily.roll_up(latency), days, closed)
+        connection.execute(
+            f"DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (SELECT unnest(?))", [[*days, *again]]
+        )
+        connection.executemany(
+            f"INSERT INTO {tables.BUILT_LOAD.full_name} VALUES (?, ?, ?)",
+            [(load.day, load.gateway, load.load_no) for load in loads],
+        )
+        connection.execute(
+            f"""INSERT INTO {tables.STALE_MONTH.full_name} SELECT DISTINCT date_trunc('month', day) AS month
+                FROM (SELECT unnest(?) AS day) WHERE month NOT IN (FROM {tables.STALE_MONTH.full_name})""",
+            [days],
+        )
+        if landed_at is not None:
+            change.write(connection, before, change.logged(connection, days), landed_at)
+        publication.changed(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    built.days.extend(days)
+    for table, rows in (
+        (tables.REQUESTS, calls),
+        (tables.USAGE_HOURLY, hourly),
+        (tables.USAGE_DAILY, daily),
+        (tables.LATENCY_HOURLY, latency),
+    ):
+        built.add(table, rows.height)
+    return again
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: tables.Table,
+    rows: pl.DataFrame,
+    days: list[date],
+    closed: set[tuple[date, str]],
+) -> None:
+    when = table.columns[0].name
+    query = f"DELETE FROM {table.full_name} WHERE {when} >= ? AND {when} < ? AND {when}::DATE IN (SELECT unnest(?))"
+    bound: list[object] = [min(days), max(days) + timedelta(days=1), days]
+    if closed:
+        # Nothing could make these anew.
+        query += f" AND ({when}::DATE)::VARCHAR || '/' || gateway NOT IN (SELECT unnest(?))"
+        bound.append([f"{day}/{gateway}" for day, gateway in closed])
+    connection.execute(query, bound)
+    money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
+    frame.insert(connection, rows, table.full_name, table.column_names, money)
+
+
+def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:
+    table = tables.USAGE_MONTHLY
+    for (month,) in connection.execute(f"FROM {tables.STALE_MONTH.full_name} ORDER BY 1").fetchall():
+        rows = usage_monthly.roll_up(usage_monthly.read_days(connection, month))
+        connection.execute("BEGIN")
+        connection.execute(f"DELETE FROM {table.full_name} WHERE month = ?", [month])
+        frame.insert(connection, rows, table.full_name, table.column_names)
+        connection.execute(f"DELETE FROM {tables.STALE_MONTH.full_name} WHERE month = ?", [month])
+        connection.execute("COMMIT")
+        built.add(table, rows.height)
+
+
+def _pulls(connection: duckdb.DuckDBPyConnection) -> set[tuple[Any, ...]]:
+    return set(connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall())
+
+
+def _reconcile(connection: duckdb.DuckDBPyConnection, book: PriceBook, changed: set[date], built: Built) -> None:
+    """Say anew why log and bill differ, of the months in which anything changed; nothing where no bill is read."""
+    ((pulled,),) = connection.execute(f"SELECT count(*) FROM {bill_tables.BUILT_PULL.full_name}").fetchall()
+    for month in reconciliation.months(connection, changed) if pulled else ():
+        connection.execute("BEGIN")
+        made = reconciliation.write(connection, month, book)
+        connection.execute("COMMIT")
+        for name, rows in made.items():
+            built.rows[name] = built.rows.get(name, 0) + rows
+
+
+def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) -> None:
+    """Bring the name tables to what the control store says; untouched where nothing changed."""
+    for kind, table in tables.NAMES.items():
+        rows = [name.row() for name in names if name.kind == kind]
+        if rows == connection.execute(f"FROM {table.full_name} ORDER BY 1, valid_from").fetchall():
+            continue
+        connection.execute("BEGIN")
+        connection.execute(f"DELETE FROM {table.full_name}")
+        if rows:
+            connection.executemany(
+                f"INSERT INTO {table.full_name} VALUES ({', '.join('?' * len(table.columns))})", rows
+            )
+        publication.changed(connection)
+        connection.execute("COMMIT")
+
+
+def _states(connection: duckdb.DuckDBPyConnection, states: list[tuple[object, ...]]) -> None:
+    table = tables.SOURCE_STATE
+    if states == connection.execute(f"FROM {table.full_name} ORDER BY source").fetchall():
+        return
+    connection.execute("BEGIN")
+    connection.execute(f"DELETE FROM {table.full_name}")
+    if states:
+        connection.executemany(f"INSERT INTO {table.full_name} VALUES (?, ?, ?, ?, ?, ?)", states)
+    publication.changed(connection)
+    connection.execute("COMMIT")

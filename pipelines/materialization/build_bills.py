@@ -1,0 +1,178 @@
+"""Receipts of pulls, raw_<provider>.* -> model.charges, bill_day, usage_reported, estimated_spend: changed days.
+
+A day changes by a pull that told something else, by another exchange rate, and by another connection, whose bill may
+hold what this one's holds as well.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
+
+import duckdb
+import polars as pl
+
+from pipelines.bills.biller import Biller, Report, billers
+from pipelines.bills.report_reader import report_name
+from warehouse import bill_tables, coverage_tables, publication
+from warehouse.control import connection as connections
+from warehouse.control import coverage
+from warehouse.control import pull as receipts
+from warehouse.control.pull import ReportDay
+from warehouse.fx import FxRates
+from warehouse.models import bill_day, change, charges, estimated_spend, usage_reported
+from warehouse.prices import PriceBook
+from warehouse.settlement_tables import BILL_STATE
+from warehouse.tables import Table
+
+# connection_no, report, day, pull_no, settlement: a row of model.built_pull.
+_Row = tuple[int, str, date, int, str]
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, book: PriceBook, rates: FxRates
+) -> dict[str, int]:
+    """Make the changed days of every bill anew; gives how many rows each model got.
+
+    Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
+    """
+    _kept(connection, bill_tables.CONNECTION, connections.rows(control))
+    _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
+    _kept(connection, BILL_STATE, receipts.states(control))
+    sources = {number: source for number, source, *_ in connections.rows(control)}
+    old = charges.outdated(connection, rates)
+    made: set[_Row] = {
+        row for row in connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall() if row[:3] not in old
+    }
+    told_at = receipts.told_at(control)
+    rows: dict[str, int] = {}
+    for biller in billers().values():
+        told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
+        whole = _whole(connection, biller)
+        due: list[_Row] = []
+        kinds = {report.name: report.kind for report in biller.reports}
+        looked = [day for day in told if kinds.get(report_name(day.report)) == "balance"]
+        if all(whole.get((report_name(day.report), day.pull_no, day.day), 0) == day.rows for day in looked):
+            _estimates(connection, biller, looked, rates)
+        moments: list[datetime] = []
+        for day in told:
+            if kinds.get(day.report) not in {"costs", "usage"}:
+                continue
+            settled = bill_day.settlement(day.day, day.read_on, biller.lookback_days)
+            row = (day.connection_no, day.report, day.day, day.pull_no, settled)
+            if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
+                due.append(row)
+                # A day without a line is billed 0 once it was read late enough, whenever it was told first.
+                moments.append(told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min))
+        if due:
+            _make(connection, biller, due, {name for name, _, _ in whole}, book, rates, rows, max(moments))
+    return rows
+
+
+def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list[ReportDay], rates: FxRates) -> None:
+    """All of a provider's estimates: a look's day depends on the look before it, and there are 24 a day at most."""
+    if not told:
+        return
+    rows: list[estimated_spend.Row] = []
+    for report in (report for report in biller.reports if report.kind == "balance"):
+        looks = [(day.connection_no, day.day, day.pull_no) for day in told if report_name(day.report) == report.name]
+        rows += estimated_spend.read_days(connection, report.table, report.meaning, looks, rates)
+    connection.execute("BEGIN")
+    if estimated_spend.write(connection, sorted({day.connection_no for day in told}), rows):
+        publication.changed(connection)
+    connection.execute("COMMIT")
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]]) -> None:
+    """Bring a table to what the control store says; untouched where nothing changed."""
+    name, named = table.full_name, ", ".join(table.column_names)
+    if sorted(wanted) == connection.execute(f"SELECT {named} FROM {name} ORDER BY ALL").fetchall():
+        return
+    connection.execute("BEGIN")
+    connection.execute(f"DELETE FROM {name}")
+    if wanted:
+        places = ", ".join("?" * len(table.columns))
+        connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
+    if table is bill_tables.CONNECTION:
+        # What one connection's bill holds may be in another's, so every bill is looked at again.
+        connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
+    publication.changed(connection)
+    connection.execute("COMMIT")
+
+
+def _whole(connection: duckdb.DuckDBPyConnection, biller: Biller) -> dict[tuple[str, int, date], int]:
+    found: dict[tuple[str, int, date], int] = {}
+    there = set(connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall())
+    for report in biller.reports:
+        if (report.table.full_name,) in there:
+            # A column that a newer program reads is in the file from the next load on; its rows were told without it.
+            for column in report.table.columns:
+                connection.execute(
+                    f'ALTER TABLE {report.table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}'
+                )
+            counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
+            found |= {(report.name, no, day): rows for no, day, rows in connection.execute(counted).fetchall()}
+    return found
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection,
+    biller: Biller,
+    due: list[_Row],
+    there: set[str],
+    book: PriceBook,
+    rates: FxRates,
+    rows: dict[str, int],
+    told_at: datetime,
+) -> None:
+    """Make days of one provider in one transaction; a report that is not `there` never had a row."""
+    charged: list[_Row] = []
+    connection_days = [(row[0], row[2]) for row in due]
+    before = change.told(connection, connection_days)
+    connection.execute("BEGIN")
+    try:
+        for report in biller.reports:
+            days = [row for row in due if row[1] == report.name]
+            if days:
+                is_there = report.name in there
+                model, made = _made(connection, report, _told(days), is_there=is_there, book=book, rates=rates)
+                rows[model.full_name] = rows.get(model.full_name, 0) + made
+                charged += days if report.kind == "costs" else []
+        bill_day.write(connection, [(row[0], row[2], row[4]) for row in charged])
+        table = bill_tables.BUILT_PULL.full_name
+        connection.executemany(
+            f"DELETE FROM {table} WHERE connection_no = ? AND report = ? AND day = ?", [row[:3] for row in due]
+        )
+        connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", due)
+        change.write(connection, before, change.told(connection, connection_days), told_at)
+        publication.changed(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _made(
+    connection: duckdb.DuckDBPyConnection,
+    report: Report,
+    told: charges.Told,
+    *,
+    is_there: bool,
+    book: PriceBook,
+    rates: FxRates,
+) -> tuple[Table, int]:
+    frame = pl.DataFrame()
+    if report.kind == "costs":
+        if is_there:
+            frame = charges.read_lines(connection, report.table, report.meaning, report.name, told)
+            frame = charges.converted(frame, rates)
+        charges.write(connection, frame, report.name, told)
+        return bill_tables.CHARGES, frame.height
+    if is_there:
+        counts = usage_reported.read_counts(connection, report.table, report.meaning, report.name, told)
+        frame = usage_reported.priced(counts, book)
+    usage_reported.write(connection, frame, report.name, told)
+    return bill_tables.USAGE_REPORTED, frame.height
+
+
+def _told(due: Iterable[_Row]) -> list[tuple[int, date, int]]:
+    return [(connection_no, day, pull_no) for connection_no, _, day, pull_no, _ in due]

@@ -1,0 +1,82 @@
+"""Parquet parts -> raw_<source>.*, by dlt's file import into the build that the caller holds.
+
+dlt sees only what the boundary wrote. Its working folder is emptied before and after: a package that a kill left behind
+can wedge a pipeline for good (`LoadPackageAlreadyCompleted`), and the inbox is the truth until a receipt is written.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.gateways.provider import Gateway
+from warehouse.tables import RAW_CALLS, Table
+
+_SETTINGS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    # Only a file that this process wrote is ever configuration.
+    "RUNTIME__LOG_LEVEL": "ERROR",
+    "LOAD__DELETE_COMPLETED_JOBS": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",
+    "LOAD__WORKERS": "2",
+    "NORMALIZE__WORKERS": "1",
+}
+_KINDS: dict[str, dict[str, Any]] = {
+    "BIGINT": {"data_type": "bigint"},
+    "SMALLINT": {"data_type": "bigint", "precision": 16},
+    "VARCHAR": {"data_type": "text"},
+    "DATE": {"data_type": "date"},
+    "TIMESTAMP": {"data_type": "timestamp", "timezone": False},
+    "DECIMAL(38,12)": {"data_type": "decimal", "precision": 38, "scale": 12},
+}
+
+
+Parts = list[tuple[Path, int]]
+
+
+def load(connection: duckdb.DuckDBPyConnection, folder: Path, gateway: Gateway, parts: Parts) -> None:
+    """Append the parts to the gateway's raw table."""
+    calls = Table(gateway.schema, "calls", f"{gateway.title}: one row per record.", RAW_CALLS)
+    load_tables(connection, folder, gateway.name, [(calls, parts)])
+
+
+def load_tables(
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, loads: list[tuple[Table, Parts]]
+) -> None:
+    """Append parts to raw tables of one schema, every column typed by hand; dlt's own errors come through.
+
+    `name` is the source's, and of the folder below `folder` that dlt works in.
+    """
+    os.environ.update(_SETTINGS)
+    import dlt
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+    work = folder / name
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700, parents=True)
+    try:
+        pipeline = dlt.pipeline(
+            pipeline_name=name,
+            pipelines_dir=str(work),
+            destination=dlt.destinations.duckdb(DuckDbCredentials(connection)),
+            dataset_name=loads[0][0].schema,
+        )
+        # The state is the inbox and the receipts; asking the destination for one costs a second.
+        pipeline.config.restore_from_destination = False
+        pipeline.run([_resource(table, parts) for table, parts in loads]).raise_on_failed_jobs()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _resource(table: Table, parts: Parts) -> Any:
+    import dlt
+
+    columns: Any = [{"name": column.name, **_KINDS[column.type], "nullable": True} for column in table.columns]
+
+    def rows() -> Any:
+        for path, count in parts:
+            yield dlt.mark.with_file_import(str(path), "parquet", count)
+
+    return dlt.resource(rows, name=table.name, columns=columns, write_disposition="append")

@@ -1,0 +1,102 @@
+"""What Dagster runs of providers' bills: an asset a raw table, a check a provider, and a schedule every half an hour.
+
+A provider that cannot be pulled does not fail the run: its check says why, and the bills of the others go on into the
+models. What a pull does stands in `pipelines/bills/pull.py`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from pipelines.bills import pull
+from pipelines.bills.biller import Biller, billers
+from pipelines.orchestration import check
+from warehouse.home import Home
+
+
+def assets(home: Home) -> list[dg.AssetsDefinition]:
+    """Give every provider's raw tables as one step each."""
+    return [_asset(home, biller) for biller in billers().values()]
+
+
+def _asset(home: Home, biller: Biller) -> dg.AssetsDefinition:
+    keys = {report.table.full_name: dg.AssetKey([report.table.schema, report.table.name]) for report in biller.reports}
+    first = next(iter(keys.values()))
+
+    @dg.multi_asset(
+        name=f"pull_{biller.name}",
+        specs=[
+            dg.AssetSpec(
+                keys[report.table.full_name],
+                group_name="raw",
+                description=f"{report.table.meaning} Appended where a day says something else than before.",
+                metadata={
+                    "dagster/column_schema": check.column_schema(report.table),
+                    "dagster/table_name": report.table.full_name,
+                },
+                kinds={"dlt", "duckdb"},
+            )
+            for report in biller.reports
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(f"{biller.name}_answers", asset=first, description="Whether it could be pulled.")
+        ],
+    )
+    def pulled(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        def tell(what: str, done: int, total: int) -> None:
+            context.log.info("%s: %d of %d", what, done, total)
+
+        told = pull.pull_or_say(home, biller, datetime.now(UTC).replace(tzinfo=None), tell)
+        if told.skipped is not None and pull.is_connected(home, biller):
+            context.log.warning("%s was skipped: %s", biller.title, told.skipped)
+        for key in keys.values():
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    "rows_landed": told.rows,
+                    "days_read": told.days,
+                    "days_told_anew": told.new_days,
+                    "skipped": told.skipped or "",
+                },
+            )
+        yield dg.AssetCheckResult(
+            asset_key=first,
+            check_name=f"{biller.name}_answers",
+            passed=told.skipped is None or not pull.is_connected(home, biller),
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"why": told.skipped or "it answered"},
+        )
+
+    return pulled
+
+
+def job(
+    pulls: Sequence[dg.AssetsDefinition],
+    rest: Sequence[dg.AssetsDefinition],
+    conservation: dg.AssetChecksDefinition,
+) -> Any:
+    """Give the job from bills to a new version; Dagster does not export its type."""
+    return dg.define_asset_job(
+        "bills",
+        selection=dg.AssetSelection.assets(*pulls)
+        | dg.AssetSelection.assets(*rest).without_checks()
+        | dg.AssetSelection.checks(conservation),
+        description="Providers' bills to a new version.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def half_hourly(home: Home, bills: Any, under_way: Callable[[dg.DagsterInstance, str], bool]) -> dg.ScheduleDefinition:
+    """Give the schedule: ticks missed while the machine slept are one pull, and without a key there is none."""
+
+    @dg.schedule(job=bills, cron_schedule="*/30 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+    def half_hourly_bills(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if not any(pull.is_connected(home, biller) for biller in billers().values()):
+            return dg.SkipReason("no provider's key is in the environment")
+        if under_way(context.instance, bills.name):
+            return dg.SkipReason("a pull is under way")
+        return dg.RunRequest()
+
+    return half_hourly_bills

@@ -1,0 +1,181 @@
+"""The nightly expiry: sweep, seal, roll up, delete, write anew, publish, with a receipt for each clause.
+
+Plain functions first, the asset and its schedule last. Killed anywhere, the next run goes on: each deletion is one
+transaction with its proof in it, and the rewrite that removes the bytes is marked before the first of them.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines import erasing
+from pipelines.bills.biller import billers
+from pipelines.materialization import landed
+from pipelines.orchestration import run_history
+from retention import clock, expire, receipts, rewrite, stores
+from retention.clock import Reading
+from retention.policy import Policy, load
+from retention.receipts import Expired
+from retention.superseded import ReportTable
+from warehouse import conservation, database, publication
+from warehouse.home import Home
+
+Progress = Callable[[str, int, int], None]
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass
+class Night:
+    """What a run took, clause by clause, the version it published (None: nothing expired), and the bytes it saved."""
+
+    expired: list[Expired] = field(default_factory=list)
+    version: int | None = None
+    saved_bytes: int = 0
+
+    def by_clause(self) -> dict[str, int]:
+        """Rows and files by clause."""
+        counted: Counter[str] = Counter()
+        for each in self.expired:
+            counted[each.clause] += each.things
+        return dict(counted)
+
+
+def reading(now: datetime) -> Reading:
+    """The machine's clock beside its uptime; where the system does not say which boot it is in, each run is its own."""
+    boot = _BOOT.read_text(encoding="ascii").strip() if _BOOT.exists() else f"{os.getpid()}-{now.timestamp()}"
+    return Reading(now, boot, time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
+
+
+def policy_of(home: Home) -> Policy:
+    """The shipped policy with the owner's days of the home in it."""
+    return load(home.root / "policy.toml")
+
+
+def report_tables() -> list[ReportTable]:
+    """The raw tables of every provider that sends bills."""
+    return [
+        ReportTable(biller.name, report.name, report.table.full_name)
+        for biller in billers().values()
+        for report in biller.reports
+    ]
+
+
+def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right: bool = False) -> Night:
+    """Carry out every clause of a home once; ClockError where the clock is not to be believed, and nothing happened.
+
+    BusyError where a pass is under way; ConservationError where a roll-up does not hold what its rows hold.
+    """
+    policy, night = policy_of(home), Night()
+    erasing.resume(home, read.now, progress, restored=True)
+    with database.held(home.inbox_lock), database.held(home.build_lock), database.control(home) as control:
+        if not clock_is_right:
+            clock.believe(control, read)
+        for clause, paths in stores.aged(home, policy, read.now):
+            night.expired.append(receipts.write(control, stores.expired(home, clause, paths), read.now))
+            progress("sweeping", 0, len(paths))
+            stores.remove(paths)
+        # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
+        known = not rewrite.is_due(control) and publication.is_build(home)
+        months: set[date] = set()
+        with database.build(home) as connection:
+            landed.hold(connection, control)
+            for number, going in enumerate(expire.from_build(connection, control, policy, read.now, report_tables())):
+                progress(f"expiring {going.table}", number, number + 1)
+                if not rewrite.is_due(control) and expire.counted(connection, going) is not None:
+                    rewrite.mark(control)
+                if taken := expire.carry_out(connection, control, going, read.now):
+                    night.expired.append(taken)
+                    months |= taken.months()
+            if rewrite.is_due(control):
+                conservation.hold(connection, months if known else None)
+        for taken in expire.from_control(control, policy, read.now):
+            progress(f"expiring {taken.place}", 0, 1)
+            night.expired.append(taken)
+        if rewrite.is_due(control):
+            progress("writing anew", 0, 1)
+            night.saved_bytes = rewrite.rewrite(home)
+            progress("publishing", 0, 1)
+            night.version = rewrite.publish(home, control, read.now)
+        rewrite.truncate_control(control)
+        clock.remember(control, read)
+        progress("expired", 1, 1)
+    return night
+
+
+def plan(home: Home, now: datetime) -> Iterator[Expired]:
+    """What would go tonight, under which clause, as things stand: later steps may find more once earlier ones ran."""
+    policy = policy_of(home)
+    with database.held(home.build_lock), database.control(home) as control:
+        for clause, paths in stores.aged(home, policy, now):
+            yield stores.expired(home, clause, paths)
+        with database.build(home) as connection:
+            for going in expire.from_build(connection, control, policy, now, report_tables()):
+                if found := expire.counted(connection, going):
+                    yield found
+        yield from expire.from_control(control, policy, now, only_plan=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+HOME = Home.own()
+
+
+@dg.asset(
+    key=["retention", "expired"],
+    group_name="retention",
+    description="What has expired is rolled up, deleted and gone to the last byte; a receipt for each clause.",
+    kinds={"duckdb", "sqlite"},
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=60),
+)
+def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """Carry out the policy once; what it deleted stands under each clause's id."""
+
+    def tell(what: str, done: int, total: int) -> None:
+        context.log.info("%s: %d of %d", what, done, total)
+
+    night = expire_home(HOME, reading(_now()), tell)
+    with database.control(HOME) as control:
+        for swept in run_history.sweep(context.instance, HOME, policy_of(HOME).clause("S-runs"), _now()):
+            night.expired.append(receipts.write(control, swept, _now()))
+    policy = policy_of(HOME)
+    counted = night.by_clause()
+    table = "\n".join(
+        ["| clause | what | where | days | rows and files |", "| --- | --- | --- | --- | --- |"]
+        + [
+            f"| {each.clause} | {policy.clause(each.clause).title} | {each.place} | {each.days()} | {each.things:,} |"
+            for each in night.expired
+        ]
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "deleted": dg.MetadataValue.md(table),
+            **{f"deleted/{clause}": things for clause, things in counted.items()},
+            "version": night.version or 0,
+            "saved_bytes": night.saved_bytes,
+        }
+    )
+
+
+expiry = dg.define_asset_job(
+    "expiry",
+    selection=dg.AssetSelection.assets(expired),
+    description="What `apiledger policy expire` does.",
+    executor_def=dg.in_process_executor,
+)
+
+
+@dg.schedule(job=expiry, cron_schedule="40 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly() -> dg.RunRequest:
+    """Once a night, UTC; nights missed while the machine slept are one run."""
+    return dg.RunRequest()
+
+
+ASSETS, JOBS, SCHEDULES = [expired], [expiry], [nightly]

@@ -1,0 +1,1 @@
+"""The processes that `apiledger up` starts, watches and stops."""
