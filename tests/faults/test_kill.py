@@ -70,17 +70,17 @@ def _kill_at_steps(truth: Truth, copies: Iterator[Home], steps: list[int]) -> No
 def test_a_pass_killed_at_random_moments_is_healed_by_the_next(
     begun: tuple[Home, Truth], copies: Iterator[Home]
 ) -> None:
-    """Four moments at every commit; fifty in `make soak`."""
-    _kill_at_random(begun[1], copies, 4)
+    """Two moments at every commit; fifty in `make soak`."""
+    _kill_at_random(begun[1], copies, 2)
 
 
 def test_a_pass_killed_before_a_step_on_the_disk_is_healed_by_the_next(
     begun: tuple[Home, Truth], copies: Iterator[Home]
 ) -> None:
-    """Four steps at every commit, every one in `make soak`: renames, removals, links, copies, opened files."""
+    """Two steps at every commit, every one in `make soak`: renames, removals, links, copies, opened files."""
     every = _steps(next(copies))
     assert every > 50
-    _kill_at_steps(begun[1], copies, random.Random(20261121).sample(range(1, every + 1), 4))  # noqa: S311 (as above)
+    _kill_at_steps(begun[1], copies, random.Random(20261121).sample(range(1, every + 1), 2))  # noqa: S311 (as above)
 
 
 @pytest.mark.soak

@@ -46,10 +46,10 @@ def _load_while_read(home: Home, stop: Path, loads: int, pages: int, people: int
 
 
 @pytest.mark.usefixtures("master_key")
-def test_readers_see_whole_versions_all_through_five_loads(home: Home, tmp_path: Path) -> None:
-    """Four as pages are and two as people are; each connection sees one version, whose sums agree."""
-    seen = _load_while_read(home, tmp_path / "stop", loads=5, pages=4, people=2)
-    assert len(seen.versions) >= 3
+def test_readers_see_whole_versions_all_through_two_loads(home: Home, tmp_path: Path) -> None:
+    """Two as pages are and one as people are; each connection sees one version, whose sums agree."""
+    seen = _load_while_read(home, tmp_path / "stop", loads=2, pages=2, people=1)
+    assert len(seen.versions) >= 2
 
 
 @pytest.mark.soak

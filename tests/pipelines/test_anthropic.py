@@ -113,7 +113,7 @@ def test_the_dialect_is_kept_and_found_anew_when_it_is_refused(home: Home, monke
         moved = asked(new, home, monkeypatch, NOW + timedelta(hours=2))
         assert moved == ["/cost_report", "/analytics/cost", "/analytics/usage"]
         assert asked(new, home, monkeypatch, NOW + timedelta(hours=3)) == ["/analytics/cost", "/analytics/usage"]
-    take_in(home, NOW)
+        take_in(home, NOW)
     with database.published(home) as connection:
         assert connection.execute(spend).fetchall() == [(oracle,)]
 
