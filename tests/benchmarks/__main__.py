@@ -35,7 +35,7 @@ def main() -> None:
     folder = Path(__file__).resolve().parents[2] / "build" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(width=140)
-    shown = Table("question", "rows", "ours s", "MB", "yardstick s", "MB", "ratio", "aim at most")
+    shown = Table("question", "rows", "ours s", "MB", "yardstick s", "MB", "ratio", "of CPU", "aim at most")
     for name in asked.names:
         bench = importlib.import_module(f"tests.benchmarks.{name}")
         if name == "pages":
@@ -45,9 +45,9 @@ def main() -> None:
         rows, times = asked.rows or rows, asked.times or times
         with console.status(f"{bench.QUESTION}: {rows:,} rows"):
             bench.prepare(rows, folder)
-            ours, theirs, ratio = measure.pair(name, rows, folder, times)
+            ours, theirs, ratio, cpu_ratio = measure.pair(name, rows, folder, times)
         seconds = (f"{ours.seconds:.2f}", str(ours.peak_mb), f"{theirs.seconds:.2f}", str(theirs.peak_mb))
-        shown.add_row(bench.QUESTION, f"{rows:,}", *seconds, f"{ratio:.2f}", aim)
+        shown.add_row(bench.QUESTION, f"{rows:,}", *seconds, f"{ratio:.2f}", f"{cpu_ratio:.2f}", aim)
     if shown.row_count:
         console.print(shown)
 
