@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """A side's figures over its runs: median seconds of clock and CPU, the largest resident memory, what it answered."""
+    """A side's figures over its runs: median seconds of clock and CPU, the largest peak of memory, what it answered."""
 
     seconds: float
     cpu_s: float
@@ -36,7 +36,9 @@ def side(module: str, name: str, rows: int, folder: Path) -> Figure:
 
 
 def pair(module: str, rows: int, folder: Path, times: int) -> tuple[Figure, Figure, float, float]:
-    """Ours and the yardstick `times` times in turn: their medians, and the median of the ratios pair by pair, of clock and CPU.
+    """Ours and the yardstick `times` times in turn: their medians, and of the ratios pair by pair.
+
+    The first ratio is of the clock, the second of the processors.
 
     AssertionError where the two sides do not answer the same: a faster wrong answer is no answer.
     """
