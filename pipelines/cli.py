@@ -10,6 +10,7 @@ import click
 
 from pipelines.commands.account import account
 from pipelines.commands.allocate import allocate
+from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
 from pipelines.commands.erase import erase
@@ -257,7 +258,22 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-for command in (policy, budget, account, erase, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
+for command in (
+    policy,
+    budget,
+    account,
+    erase,
+    backup,
+    fx,
+    allocate,
+    sandbox,
+    export,
+    prices,
+    zone,
+    plan,
+    invoice,
+    close,
+):
     cli.add_command(command)
 
 

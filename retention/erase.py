@@ -15,7 +15,17 @@ from pathlib import Path
 
 import duckdb
 
-from retention import erase_build, erasure_receipt, forget, policy, rewrite, self_scan, stores, subjects
+from retention import (
+    erase_build,
+    erasure_receipt,
+    forget,
+    policy,
+    rewrite,
+    self_scan,
+    stores,
+    subjects,
+    tombstone_ledger,
+)
 from retention.erase_build import Numbers
 from retention.errors import RetentionError
 from retention.subjects import Subject
@@ -54,6 +64,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)
+    tombstone_ledger.keep(control)
     return erasure
 
 
@@ -222,6 +233,7 @@ def _prove(
             erasures.end(control, each, receipt, erasure_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
     rewrite.truncate_control(control)
+    tombstone_ledger.keep(control)
     progress("erased", len(pending), len(pending))
     return receipts
 
