@@ -15,7 +15,16 @@ from pipelines.bills.biller import billers
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import Gateway, gateways
 from pipelines.materialization import landed
-from pipelines.orchestration import alert, check, erase_asset, export_schedule, pull_assets, retain, watch_sensor
+from pipelines.orchestration import (
+    alert,
+    backup_schedule,
+    check,
+    erase_asset,
+    export_schedule,
+    pull_assets,
+    retain,
+    watch_sensor,
+)
 from pipelines.orchestration.run_history import under_way
 from warehouse import (
     allocation_tables,
@@ -229,6 +238,7 @@ a_pass = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 focus_export = export_schedule.job(HOME)
+home_backup = backup_schedule.job(HOME)
 bills = pull_assets.job(_PULLS, [models, mart_views, published], _CONSERVATION)
 expectations = dg.define_asset_job(
     "expectations",
@@ -272,12 +282,13 @@ passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS],
+    jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
         export_schedule.daily(focus_export),
+        backup_schedule.daily(home_backup),
         *retain.SCHEDULES,
     ],
     executor=dg.in_process_executor,

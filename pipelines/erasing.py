@@ -1,8 +1,11 @@
-"""Pending erasures are taken up before anything is read, modelled or published."""
+"""Pending erasures are taken up before anything is read, modelled or published; backups' ledger learns of them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
+from pipelines.backups import ledger_copy
+from pipelines.backups.errors import BackupError
 from retention import erase
 from warehouse import database
 from warehouse.control import tombstone
@@ -23,6 +26,10 @@ def resume(
     receipts = erase.carry_out(home, now, progress) if erase.is_pending(home) else []
     if restored and _came_back(home):
         receipts += erase.carry_out(home, now, progress)
+    if ledger_copy.is_due(home):
+        # Nobody waits for a place that cannot be reached: the next pass tries again, and `doctor` says it.
+        with suppress(BackupError, OSError):
+            ledger_copy.push(home)
     return receipts
 
 

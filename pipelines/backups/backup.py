@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pipelines import erasing, object_store
-from pipelines.backups import backup_key, contents
+from pipelines.backups import backup_health, backup_key, contents, ledger_copy
 from pipelines.backups.errors import BackupError
-from pipelines.backups.place import Backup, Place, backup_name, ledger_name
+from pipelines.backups.place import Backup, Place, backup_name
 from pipelines.backups.sealed_stream import SealedReader, SealedWriter
 from retention import policy, tombstone_ledger
 from warehouse import database
@@ -27,7 +27,6 @@ from warehouse.home import Home
 Progress = Callable[[str, int, int], None]
 CLAUSE = "S-backups"
 ABOUT, MANIFEST = "about.json", "manifest.json"
-_TARGET = "backup_target"
 _PIECE = 1 << 20
 
 
@@ -73,9 +72,11 @@ def make(home: Home, address: str, now: datetime, progress: Progress) -> Made:
             raise BackupError(
                 f"{address} cannot be written ({type(error).__name__}): nothing was left there; look at its room"
             ) from None
+    ledger_copy.remember(home, address)
+    ledger_copy.push(home, key)
     with database.control(home) as control:
-        control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_TARGET, address.encode()))
-    push_ledger(home, key)
+        stamp = database.stamp(now).encode()
+        control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (backup_health.MADE_AT, stamp))
     made = next(each for each in place.listed() if each.name == name)
     return Made(made, len(sizes), sum(sizes), expire(home, now))
 
@@ -156,34 +157,9 @@ def about(place: Place, name: str, key: bytes) -> dict[str, Any]:
         return dict(json.load(handle))
 
 
-def target(home: Home) -> str | None:
-    """Where the last backup of a home went; None before the first."""
-    with database.control(home) as control:
-        row = control.execute("SELECT value FROM setting WHERE name = ?", (_TARGET,)).fetchone()
-    return None if row is None else str(row[0].decode())
-
-
-def push_ledger(home: Home, key: bytes) -> None:
-    """Write the ledger of tombstones beside the backups, with what it has already; BackupError where that fails."""
-    address = target(home)
-    if address is None:
-        return
-    place = Place(address, writes=True)
-    with database.control(home) as control:
-        home_id, known = tombstone_ledger.home_id(control), tombstone_ledger.of_control(control)
-    whole = tombstone_ledger.merged([place.ledger(home_id, key) or {}, tombstone_ledger.here(home_id), known])
-    try:
-        with object_store.writing(place.system, place.path(ledger_name(home_id))) as sink:
-            writer = SealedWriter(sink, key)
-            writer.write(tombstone_ledger.text(whole).encode())
-            writer.finish()
-    except OSError as error:
-        raise BackupError(f"the ledger of tombstones cannot be written to {address} ({type(error).__name__})") from None
-
-
 def aged(home: Home, now: datetime) -> Iterator[Backup]:
     """The backups of a home, where its last one went, that are older than the clause lets them be."""
-    address = target(home)
+    address = ledger_copy.target(home)
     if address is None:
         return
     limit = now - timedelta(days=policy.load(home.root / "policy.toml").clause(CLAUSE).kept_days or 0)
@@ -196,7 +172,7 @@ def expire(home: Home, now: datetime) -> list[Backup]:
     """Delete the backups of a home that are too old; gives them. BackupError where their place cannot be reached."""
     old = list(aged(home, now))
     if old:
-        place = Place(target(home) or "")
+        place = Place(ledger_copy.target(home) or "")
         try:
             for each in old:
                 place.system.delete_file(place.path(each.name))

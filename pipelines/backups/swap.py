@@ -101,6 +101,7 @@ def _healed(home: Home) -> None:
         _ended(home)
     else:
         shutil.rmtree(staging(home), ignore_errors=True)
+        _note(home).with_suffix(".part").unlink(missing_ok=True)
 
 
 def _ended(home: Home) -> None:

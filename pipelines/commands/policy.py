@@ -98,10 +98,15 @@ def verify(named: Path | None) -> None:
 @_home
 def expire(named: Path | None, *, clock_is_right: bool) -> None:
     """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
+    from pipelines.backups.errors import BackupError
     from pipelines.orchestration import retain
 
     home = _chosen(named)
     night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
+    try:
+        night.expired += filter(None, [retain.expire_backups(home, _now())])
+    except BackupError as error:
+        click.echo(str(error), err=True)
     for expired in night.expired:
         click.echo(_said(expired, retain.policy_of(home)))
     published = "nothing had to be written anew" if night.version is None else f"version {night.version} is published"

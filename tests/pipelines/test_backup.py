@@ -2,22 +2,28 @@
 
 import base64
 import os
+import resource
+import shutil
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import boto3
 import pytest
+import requests
 from click.testing import CliRunner
+from moto.server import ThreadedMotoServer
 
-from pipelines.backups import backup, backup_key, restore
+from pipelines import erasing
+from pipelines.backups import backup, backup_health, backup_key, restore
 from pipelines.backups.errors import BackupError
 from pipelines.backups.place import Place
 from pipelines.cli import cli
 from tests.conftest import MASTER_KEY
 from tests.pipelines.backed_up_world import ANNE, World, quiet, worlds
 from tests.retention import byte_scan
-from tests.retention.erased_world import NOW
+from tests.retention.erased_world import NOW, erased
 from warehouse import database
 
 
@@ -31,6 +37,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def world(made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A copy of its own."""
     return made.copied(tmp_path / "world").enter(monkeypatch)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A prefix in a bucket on loopback, and the settings that lead there."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
+        ("AWS_ACCESS_KEY_ID", "made-up"),
+        ("AWS_SECRET_ACCESS_KEY", "made-up"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    # The stand-in keeps its buckets as long as its process lives.
+    requests.post(f"http://127.0.0.1:{port}/moto-api/reset", timeout=5)
+    placed = {"LocationConstraint": "eu-central-1"}
+    boto3.client("s3").create_bucket(Bucket="kept", CreateBucketConfiguration=placed)
+    yield "s3://kept/apiledger"
+    server.stop()
 
 
 @pytest.mark.clause("VA-7.1")
@@ -140,3 +167,55 @@ def test_old_backups_go(world: World) -> None:
     (full.root / "policy.toml").write_text("[kept_days]\nS-backups = 1\n")
     assert [each.name for each in backup.expire(full, NOW + timedelta(days=30))] == [second.backup.name]
     assert {path.name for path in target.glob("*.backup")} == {third.backup.name, foreign.name}
+
+
+def test_a_bucket_holds_backups_as_a_folder_does(world: World, bucket: str) -> None:
+    """Over S3's own protocol, in parts: made, listed, proved, deleted; one that is broken off leaves nothing."""
+    for days in (0, 31):
+        made = backup.make(world.home, bucket, NOW + timedelta(days=days), quiet)
+    assert [each.made_at for each in made.expired] == [NOW]
+    place = Place(bucket)
+    assert [each.name for each in place.listed()] == [made.backup.name]
+    _, told, files = restore.verify(bucket, None)
+    assert (told["version"], files) == (1, made.files)
+
+    def tell(_what: str, done: int, _total: int) -> None:
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backup.make(world.home, bucket, NOW + timedelta(days=32), tell)
+    assert [each.name for each in place.listed()] == [made.backup.name]
+
+
+def test_a_folder_that_cannot_be_written_is_said(world: World, tmp_path: Path) -> None:
+    """Nothing is left there, and the next step is named; the home goes on."""
+    target = tmp_path / "full"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for the copies of the home, and not for a backup of all of them.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (world.home.build_file.stat().st_size + 4096, hard))
+    try:
+        with pytest.raises(BackupError, match="cannot be written"):
+            backup.make(world.home, str(target), NOW, quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(target.iterdir()) == []
+    assert list(world.home.tmp.iterdir()) == []
+
+
+def test_doctor_says_what_is_wrong_with_backups(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is old, and a ledger that does not know of everybody who was erased; `erase resume` mends that."""
+
+    def said(days: int) -> list[str]:
+        return [each.what for each in backup_health.findings(world.home, NOW + timedelta(days=days))]
+
+    assert said(8) == []
+    assert said(9) == ["the newest backup is 9 days old"]
+    monkeypatch.setenv(backup_key.FILE_SETTING, str(world.keys / "gone"))
+    erased(world.home, "account", ANNE.account)
+    assert said(0) == ["the ledger of tombstones beside the backups does not know of everybody who was erased"]
+    monkeypatch.delenv(backup_key.FILE_SETTING)
+    erasing.resume(world.home, NOW, quiet)
+    assert said(0) == []
+    shutil.rmtree(world.keys / "tombstones")
+    assert "are in no ledger on this machine" in said(0)[0]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipelines.backups import backup, backup_key, restore, swap
+from pipelines.backups import restore, swap
 from pipelines.backups.errors import BackupError
 from pipelines.cli import cli
 from pipelines.materialization.landed import missing_loads
@@ -99,8 +99,6 @@ def test_the_home_that_was_there_is_set_aside(world: World) -> None:
 def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Path, known: str) -> None:
     """Whichever of the three that know of it is left: the ledger beside the backup, the machine's own, the home."""
     erased(world.home, "account", ANNE.account, now=NOW + timedelta(hours=1))
-    if known == "beside":
-        backup.push_ledger(world.home, backup_key.read())
     if known != "machine":
         shutil.rmtree(world.keys / "tombstones")
     with database.control(world.home) as control:
