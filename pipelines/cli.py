@@ -16,6 +16,7 @@ from pipelines.commands.close import close
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
 from pipelines.commands.fx import fx
+from pipelines.commands.hold import hold
 from pipelines.commands.invoice import invoice
 from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
@@ -264,6 +265,7 @@ for command in (
     account,
     erase,
     backup,
+    hold,
     fx,
     allocate,
     sandbox,

@@ -19,6 +19,7 @@ from retention import (
     erase_build,
     erasure_receipt,
     forget,
+    holds,
     policy,
     rewrite,
     self_scan,
@@ -127,6 +128,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
     landed = erase_build.landed_rows(connection, numbers.accounts)
     clients = erase_build.own_clients(connection, numbers)
     with database.transaction(control):
+        holds.keep(connection, control, erasure.begun_at.date(), numbers.accounts)
         if landed and not came_back:
             control.execute("DELETE FROM erased_load WHERE erasure_no = ?", (erasure.erasure_no,))
             query = f"INSERT INTO erased_load VALUES ({erasure.erasure_no}, ?, ?, ?, ?, ?, ?)"
@@ -227,6 +229,7 @@ def _prove(
                 "found_in": _places(home, [path for path in scan.found if path not in removed]),
                 "unread": _places(home, scan.unread),
                 "removed_files": len(removed),
+                "held": holds.of_receipt(control, Numbers.of(tombstone.of_erasure(control, each.erasure_no)).accounts),
                 "beyond_reach": list(erasure_receipt.BEYOND_REACH),
             }
             receipt = erasure_receipt.text(fields)

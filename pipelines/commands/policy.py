@@ -42,11 +42,13 @@ def policy() -> None:
 @policy.command()
 @_home
 def plan(named: Path | None) -> None:
-    """Show what would go tonight, and under which clause; nothing is changed.
+    """Show what would go tonight, and under which clause, and what is held back; nothing is changed.
 
     What Dagster keeps of its own runs (clause S-runs) is looked at by the nightly run alone.
     """
+    from pipelines.commands import hold
     from pipelines.orchestration import retain
+    from warehouse import database
 
     home = _chosen(named)
     found = list(retain.plan(home, _now()))
@@ -54,6 +56,9 @@ def plan(named: Path | None) -> None:
         click.echo(_said(expired, retain.policy_of(home)))
     if not found:
         click.echo("Nothing goes tonight")
+    with database.control(home) as control:
+        for line in hold.told(control, _now().date()):
+            click.echo(line)
 
 
 @policy.command()

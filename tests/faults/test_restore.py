@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for world in worlds(tmp_path_factory.mktemp("backed-up")):
         erased(world.home, "account", ANNE.account, now=NOW + timedelta(hours=1))
         put(world.home, "waits.jsonl", BELA.lines([2], request_id="b-waits"))
-        (world.home.root / "fx.csv").write_text("only in the old one")
+        (world.home.root / "fx.csv").write_text("2026-11-01,EUR,1.1,only in the old one\n")
         yield world
 
 

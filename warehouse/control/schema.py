@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from warehouse.control import hold_tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -235,6 +236,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             logged_cost_usd TEXT NOT NULL, PRIMARY KEY (erasure_no, load_no, day)) STRICT;
         """,
     ),
+    ("m024_hold", hold_tables.MIGRATION),
 )
 
 
