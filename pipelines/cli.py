@@ -248,7 +248,10 @@ def doctor(named: Path | None) -> None:
 @cli.command()
 @_home
 def restore(named: Path | None) -> None:
-    """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside."""
+    """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside.
+
+    What a backup holds is put back by `apiledger backup restore`.
+    """
     from pipelines.materialization import landed
 
     home = _chosen(named)

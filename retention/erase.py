@@ -65,7 +65,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)
-    tombstone_ledger.keep(control)
+    tombstone_ledger.keep(home, control)
     return erasure
 
 
@@ -236,7 +236,7 @@ def _prove(
             erasures.end(control, each, receipt, erasure_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
     rewrite.truncate_control(control)
-    tombstone_ledger.keep(control)
+    tombstone_ledger.keep(home, control)
     progress("erased", len(pending), len(pending))
     return receipts
 

@@ -5,6 +5,7 @@ numbers and dates as the control store, with the receipts, as lines of JSON besi
 backup. It tells of nobody, and only ever grows: what one copy lacks it takes from the other.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ from warehouse.control import tombstone
 from warehouse.control.tombstone import Tombstone
 from warehouse.control.vault import Vault, master_key_file
 from warehouse.errors import WarehouseError
+from warehouse.home import Home
 
 _HOME_ID = "home_id"
 FOLDER = "APILEDGER_TOMBSTONES"
@@ -50,10 +52,17 @@ def home_id(control: sqlite3.Connection) -> str:
     return str(row[0].decode())
 
 
-def path(name: str) -> Path:
-    """Where this machine keeps the ledger of a home: in APILEDGER_TOMBSTONES, else beside the master key."""
+def _folder() -> Path:
     folder = os.environ.get(FOLDER)
-    return (Path(folder).absolute() if folder else master_key_file().parent / "tombstones") / f"{name}.jsonl"
+    return Path(folder).absolute() if folder else master_key_file().parent / "tombstones"
+
+
+def path(home: Home, name: str) -> Path:
+    """Where this machine keeps the ledger of a home: in APILEDGER_TOMBSTONES, else beside the master key.
+
+    One for each place a home lies at: what is tried in a copy erases nobody in the home it is a copy of.
+    """
+    return _folder() / f"{name}-{hashlib.sha256(os.fsencode(home.root)).hexdigest()[:8]}.jsonl"
 
 
 def of_control(control: sqlite3.Connection) -> Ledger:
@@ -119,24 +128,27 @@ def parsed(told: str) -> Ledger:
     return ledger
 
 
-def here(name: str) -> Ledger:
-    """The ledger that this machine keeps of a home; empty where there is none."""
-    place = path(name)
+def _read(place: Path) -> Ledger:
     return parsed(place.read_text(encoding="utf-8")) if place.exists() else {}
 
 
-def keep(control: sqlite3.Connection) -> bool:
+def here(name: str) -> Ledger:
+    """What this machine knows of a home, wherever it lay; empty where there is nothing."""
+    return merged(_read(place) for place in sorted(_folder().glob(f"{name}-*.jsonl")))
+
+
+def keep(home: Home, control: sqlite3.Connection) -> bool:
     """Take what the control store knows over into the machine's ledger; whether that could be written.
 
     An erasure does not wait for it: `lacking` says what is not in it yet, and each later erasure tries again.
     """
-    place, known = path(home_id(control)), of_control(control)
+    place, known = path(home, home_id(control)), of_control(control)
     if not known:
         return True
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with database.held(place.with_suffix(".lock")):
-            written = text(merged([here(place.stem), known]))
+            written = text(merged([_read(place), known]))
             part = place.with_suffix(".part")
             part.touch(mode=0o600)
             with part.open("w", encoding="utf-8") as handle:
@@ -150,10 +162,22 @@ def keep(control: sqlite3.Connection) -> bool:
     return True
 
 
-def lacking(control: sqlite3.Connection) -> int:
+def lacking(home: Home, control: sqlite3.Connection) -> int:
     """How many tombstones the machine's ledger lacks."""
-    known = {number for entry in here(home_id(control)).values() for number in entry.stones}
+    known = {number for entry in _read(path(home, home_id(control))).values() for number in entry.stones}
     return len(tombstone.numbers(control).keys() - known)
+
+
+def forgotten(home: Home, control: sqlite3.Connection) -> Ledger:
+    """The machine's ledger of this home, where it knows of somebody of whom the control store knows nothing any more.
+
+    Somebody put an older home back, by whatever means; empty where nobody did.
+    """
+    row = control.execute("SELECT value FROM setting WHERE name = ?", (_HOME_ID,)).fetchone()
+    if row is None:
+        return {}
+    ledger, known = _read(path(home, row[0].decode())), tombstone.numbers(control)
+    return ledger if any(number not in known for entry in ledger.values() for number in entry.stones) else {}
 
 
 def take_up(control: sqlite3.Connection, vault: Vault, ledger: Ledger) -> list[int]:

@@ -52,7 +52,7 @@ def make(home: Home, address: str, now: datetime, progress: Progress) -> Made:
     erasing.resume(home, now, progress)
     with database.control(home) as control:
         home_id = tombstone_ledger.home_id(control)
-        tombstone_ledger.keep(control)
+        tombstone_ledger.keep(home, control)
     place = Place(address, writes=True)
     name = backup_name(home_id, now)
     if any(each.name == name for each in place.listed()):

@@ -22,8 +22,8 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     wanted = os.environ.get(TARGET)
     with database.control(home) as control:
         row = control.execute("SELECT value FROM setting WHERE name = ?", (MADE_AT,)).fetchone()
-        if lacking := tombstone_ledger.lacking(control):
-            place = tombstone_ledger.path(tombstone_ledger.home_id(control))
+        if lacking := tombstone_ledger.lacking(home, control):
+            place = tombstone_ledger.path(home, tombstone_ledger.home_id(control))
             what = f"{lacking} tombstones are in no ledger on this machine: {place} cannot be written"
             yield Finding(what, f"make its folder writable, or name another in {tombstone_ledger.FOLDER}")
     if row is None:

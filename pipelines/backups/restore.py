@@ -19,7 +19,7 @@ from pipelines.backups.errors import BackupError
 from pipelines.backups.place import Backup, Place
 from retention import tombstone_ledger
 from retention.tombstone_ledger import Ledger
-from warehouse import database, publication, withholding
+from warehouse import database, file_copy, publication, withholding
 from warehouse.control.vault import Vault
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -86,6 +86,7 @@ def restore(
             ledger = _ledger(home, chosen.home_id, beside, done)
             _forget(staged, ledger, now, done, progress)
             done.lost_loads = _lost_loads(home, staged)
+            _durable(staged)
             done.set_aside = swap.swapped(home, now)
     return done
 
@@ -196,9 +197,15 @@ def _forget(staged: Home, ledger: Ledger, now: datetime, done: Restored, progres
         night = retain.expire_home(staged, retain.reading(now), progress, clock_is_right=True)
         done.expired = sum(night.by_clause().values())
         done.version = database.current_version(staged)
-    for path in (staged.control_file, *staged.published.glob("*.duckdb")):
-        with path.open("rb") as handle:
-            os.fsync(handle.fileno())
+
+
+def _durable(staged: Home) -> None:
+    for path in sorted(staged.root.rglob("*")):
+        if path.is_dir():
+            file_copy.synced(path)
+        elif not path.is_symlink():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
 
 
 def _lost_loads(home: Home, staged: Home) -> int | None:

@@ -49,6 +49,8 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-throttle": 1,
         "R-known-places": 30,
         "R-openings": 1095,
+        # Its date is the last day of a hold.
+        "R-holds": 0,
     }
 
 
