@@ -47,6 +47,8 @@ def make(home: Home, address: str, now: datetime, progress: Progress) -> Made:
     An erasure that waits is carried out first: no backup has anybody whose erasure was asked for.
     """
     _hold_apart(home, address)
+    if database.current_version(home) is None:
+        raise BackupError(f"nothing is published in {home.root}: there is nothing to back up yet")
     backup_key.make()
     key = backup_key.read()
     erasing.resume(home, now, progress)

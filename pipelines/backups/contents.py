@@ -5,6 +5,7 @@ rows and their receipts agree; the control store is copied by SQLite's own backu
 """
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -34,9 +35,7 @@ def taken(home: Home) -> Iterator[list[Content]]:
 
     BusyError where a pass is under way.
     """
-    folder = home.tmp / "backup"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="backup-", dir=home.tmp))
     try:
         yield list(_copied(home, folder))
     finally:

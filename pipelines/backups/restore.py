@@ -54,6 +54,7 @@ def verify(address: str, name: str | None, *, drill: Path | None = None) -> tupl
     chosen = place.chosen(name)
     if drill is None:
         return chosen, backup.about(place, chosen.name, key), len(_unpacked(place, chosen.name, key, None))
+    shutil.rmtree(drill, ignore_errors=True)
     drill.mkdir(mode=0o700, parents=True)
     try:
         told = _opened(place, chosen, key, Home(drill))
@@ -95,7 +96,10 @@ def restore(
 def _staged(home: Home) -> Iterator[Home]:
     staging = swap.staging(home)
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(mode=0o700, parents=True)
+    try:
+        staging.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise BackupError(f"{staging} cannot be made ({type(error).__name__}): name another home with --home") from None
     try:
         yield Home(staging)
     except BaseException:
@@ -136,8 +140,19 @@ def _read(handle: BinaryIO, target: Path | None) -> dict[str, object]:
         while piece := hashed.read(_PIECE):
             size += len(piece)
             if written is not None:
-                written.write(piece)
+                _write(written, piece)
     return {"bytes": size, "sha256": hashed.sha256.hexdigest()}
+
+
+def _write(written: BinaryIO, piece: bytes) -> None:
+    try:
+        written.write(piece)
+        written.flush()
+    except OSError as error:
+        raise BackupError(
+            f"the backup cannot be unpacked beside the home ({type(error).__name__}): make room for all of it, or name "
+            "another home with --home"
+        ) from None
 
 
 def _opened(place: Place, chosen: Backup, key: bytes, staged: Home) -> dict[str, Any]:

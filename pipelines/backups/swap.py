@@ -40,6 +40,10 @@ def alone(home: Home) -> Iterator[None]:
     """Hold the right to restore a home; BackupError where another restore is under way, or services run."""
     if service.is_running(home):
         raise BackupError(f"services of {home.root} run: stop them with `apiledger stop` first")
+    if home.root.is_symlink() or home.root.is_mount():
+        raise BackupError(
+            f"{home.root} is a link or a disk of its own, which cannot be renamed: name another with --home"
+        )
     home.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(home) as free:
         if not free:

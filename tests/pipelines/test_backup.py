@@ -25,6 +25,7 @@ from tests.pipelines.backed_up_world import ANNE, World, quiet, worlds
 from tests.retention import byte_scan
 from tests.retention.erased_world import NOW, erased
 from warehouse import database
+from warehouse.home import Home
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_backup_says_nothing_without_its_key(world: World, tmp_path: Path) -> 
         world.made.name,
         f"apiledger-{world.made.home_id}.tombstones",
     }
-    assert not (full.tmp / "backup").exists()
+    assert list(full.tmp.iterdir()) == []
     # Opened, the sealed values of the control store are as they were: the backup key opens none of them.
     opened = tmp_path / "opened"
     opened.mkdir()
@@ -152,6 +153,8 @@ def test_keys_and_backups_lie_apart(world: World) -> None:
         backup.make(world.home, str(world.home.root / "backups"), NOW, quiet)
     with pytest.raises(BackupError, match="kept apart"):
         backup.make(world.home, str(world.keys), NOW, quiet)
+    with pytest.raises(BackupError, match="nothing to back up yet"):
+        backup.make(Home(world.keys.parent / "new"), str(world.target), NOW, quiet)
 
 
 @pytest.mark.clause("VA-6.1")

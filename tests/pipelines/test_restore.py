@@ -1,6 +1,7 @@
 """Restoring: the same totals, nobody who was erased since, and a home that stays as it was where anything is wrong."""
 
 import json
+import resource
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -192,6 +193,28 @@ def test_a_home_stays_as_it_was_where_the_backup_is_wrong(
         _restored(world)
     assert _bytes(world.home) == before
     assert _beside(world.home) == []
+
+
+def test_without_room_the_home_stays_as_it_was(world: World) -> None:
+    """No file may grow as large as the build: it is said, and nothing is left beside the home."""
+    before = _bytes(world.home)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (world.home.build_file.stat().st_size // 2, hard))
+    try:
+        with pytest.raises(BackupError, match="make room"):
+            _restored(world)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert _bytes(world.home) == before
+    assert _beside(world.home) == []
+
+
+def test_a_link_is_not_renamed(world: World) -> None:
+    """Nor a disk of its own: it is said before anything is unpacked."""
+    link = world.home.root.with_name("link")
+    link.symlink_to(world.home.root)
+    with pytest.raises(BackupError, match="cannot be renamed"):
+        _restored(world, Home(link))
 
 
 def test_it_is_one_command(world: World) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from pipelines.cli import cli
 from retention import hunter, policy
+from retention.errors import RetentionError
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention import byte_scan
 from tests.retention.erased_world import NOW, Canary, erased, lived
@@ -168,6 +169,8 @@ def test_the_plan_shows_what_is_held(home: Home, master_key: str) -> None:
 
     assert run("hold", "list") == "Nothing is held\n"
     told = ["--kind", "tax", "--basis", _TAX[0], "--reason", _TAX[1], "--until", "2099-12-31"]
+    with pytest.raises(RetentionError, match="no account is called so"):
+        run("hold", "add", "--account", "nobody", *told)
     assert "Hold 1 keeps until 2099-12-31" in run("hold", "add", "--account", _ANNE.account, "--days", "2026-11", *told)
     planned = run("policy", "plan")
     assert "tax, until 2099-12-31: HGB 257, GDPR 17(3)(b); tax audit 2026" in planned
