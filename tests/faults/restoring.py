@@ -1,5 +1,7 @@
 """`python -m tests.faults.restoring HOME TARGET NOW STEP`: a restore killed at its STEP-th step, -1: none.
 
+STEP may also be the name of a file or folder: it is killed as that is about to be renamed.
+
 A step is every name that is made, moved or removed in the home or beside it meanwhile.
 """
 
@@ -22,7 +24,7 @@ def main() -> None:
         Home(Path(sys.argv[1])),
         sys.argv[2],
         datetime.fromisoformat(sys.argv[3]),
-        int(sys.argv[4]),
+        sys.argv[4],
     )
     steps = 0
 
@@ -30,7 +32,7 @@ def main() -> None:
         nonlocal steps
         if event in _EVENTS and str(home.root.parent) in str(arguments[0]):
             steps += 1
-            if steps == last:
+            if last in {str(steps), Path(str(arguments[0])).name if event == "os.rename" else ""}:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watched)

@@ -96,7 +96,9 @@ def test_the_home_that_was_there_is_set_aside(world: World) -> None:
 
 
 @pytest.mark.clause("AL-4.2")
-@pytest.mark.parametrize("known", ["beside", "machine", "home"])
+@pytest.mark.parametrize(
+    "known", ["beside", *(pytest.param(each, marks=pytest.mark.soak) for each in ("machine", "home"))]
+)
 def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Path, known: str) -> None:
     """Whichever of the three that know of it is left: the ledger beside the backup, the machine's own, the home."""
     erased(world.home, "account", ANNE.account, now=NOW + timedelta(hours=1))
@@ -123,8 +125,19 @@ def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Pat
     put(home, "again.jsonl", ANNE.lines())
     take_in(home, _LATER)
     assert ANNE.found(home) == {}
-    assert _restored(world, home).erased_again == 1
-    assert ANNE.found(home) == {}
+
+
+@pytest.mark.soak
+@pytest.mark.clause("AL-4.2")
+def test_restored_twice_they_are_erased_once_each_time(world: World) -> None:
+    """What the first restore erased anew is in the ledger, too, and is no second subject."""
+    erased(world.home, "account", ANNE.account, now=NOW + timedelta(hours=1))
+    for receipts in (2, 3):
+        assert _restored(world).erased_again == 1
+        assert ANNE.found(world.home) == {}
+        with database.control(world.home) as control:
+            told = erasures.receipts(control)
+        assert (len(told), erasure_receipt.broken(told)) == (receipts, [])
 
 
 @pytest.mark.clause("AL-4.2")
