@@ -18,6 +18,7 @@ from pipelines.commands.export import export
 from pipelines.commands.fx import fx
 from pipelines.commands.hold import hold
 from pipelines.commands.invoice import invoice
+from pipelines.commands.name import name as naming
 from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
 from pipelines.commands.prices import prices
@@ -278,6 +279,7 @@ for command in (
     plan,
     invoice,
     close,
+    naming,
 ):
     cli.add_command(command)
 

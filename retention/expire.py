@@ -17,6 +17,7 @@ from retention.receipts import Expired
 from retention.superseded import ReportTable
 from warehouse import conservation, database, publication, sealing, tables
 from warehouse.allocation_tables import USAGE_TAG_DAILY
+from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.models import usage_tag_daily
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 from warehouse.settlement_tables import CHANGE
@@ -208,7 +209,7 @@ def _days(
         connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, cutoff])
         connection.execute(f"DELETE FROM {CLOSED_DAY.full_name} WHERE day < ?", [cutoff])
 
-    for name in (tables.LATENCY_DAILY.full_name, USAGE_TAG_DAILY.full_name):
+    for name in (tables.LATENCY_DAILY.full_name, USAGE_TAG_DAILY.full_name, FAILURE_DAILY.full_name):
         yield Going(clause.id, name, "day", "day < $cutoff", {"cutoff": cutoff})
     yield Going(clause.id, tables.USAGE_DAILY.full_name, "day", "day < $cutoff", {"cutoff": cutoff}, before=note)
 

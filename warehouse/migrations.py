@@ -7,8 +7,10 @@ import duckdb
 from warehouse import (
     allocation_tables,
     bill_tables,
+    failure_tables,
     fee_tables,
     file_copy,
+    naming_tables,
     price_tables,
     reconciliation_tables,
     sealing_tables,
@@ -17,6 +19,7 @@ from warehouse import (
 )
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
+from warehouse.models import failure_daily
 
 
 def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -106,6 +109,19 @@ def m011_fees(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m013_failures_and_naming(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of failed calls and of names with their dates, and publish the marts that show them.
+
+    What failed is told as far back as single calls are known.
+    """
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in (failure_tables.FAILURE_DAILY, naming_tables.NAMING):
+        for statement in table.ddl():
+            connection.execute(statement)
+    days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {tables.REQUESTS.full_name}").fetchall()
+    failure_daily.write(connection, [day for (day,) in days])
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -118,6 +134,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m008_fx,
     m012_allocation,
     m011_fees,
+    m013_failures_and_naming,
 )
 
 

@@ -13,13 +13,14 @@ import duckdb
 import polars as pl
 
 from pipelines.gateways.provider import gateways
-from pipelines.materialization import build_allocation, build_bills, build_zones
+from pipelines.materialization import build_allocation, build_bills, build_naming, build_zones
 from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
 from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import (
     change,
+    failure_daily,
     latency_daily,
     latency_hourly,
     reconciliation,
@@ -97,6 +98,7 @@ def build(
     with database.control(home) as control:
         built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
         build_zones.build(connection, control)
+        build_naming.build(connection, control)
     _reconcile(connection, book, {*built.days, *covered, *(row[2] for row in pulls ^ _pulls(connection))}, built)
     mart.create(connection)
     return built
@@ -145,6 +147,7 @@ def _make(
         requests.write(connection, calls, days)
         request_tag.write(connection, calls, days)
         usage_tag_daily.write(connection, days, closed)
+        failure_daily.write(connection, days, closed)
         _replace(connection, tables.USAGE_HOURLY, hourly, days, closed)
         _replace(connection, tables.USAGE_DAILY, daily, days, closed)
         _replace(connection, tables.LATENCY_HOURLY, latency, days, closed)

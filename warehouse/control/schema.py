@@ -237,6 +237,14 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     ("m024_hold", hold_tables.MIGRATION),
+    (
+        "m017_naming",
+        """
+        CREATE TABLE naming (
+            no INTEGER NOT NULL, account_no INTEGER NOT NULL, name TEXT, owner TEXT, tags TEXT,
+            valid_from TEXT NOT NULL, valid_to TEXT, PRIMARY KEY (no, valid_from)) STRICT;
+        """,
+    ),
 )
 
 

@@ -1,0 +1,47 @@
+"""model.requests -> model.failure_daily: failed calls, and calls made again after one, with what they cost.
+
+A call is made again where the one before it of the same account, project, key, user, customer and model, on the same
+day, failed less than a minute earlier. One that fails again is a failure, so the two add up.
+"""
+
+from collections.abc import Collection
+from datetime import date, timedelta
+
+import duckdb
+
+from warehouse.failure_tables import FAILURE_DAILY
+from warehouse.tables import MONEY, REQUESTS
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection, days: Collection[date], closed: Collection[tuple[date, str]] = ()
+) -> None:
+    """Replace the rows of some days, but of closed (day, gateway), whose calls are gone; the caller's transaction."""
+    bound = {"days": sorted(days), "closed": [f"{day}/{gateway}" for day, gateway in closed]}
+    still = "NOT list_contains($closed::VARCHAR[], {}::VARCHAR || '/' || gateway)"
+    connection.execute(
+        f"DELETE FROM {FAILURE_DAILY.full_name} WHERE list_contains($days, day) AND {still.format('day')}", bound
+    )
+    if not days:
+        return
+    connection.execute(
+        f"""INSERT INTO {FAILURE_DAILY.full_name}
+            WITH called AS (
+                SELECT requested_at::DATE AS day, account_no, project_no, gateway, provider, model, list_cost_usd,
+                    outcome = 'error' AS failed,
+                    coalesce(lag(outcome) OVER caller = 'error'
+                        AND requested_at - lag(requested_at) OVER caller <= INTERVAL 1 MINUTE, false) AS follows
+                FROM {REQUESTS.full_name}
+                WHERE requested_at >= $first AND requested_at < $after
+                    AND list_contains($days, requested_at::DATE) AND {still.format("requested_at::DATE")}
+                WINDOW caller AS (
+                    PARTITION BY requested_at::DATE, gateway, account_no, project_no, key_no, user_no, end_user_no,
+                        model
+                    ORDER BY requested_at, request_no)
+            )
+            SELECT day, account_no, project_no, gateway, provider, model,
+                count(*) FILTER (failed), sum(list_cost_usd) FILTER (failed)::{MONEY},
+                count(*) FILTER (NOT failed), sum(list_cost_usd) FILTER (NOT failed)::{MONEY}
+            FROM called WHERE failed OR follows GROUP BY ALL""",
+        {**bound, "first": min(days), "after": max(days) + timedelta(days=1)},
+    )
