@@ -9,6 +9,9 @@ from pathlib import Path
 
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
@@ -60,6 +63,11 @@ def _told(error: Exception) -> bool:
     return True
 
 
+def _overview(request: Request) -> RedirectResponse:
+    """Streamlit serves the first page at / alone; its name leads there, too, with what the address asks."""
+    return RedirectResponse(f"/?{request.url.query}" if request.url.query else "/", 307)
+
+
 app = App(
     Path(__file__).parent / "pages" / "navigation.py",
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
@@ -67,7 +75,7 @@ app = App(
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],
-    routes=[*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES],
+    routes=[Route("/overview", _overview), *sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES],
     on_script_error=_told,
 )
 

@@ -1,12 +1,17 @@
-"""A table as a file to take away: CSV that no spreadsheet runs, Parquet that keeps every decimal place."""
+"""A table as a file to take away: CSV that no spreadsheet runs; Parquet and DuckDB, which keep every decimal place."""
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from warehouse import database
+from warehouse.home import Home
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -32,6 +37,20 @@ def parquet_bytes(table: pa.Table) -> bytes:
     out = io.BytesIO()
     pq.write_table(table, out, compression="zstd")
     return out.getvalue()
+
+
+def duckdb_bytes(table: pa.Table, name: str) -> bytes:
+    """The table as a DuckDB file that holds it alone, under its name."""
+    return database.single_table(Home.own(), name, table)
+
+
+def kinds(name: str) -> list[tuple[str, str, Callable[[pa.Table], bytes]]]:
+    """What a table called `name` can be taken away as: the button's word, the file's ending, who makes it."""
+    return [
+        ("CSV", "csv", csv_bytes),
+        ("Parquet", "parquet", parquet_bytes),
+        ("DuckDB", "duckdb", partial(duckdb_bytes, name=name)),
+    ]
 
 
 def _field(value: object) -> str:

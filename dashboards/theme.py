@@ -90,6 +90,14 @@ def legend(series: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="al al-legend" aria-label="Series">{items}</ul>'
 
 
+def card(title: str, figure: str, said: str) -> str:
+    """A figure with its title and a line beneath, as HTML; texts are escaped here."""
+    return (
+        f'<section class="al-card" aria-label="{escape(title)}"><h2>{escape(title)}</h2>'
+        f'<div class="al-figure">{escape(figure)}</div><p class="dim">{escape(said)}</p></section>'
+    )
+
+
 # The mark of the project, as an image of its own: Streamlit fetches its named icons for a tab from another host.
 MARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#23705d"/>'

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,6 +205,21 @@ def read_only(path: Path) -> duckdb.DuckDBPyConnection:
             "temp_directory": str(path.with_name(f"{path.name}.{os.getpid()}.tmp")),
         },
     )
+
+
+def single_table(home: Home, name: str, rows: object) -> bytes:
+    """A DuckDB file of one table, made of Arrow rows in the home's tmp and taken from there; `name` is our own word."""
+    with tempfile.TemporaryDirectory(dir=home.tmp, prefix="download-", ignore_cleanup_errors=True) as folder:
+        target = Path(folder) / f"{name}.duckdb"
+        connection = duckdb.connect(
+            str(target), config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        )
+        try:
+            connection.register("told", rows)
+            connection.execute(f'CREATE TABLE "{name}" AS FROM told')
+        finally:
+            connection.close()
+        return target.read_bytes()
 
 
 @contextmanager

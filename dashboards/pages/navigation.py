@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, session, states, theme, viewer
-from dashboards.pages import allocation, changes, invoices, overview, reconciliation, spend
+from dashboards.pages import allocation, changes, invoices, models, overview, reconciliation, spend
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
 from warehouse.errors import WithheldError
@@ -21,22 +21,7 @@ def frame() -> None:
     st.set_page_config(page_title="apiledger", layout="wide", page_icon=theme.MARK)
     st.html(theme.STYLE)
     st.logo(theme.MARK, size="medium")
-    page = st.navigation(
-        [
-            st.Page(overview.page, title="Overview", url_path="overview", icon=":material/monitoring:", default=True),
-            st.Page(spend.page, title="Spend", url_path="spend", icon=":material/stacked_bar_chart:"),
-            st.Page(allocation.page, title="Cost centres", url_path="allocation", icon=":material/account_tree:"),
-            st.Page(
-                reconciliation.page,
-                title="Reconciliation",
-                url_path="reconciliation",
-                icon=":material/balance:",
-            ),
-            st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
-            st.Page(invoices.page, title="Invoices", url_path="invoices", icon=":material/receipt_long:"),
-        ],
-        position="top",
-    )
+    page = st.navigation(_sections(), position="top")
     try:
         looks = viewer.current()
     except SignedOutError:
@@ -57,6 +42,23 @@ def frame() -> None:
         states.wrong(error)
     freshness.watch(drawn)
     states.who()
+
+
+def _sections() -> dict[str, list[Page]]:
+    """The pages by what a person comes for; a menu each, so that they fit a phone."""
+    return {
+        "": [st.Page(overview.page, title="Overview", icon=":material/monitoring:", default=True)],
+        "Spend": [
+            st.Page(spend.page, title="Spend", url_path="spend", icon=":material/stacked_bar_chart:"),
+            st.Page(models.page, title="Models", url_path="models", icon=":material/neurology:"),
+            st.Page(allocation.page, title="Cost centres", url_path="allocation", icon=":material/account_tree:"),
+        ],
+        "Bills": [
+            st.Page(reconciliation.page, title="Reconciliation", url_path="reconciliation", icon=":material/balance:"),
+            st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
+            st.Page(invoices.page, title="Invoices", url_path="invoices", icon=":material/receipt_long:"),
+        ],
+    }
 
 
 def _body(page: Page, drawn: int | None, looks: Viewer) -> None:
