@@ -62,6 +62,7 @@ def drawn(buckets: Sequence[Bucket]) -> alt.LayerChart | alt.FacetChart:
         .encode(
             x=alt.X("from:Q", title=None, scale=scale, axis=axis),
             x2="to:Q",
+            y2=alt.Y2Datum(0),
             y=alt.Y("requests:Q", title=None, axis=alt.Axis(format="~s", tickCount=4, domain=False, ticks=False)),
             tooltip=[alt.Tooltip("took:N", title="Took"), alt.Tooltip("said:N", title="Calls")],
         )

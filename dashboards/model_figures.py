@@ -125,6 +125,9 @@ def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list
 def _row(found: tuple[Any, ...], failed: tuple[Any, ...], latency: tuple[object, object]) -> tuple[Any, ...]:
     provider, model, cost, before, requests, tokens_in, tokens_out, cached, errors, unpriced, *priced = found
     by_tokens, tokens, by_requests, calls = priced
+    if requests and unpriced == requests:
+        # Nothing of it has a price: that is unknown, and not 0.
+        cost = None
     # What failed is also known where the mart of failures is not: of days whose single calls are gone.
     _, error_cost, retries, retry_cost = failed
     change = None if cost is None and before is None else (cost or Decimal(0)) - (before or Decimal(0))

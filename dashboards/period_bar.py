@@ -34,13 +34,18 @@ def _told(key: str) -> None:
     state, today = st.session_state, datetime.now(UTC).date()
     start, end = sorted((state[f"{key}_from"], state[f"{key}_to"]))
     now = Period.from_query({name: st.query_params.get_all(name) for name in st.query_params}, today)
-    st.query_params.from_dict(Period(start, end, state[f"{key}_q"].strip(), now.picked).to_query(today))
+    _go(Period(start, end, state[f"{key}_q"].strip(), now.picked), today)
 
 
 def pick(asked: Period, picked: str) -> None:
     """Look at one thing from now on, or at all with an empty text."""
-    today = datetime.now(UTC).date()
-    st.query_params.from_dict(Period(asked.start, asked.end, asked.search, picked).to_query(today))
+    _go(Period(asked.start, asked.end, asked.search, picked), datetime.now(UTC).date())
+
+
+def _go(asked: Period, today: date) -> None:
+    """Write the period into the URL; what else the page asks for stays."""
+    only = st.query_params.get_all("only")
+    st.query_params.from_dict(asked.to_query(today) | ({"only": only} if only else {}))
 
 
 def head(title: str, asked: Period, figure: str = "") -> str:

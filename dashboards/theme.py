@@ -133,6 +133,7 @@ STYLE = """
   background: color-mix(in srgb, currentColor 9%, transparent); }
 .al-shares .bar i { display: block; height: 4px; border-radius: 2px; min-width: 2px; }
 .al-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; }
+.al-few { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); gap: .75rem; }
 ul.al-legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; margin: 0; padding: 0; }
 ul.al-legend li { display: flex; align-items: center; gap: .4em; margin: 0; padding: 0; font-size: .84rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-width: 20rem; }

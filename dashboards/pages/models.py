@@ -90,7 +90,7 @@ def _cards(table: pa.Table) -> str:
             f"{formats.share(int(_total(table, 'error_requests')), requests)} of them failed",
         ),
     ]
-    return f'<div class="al al-three">{"".join(theme.card(*card) for card in cards)}</div>'
+    return f'<div class="al al-few">{"".join(theme.card(*card) for card in cards)}</div>'
 
 
 def _latency(asked: Period, table: pa.Table) -> None:

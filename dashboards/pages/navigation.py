@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, session, states, theme, viewer
-from dashboards.pages import allocation, changes, invoices, models, overview, reconciliation, spend
+from dashboards.pages import allocation, changes, invoices, keys, models, overview, projects, reconciliation, spend
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
 from warehouse.errors import WithheldError
@@ -51,6 +51,8 @@ def _sections() -> dict[str, list[Page]]:
         "Spend": [
             st.Page(spend.page, title="Spend", url_path="spend", icon=":material/stacked_bar_chart:"),
             st.Page(models.page, title="Models", url_path="models", icon=":material/neurology:"),
+            st.Page(projects.page, title="Projects", url_path="projects", icon=":material/folder:"),
+            st.Page(keys.page, title="Keys", url_path="keys", icon=":material/key:"),
             st.Page(allocation.page, title="Cost centres", url_path="allocation", icon=":material/account_tree:"),
         ],
         "Bills": [
