@@ -125,7 +125,7 @@ def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list
 def _row(found: tuple[Any, ...], failed: tuple[Any, ...], latency: tuple[object, object]) -> tuple[Any, ...]:
     provider, model, cost, before, requests, tokens_in, tokens_out, cached, errors, unpriced, *priced = found
     by_tokens, tokens, by_requests, calls = priced
-    if requests and unpriced == requests:
+    if unpriced and not cost:
         # Nothing of it has a price: that is unknown, and not 0.
         cost = None
     # What failed is also known where the mart of failures is not: of days whose single calls are gone.

@@ -32,6 +32,7 @@ class Asked:
 class Said(NamedTuple):
     """A name, owner and tags with their dates (UTC): told by the log, or by people; `since` None is from the first."""
 
+    account: str | None
     told_by: str
     name: str | None
     owner: str | None
@@ -76,7 +77,7 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
             UNION SELECT account, label FROM known
         ), told AS (
             SELECT thing.account, thing.label, known.name, known.owner, known.tags,
-                CASE WHEN requests > 0 AND unpriced_requests = requests THEN NULL ELSE cost_usd END AS cost_usd,
+                CASE WHEN unpriced_requests > 0 AND cost_usd = 0 THEN NULL ELSE cost_usd END AS cost_usd,
                 before_usd,
                 (coalesce(cost_usd, 0) - coalesce(before_usd, 0))::DECIMAL(38,12) AS change_usd,
                 coalesce(requests, 0) AS requests, coalesce(error_requests, 0) AS error_requests,
@@ -108,9 +109,10 @@ def history(connection: DuckDBPyConnection, viewer: Viewer, asked: tuple[Kind, s
     """All names, owners and tags of what its log calls so today, the oldest first."""
     allowed, values = viewer.condition()
     query = f"""
-        SELECT DISTINCT told_by, name, owner, tags, CASE WHEN year(valid_from) > 1 THEN valid_from END AS since,
-            valid_to
-        FROM mart.name_history WHERE kind = ? AND label = ? AND {allowed} ORDER BY since NULLS FIRST, told_by, name"""
+        SELECT DISTINCT account, told_by, name, owner, tags,
+            CASE WHEN year(valid_from) > 1 THEN valid_from END AS since, valid_to
+        FROM mart.name_history WHERE kind = ? AND label = ? AND {allowed}
+        ORDER BY account, since NULLS FIRST, told_by, name"""
     return [Said(*row) for row in connection.execute(query, [*asked, *values]).fetchall()]
 
 

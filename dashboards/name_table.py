@@ -15,17 +15,17 @@ from warehouse.money import shown
 
 _TITLES = {
     "label": "",
-    "name": "Called here",
-    "account": "Account",
-    "owner": "Owner",
-    "tags": "Tags",
     "cost_usd": "Cost",
-    "before_usd": "Before",
     "change_usd": "Change",
     "requests": "Requests",
-    "error_requests": "Errors",
     "last_day": "Last used",
     "idle_days": "Days idle",
+    "owner": "Owner",
+    "name": "Called here",
+    "tags": "Tags",
+    "account": "Account",
+    "before_usd": "Before",
+    "error_requests": "Errors",
     "first_day": "First used",
     "parts": "",
 }
@@ -73,7 +73,11 @@ def _cards(kind: Kind, found: pa.Table, period: Period) -> str:
     unowned = found["owner"].null_count
     cards = [
         ("Cost", shown(cost), f"{formats.change(cost, before) or 'new'} against {shown(before)}"),
-        (f"{kind.capitalize()}s used", formats.count(found.num_rows - idle), f"of {formats.count(found.num_rows)}"),
+        (
+            f"{kind.capitalize()}s used",
+            formats.count(found.num_rows - idle),
+            formats.days(period.start, period.end),
+        ),
         (
             "Not used on these days",
             formats.count(idle),
@@ -114,14 +118,14 @@ def _history(kind: Kind, period: Period, found: pa.Table) -> None:
 
 def _said(label: str, told: list[Said]) -> str:
     rows = "".join(
-        f"<tr><td>{_day(one.since, 'the first call')}</td><td>{_day(one.until, 'now')}</td>"
-        f"<td>{'the log' if one.told_by == 'log' else 'people'}</td><td>{escape(one.name or '—')}</td>"
-        f"<td>{escape(one.owner or '—')}</td><td>{escape(one.tags or '—')}</td></tr>"
+        f"<tr><td>{escape(one.account or '—')}</td><td>{_day(one.since, 'the first call')}</td>"
+        f"<td>{_day(one.until, 'now')}</td><td>{'the log' if one.told_by == 'log' else 'people'}</td>"
+        f"<td>{escape(one.name or '—')}</td><td>{escape(one.owner or '—')}</td><td>{escape(one.tags or '—')}</td></tr>"
         for one in told
     )
     return (
         f'<div class="al al-scroll"><table class="al-table" aria-label="Names of {escape(label)}"><thead><tr>'
-        "<th>From</th><th>To</th><th>Said by</th><th>Name</th><th>Owner</th><th>Tags</th></tr></thead>"
+        "<th>Account</th><th>From</th><th>To</th><th>Said by</th><th>Name</th><th>Owner</th><th>Tags</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
 

@@ -133,6 +133,13 @@ STYLE = """
   background: color-mix(in srgb, currentColor 9%, transparent); }
 .al-shares .bar i { display: block; height: 4px; border-radius: 2px; min-width: 2px; }
 .al-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; }
+.al-pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: .75rem; }
+.al-gauge { display: block; width: 100%; height: 10px; margin: .5rem 0 .1rem; border-radius: 3px; }
+.al-gauge .rest { fill: currentColor; opacity: .1; }
+.al-gauge .ends { fill: #5f9c8d; opacity: .45; }
+.al-gauge .used { fill: #2a9d8f; }
+.al-gauge.over .used { fill: #d97757; }
+.al-gauge .line { fill: currentColor; }
 .al-few { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); gap: .75rem; }
 ul.al-legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; margin: 0; padding: 0; }
 ul.al-legend li { display: flex; align-items: center; gap: .4em; margin: 0; padding: 0; font-size: .84rem;

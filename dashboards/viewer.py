@@ -30,6 +30,11 @@ class Viewer:
         """Whether what concerns the whole installation is theirs to see."""
         return self.accounts is None
 
+    def sees(self, account: str, project: str | None) -> bool:
+        """Whether an account's project, or with None the account as a whole, is theirs to see; as `condition` says."""
+        allowed = account not in self.claimed if self.accounts is None else account in self.accounts
+        return allowed and (self.projects is None or project in self.projects)
+
     def condition(self) -> tuple[str, list[object]]:
         """SQL over a mart with columns `account` and `project`, and its bound values."""
         allowed, values = self.account_condition()
@@ -52,16 +57,17 @@ class Viewer:
 
 def current() -> Viewer:
     """The one who looks at this page; SignedOutError where the session of its browser has ended."""
-    return _of(session.of_page())
+    return of(session.of_page())
 
 
 def again() -> Callable[[], Viewer]:
     """A way to ask who it is once more, later and outside the page's run, such as when a file is fetched."""
     found_by = session.of_page()
-    return lambda: _of(found_by)
+    return lambda: of(found_by)
 
 
-def _of(found_by: bytes) -> Viewer:
+def of(found_by: bytes) -> Viewer:
+    """The one whose session has this hash; SignedOutError where it has ended."""
     found = session.find_by(found_by)
     if found is None:
         raise SignedOutError("nobody is signed in here any more")

@@ -10,7 +10,18 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from dashboards import frame_figures, freshness, marts, session, states, theme, viewer
-from dashboards.pages import allocation, changes, invoices, keys, models, overview, projects, reconciliation, spend
+from dashboards.pages import (
+    allocation,
+    budgets,
+    changes,
+    invoices,
+    keys,
+    models,
+    overview,
+    projects,
+    reconciliation,
+    spend,
+)
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
 from warehouse.errors import WithheldError
@@ -60,6 +71,7 @@ def _sections() -> dict[str, list[Page]]:
             st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
             st.Page(invoices.page, title="Invoices", url_path="invoices", icon=":material/receipt_long:"),
         ],
+        "Watch": [st.Page(budgets.page, title="Budgets", url_path="budgets", icon=":material/savings:")],
     }
 
 

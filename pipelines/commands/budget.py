@@ -72,7 +72,7 @@ def set_(
 def list_(named: Path | None) -> None:
     """Show each budget and how far it is used this month."""
     from pipelines.alerts import budget_state, mail, postman
-    from warehouse import database
+    from warehouse import budget_use, database
     from warehouse.control import budget as budgets
     from warehouse.control.vault import Vault
 
@@ -85,7 +85,7 @@ def list_(named: Path | None) -> None:
             return
         vault = Vault(control, _now())
         with database.published(home) as connection:
-            used = budget_state.usages(connection, listed, start)
+            used = budget_use.usages(connection, listed, start)
         for usage in used:
             one = usage.budget
             place = budgets.scope_of(control, one)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipelines.alerts import budget_state
 from tests.pipelines.gateway_log import line, put, take_in
 from tests.pipelines.spend_version import known, limited, publish
-from warehouse import database
+from warehouse import budget_use, database
 from warehouse.control import budget as budgets
 from warehouse.home import Home
 
@@ -125,7 +125,7 @@ def test_a_budget_of_an_account_counts_what_no_project_is_named_for(home: Home) 
     account, web = limited(home, SET, None), limited(home, SET, "web")
     publish(home, {(NOVEMBER, "web"): "10", (NOVEMBER, "search"): "20", (NOVEMBER, None): "0.5"}, unpriced=2)
     with database.published(home) as connection:
-        found = budget_state.usages(connection, [account, web], NOVEMBER)
+        found = budget_use.usages(connection, [account, web], NOVEMBER)
     assert [(one.spent_usd, one.unpriced_requests) for one in found] == [(Decimal("30.5"), 6), (Decimal(10), 2)]
     assert budget_state.told(found[0]) == (
         "at least $30.50 of $100.00 in November; 6 calls without a known price are not in it"
@@ -164,7 +164,7 @@ def test_calls_that_a_bill_pays_for_make_no_amount_at_least(home: Home) -> None:
         publish(home, spent, unpriced=3, billed=billed)
         with database.control(home) as control, database.published(home) as connection:
             listed = budgets.current(control)
-            return [budget_state.told(usage) for usage in budget_state.usages(connection, listed, NOVEMBER)]
+            return [budget_state.told(usage) for usage in budget_use.usages(connection, listed, NOVEMBER)]
 
     web = "at least $25.00 of $100.00 in November; 6 calls without a known price are not in it"
     assert told({}) == [web, web]
