@@ -116,6 +116,9 @@ STYLE = """
   padding: .8rem .95rem .75rem; min-width: 0; }
 .al-card h2 { font-size: .82rem; font-weight: 550; margin: 0 0 .3rem; padding: 0; letter-spacing: 0;
   color: color-mix(in srgb, currentColor 66%, transparent); }
+.al-title { font-size: 1.1rem; font-weight: 620; margin: 0; padding: .4rem 0 .2rem; }
+.al-note.calm { border-left-color: #2a9d8f; background: #2a9d8f1c; }
+.al-note ul { margin: .4rem 0 0; padding-left: 1.1rem; }
 .al-figure { font-size: 1.45rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.15; white-space: nowrap; }
 .al-hero .al-figure { font-size: 2.5rem; font-weight: 660; letter-spacing: -.03em; }
 .al-card p { margin: .35rem 0 0; font-size: .84rem; }
@@ -134,12 +137,14 @@ STYLE = """
 .al-shares .bar i { display: block; height: 4px; border-radius: 2px; min-width: 2px; }
 .al-three { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: .75rem; }
 .al-pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: .75rem; }
-.al-gauge { display: block; width: 100%; height: 10px; margin: .5rem 0 .1rem; border-radius: 3px; }
-.al-gauge .rest { fill: currentColor; opacity: .1; }
-.al-gauge .ends { fill: #5f9c8d; opacity: .45; }
-.al-gauge .used { fill: #2a9d8f; }
-.al-gauge.over .used { fill: #d97757; }
-.al-gauge .line { fill: currentColor; }
+.al-gauge { position: relative; height: 10px; margin: .55rem 0 .2rem; border-radius: 3px; overflow: hidden;
+  background: color-mix(in srgb, currentColor 9%, transparent); }
+.al-gauge i { position: absolute; left: 0; top: 0; bottom: 0; }
+.al-gauge .ends { background: #5f9c8d73; }
+.al-gauge .used { background: #2a9d8f; }
+.al-gauge.over .used { background: #d97757; }
+.al-gauge .line { width: 3px; background: currentColor; }
+.al p a, .al p a:visited, .al td a { color: #2a9d8f; color: light-dark(#23705d, #7fd1ba); }
 .al-few { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(10rem, 100%), 1fr)); gap: .75rem; }
 ul.al-legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; margin: 0; padding: 0; }
 ul.al-legend li { display: flex; align-items: center; gap: .4em; margin: 0; padding: 0; font-size: .84rem;

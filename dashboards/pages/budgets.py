@@ -93,14 +93,13 @@ def _bar(use: Use) -> str:
     """What is used, and lighter up to where it may end; the line is the budget."""
     monthly = use.listed.budget.monthly_usd
     most = max(monthly, use.high_usd or Decimal(0), use.spent_usd) * Decimal("1.02")
-    used, ends, line = (int(part * 1000 / most) for part in (use.spent_usd, use.high_usd or use.spent_usd, monthly))
+    used, ends, line = (int(part * 100 / most) for part in (use.spent_usd, use.high_usd or use.spent_usd, monthly))
     over = " over" if use.spent_usd > monthly else ""
     percent = formats.share(use.spent_usd, monthly)
     return (
-        f'<svg class="al-gauge{over}" viewBox="0 0 1000 14" preserveAspectRatio="none" role="img" '
-        f'aria-label="{percent} of the budget is used"><rect class="rest" width="1000" height="14"/>'
-        f'<rect class="ends" width="{ends}" height="14"/><rect class="used" width="{used}" height="14"/>'
-        f'<rect class="line" x="{line}" width="4" height="14"/></svg>'
+        f'<div class="al-gauge{over}" role="img" aria-label="{percent} of the budget is used">'
+        f'<i class="ends" style="width:{max(ends, 0)}%"></i><i class="used" style="width:{max(used, 0)}%"></i>'
+        f'<i class="line" style="left:{line}%"></i></div>'
     )
 
 

@@ -14,6 +14,7 @@ from dashboards.pages import (
     allocation,
     budgets,
     changes,
+    installation,
     invoices,
     keys,
     models,
@@ -22,6 +23,7 @@ from dashboards.pages import (
     reconciliation,
     spend,
 )
+from dashboards.pages import freshness as freshness_page
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
 from warehouse.errors import WithheldError
@@ -32,10 +34,9 @@ def frame() -> None:
     st.set_page_config(page_title="apiledger", layout="wide", page_icon=theme.MARK)
     st.html(theme.STYLE)
     st.logo(theme.MARK, size="medium")
-    page = st.navigation(_sections(), position="top")
-    try:
-        looks = viewer.current()
-    except SignedOutError:
+    looks = _looks()
+    page = st.navigation(_sections(is_operator=looks is not None and looks.is_operator), position="top")
+    if looks is None:
         states.signed_out()
         return
     if not st.session_state.pop(freshness.BY_ITSELF, False):
@@ -55,8 +56,16 @@ def frame() -> None:
     states.who()
 
 
-def _sections() -> dict[str, list[Page]]:
+def _looks() -> Viewer | None:
+    try:
+        return viewer.current()
+    except SignedOutError:
+        return None
+
+
+def _sections(*, is_operator: bool) -> dict[str, list[Page]]:
     """The pages by what a person comes for; a menu each, so that they fit a phone."""
+    installation_page = st.Page(installation.page, title="Installation", url_path="operator", icon=":material/dns:")
     return {
         "": [st.Page(overview.page, title="Overview", icon=":material/monitoring:", default=True)],
         "Spend": [
@@ -71,7 +80,11 @@ def _sections() -> dict[str, list[Page]]:
             st.Page(changes.page, title="Changes", url_path="changes", icon=":material/history:"),
             st.Page(invoices.page, title="Invoices", url_path="invoices", icon=":material/receipt_long:"),
         ],
-        "Watch": [st.Page(budgets.page, title="Budgets", url_path="budgets", icon=":material/savings:")],
+        "Watch": [
+            st.Page(budgets.page, title="Budgets", url_path="budgets", icon=":material/savings:"),
+            st.Page(freshness_page.page, title="Freshness", url_path="freshness", icon=":material/update:"),
+            *([installation_page] if is_operator else []),
+        ],
     }
 
 

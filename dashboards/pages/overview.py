@@ -1,13 +1,14 @@
-"""mart.spend_daily, mart.latency_daily, mart.freshness -> what does AI cost us, and can the figures be trusted."""
+"""mart.spend_daily, mart.spend_hourly, mart.latency_daily -> what does AI cost us, when, and what moved."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from html import escape
 
 import streamlit as st
 
-from dashboards import charts, formats, marts, overview_figures, theme, zone_figures
+from dashboards import charts, formats, heat_map, marts, overview_figures, rhythm_figures, theme, zone_figures
 from dashboards.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
+from dashboards.rhythm_figures import Mover
 from warehouse.money import shown
 
 _SPANS = {"30 days": 30, "60 days": 60, "90 days": 90}
@@ -24,6 +25,7 @@ def page() -> None:
     asked = DailySpend(today, overview_figures.LATENCY_DAYS, "provider")
     _spend_over_time(asked)
     st.html(_shares(shares, month))
+    _rhythm(today)
     st.subheader("Latency per day")
     st.html(theme.legend(charts.LATENCY_LINES))
     if latency:
@@ -199,6 +201,38 @@ def _share_list(title: str, dimension: str, rows: list[ShareRow], whole: Decimal
     return (
         f'<section class="al al-card" aria-label="{title} this month"><h2>{title} this month</h2>'
         f'<ul class="al-shares">{items or "<li>Nothing yet.</li>"}</ul></section>'
+    )
+
+
+def _rhythm(today: date) -> None:
+    """When a week costs most, beside what takes more or less than before."""
+    hours = marts.answer(rhythm_figures.week, today)
+    moved = marts.answer(rhythm_figures.movers, today)
+    week, movers = st.columns([3, 2], gap="medium")
+    with week:
+        st.subheader("A week, hour by hour")
+        if hours:
+            st.altair_chart(heat_map.drawn(hours), width="stretch", alt=heat_map.told(hours))
+            st.caption(heat_map.told(hours))
+        else:
+            st.caption("No log of the last four weeks tells hours.")
+    with movers:
+        st.html(_movers(moved))
+
+
+def _movers(moved: list[Mover]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(formats.NOT_NAMED if one.name is None else one.name)} "
+        f'<span class="dim">{one.dimension}</span></td><td class="n">{shown(one.cost_usd)}</td>'
+        f'<td class="n">{_chip(one.cost_usd, one.before_usd)}</td></tr>'
+        for one in sorted(moved, key=lambda one: abs(one.change_usd), reverse=True)
+    )
+    nothing = '<tr><td colspan="3">Nothing moved.</td></tr>'
+    return (
+        '<section class="al" aria-label="What moved"><h2 class="al-title">What moved</h2><p class="dim">Last 30 whole '
+        'days against the 30 before</p><div class="al-scroll"><table class="al-table" aria-label="What moved">'
+        f'<thead><tr><th>Name</th><th class="n">Cost</th><th class="n">Change</th></tr></thead>'
+        f"<tbody>{rows or nothing}</tbody></table></div></section>"
     )
 
 

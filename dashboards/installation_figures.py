@@ -1,0 +1,139 @@
+"""mart.spend_daily, control.account, the home's folders -> what the operator sees of all: sums, sizes, versions.
+
+Nothing of an account's detail: opening one takes a reason, on the account page.
+"""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from duckdb import DuckDBPyConnection
+
+from dashboards.viewer import Viewer
+from warehouse import database
+from warehouse.control import claim
+from warehouse.control import member as members
+from warehouse.home import Home
+
+_PARTS = ("apiledger", "dagster", "dlt", "duckdb", "polars", "streamlit")
+
+
+class LabelSum(NamedTuple):
+    """What an account label of the logs cost this month and the one before, and its calls this month."""
+
+    label: str
+    cost_usd: Decimal
+    before_usd: Decimal
+    requests: int
+
+
+class AccountSum(NamedTuple):
+    """The same of an account: 0 is the operator's own and what nobody claims."""
+
+    account_no: int
+    members: int
+    labels: int
+    cost_usd: Decimal
+    before_usd: Decimal
+    requests: int
+
+
+class Folder(NamedTuple):
+    """What lies in a folder of the home, or a file of it: bytes on the disk and how many files."""
+
+    name: str
+    bytes: int
+    files: int
+
+
+class Version(NamedTuple):
+    """A published version that is kept: its number, when it was written (UTC), its bytes."""
+
+    number: int
+    written_at: datetime
+    bytes: int
+
+
+def label_sums(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[LabelSum]:
+    """Every label's sums for the operator, nothing for anyone else; days of the months by UTC."""
+    if not viewer.is_operator or viewer.projects is not None:
+        return []
+    start = today.replace(day=1)
+    before = (start - timedelta(days=1)).replace(day=1)
+    rows = connection.execute(
+        """SELECT coalesce(account, ''), coalesce(sum(cost_usd) FILTER (day >= $start), 0),
+              coalesce(sum(cost_usd) FILTER (day < $start), 0),
+              coalesce(sum(requests) FILTER (day >= $start), 0)::BIGINT
+           FROM mart.spend_daily WHERE day BETWEEN $before AND $today GROUP BY 1""",
+        {"start": start, "before": before, "today": today},
+    ).fetchall()
+    return [LabelSum(*row) for row in rows]
+
+
+def accounts(home: Home, viewer: Viewer, sums: list[LabelSum]) -> list[AccountSum]:
+    """The sums by account; what nobody claims is the operator's."""
+    if not viewer.is_operator or viewer.projects is not None:
+        return []
+    with database.control(home) as control:
+        listed = [
+            (number, is_operator, len(members.of_account(control, number)), claim.labels_of(control, number))
+            for number, is_operator in members.accounts(control)
+        ]
+    claimed = {label for *_, labels in listed for label in labels}
+    found = []
+    for number, is_operator, count, labels in listed:
+        mine = [one for one in sums if one.label in labels or (is_operator and one.label not in claimed)]
+        found.append(
+            AccountSum(
+                number,
+                count,
+                len(mine),
+                sum((one.cost_usd for one in mine), Decimal(0)),
+                sum((one.before_usd for one in mine), Decimal(0)),
+                sum(one.requests for one in mine),
+            )
+        )
+    return sorted(found, key=lambda one: one.cost_usd, reverse=True)
+
+
+def folders(home: Home) -> list[Folder]:
+    """Everything in the home by its first folder or file, the largest first; a link counts as nothing."""
+    found: dict[str, tuple[int, int]] = {}
+    for folder, _, names in os.walk(home.root):
+        for name in names:
+            path = Path(folder) / name
+            try:
+                told = path.lstat()
+            except FileNotFoundError:
+                continue
+            first = path.relative_to(home.root).parts[0]
+            size, count = found.get(first, (0, 0))
+            found[first] = (size + told.st_blocks * 512, count + 1)
+    return sorted((Folder(name, *told) for name, told in found.items()), key=lambda one: one.bytes, reverse=True)
+
+
+def versions(home: Home) -> list[Version]:
+    """The versions that are kept, the newest first."""
+    found = []
+    for path in home.published.glob("warehouse-*.duckdb"):
+        try:
+            told = path.stat()
+        except FileNotFoundError:
+            continue
+        written = datetime.fromtimestamp(told.st_mtime, UTC).replace(tzinfo=None)
+        found.append(Version(int(path.stem.rsplit("-", 1)[1]), written, told.st_size))
+    return sorted(found, reverse=True)
+
+
+def parts() -> list[tuple[str, str]]:
+    """What the programme is made of, each with its version."""
+    found = []
+    for name in _PARTS:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            continue
+    return found

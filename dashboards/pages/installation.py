@@ -1,0 +1,77 @@
+"""mart.spend_daily, the home -> what this installation holds: sums of accounts, sizes, versions. The operator's."""
+
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from html import escape
+
+import streamlit as st
+
+from dashboards import formats, installation_figures, marts, viewer
+from dashboards.installation_figures import AccountSum, Folder
+from warehouse.money import shown
+
+
+def page() -> None:
+    """Draw the page for the operator; to anyone else there is none."""
+    looks = viewer.current()
+    if not looks.is_operator or looks.projects is not None:
+        st.html('<div class="al"><div class="al-head"><h1>Not found</h1></div></div>')
+        return
+    today = datetime.now(UTC).date()
+    home = marts.home()
+    found = installation_figures.accounts(home, looks, marts.answer(installation_figures.label_sums, today))
+    st.html(
+        '<div class="al"><div class="al-head"><h1>This installation</h1>'
+        f'<span class="dim">{today:%B %Y} · UTC days</span></div>'
+        '<p><a href="/account" target="_self">Members, and opening an account with a reason</a></p></div>'
+    )
+    st.html(_accounts(found))
+    folders = installation_figures.folders(home)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.html(_folders(folders, shutil.disk_usage(home.root).free))
+    with right:
+        st.html(_versions())
+
+
+def _accounts(found: list[AccountSum]) -> str:
+    rows = "".join(
+        f'<tr><td>{one.account_no}</td><td class="n">{one.members}</td><td class="n">{one.labels}</td>'
+        f'<td class="n">{shown(one.cost_usd)}</td><td class="n">{shown(one.before_usd)}</td>'
+        f'<td class="n">{formats.count(one.requests)}</td></tr>'
+        for one in found
+    )
+    whole = sum((one.cost_usd for one in found), Decimal(0))
+    head = (
+        '<th>Account</th><th class="n">Members</th><th class="n">Labels</th><th class="n">This month</th>'
+        '<th class="n">Month before</th><th class="n">Requests</th>'
+    )
+    return _card(f"Accounts: {shown(whole)} this month", head, rows)
+
+
+def _folders(folders: list[Folder], free: int) -> str:
+    rows = "".join(
+        f"<tr><td><strong>{escape(one.name)}</strong></td>"
+        f'<td class="n">{formats.tokens(one.bytes)}B</td><td class="n">{formats.count(one.files)}</td></tr>'
+        for one in folders
+    )
+    whole = sum(one.bytes for one in folders)
+    title = f"Storage: {formats.tokens(whole)}B, {formats.tokens(free)}B free"
+    return _card(title, '<th>In the home</th><th class="n">Size</th><th class="n">Files</th>', rows)
+
+
+def _versions() -> str:
+    rows = "".join(
+        f"<tr><td>version {one.number}</td><td>{formats.moment(one.written_at)}, {formats.tokens(one.bytes)}B</td></tr>"
+        for one in installation_figures.versions(marts.home())
+    ) + "".join(f"<tr><td>{name}</td><td>{escape(number)}</td></tr>" for name, number in installation_figures.parts())
+    return _card("Versions", "<th>What</th><th>Which</th>", rows)
+
+
+def _card(title: str, head: str, rows: str) -> str:
+    return (
+        f'<section class="al al-card" aria-label="{title}"><h2>{title}</h2><div class="al-scroll">'
+        f'<table class="al-table" aria-label="{title}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div></section>"
+    )
