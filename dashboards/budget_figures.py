@@ -5,7 +5,7 @@ it whole, so that no remembered answer outlives a changed budget.
 """
 
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -89,17 +89,29 @@ def uses(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> list[U
     listed = [one for one in asked.listed if viewer.sees(one.scope.account, one.scope.project)]
     start, _ = budgets.month(asked.today)
     found = budget_use.usages(connection, [one.budget for one in listed], start)
+    known = _known(connection, viewer, asked.today, listed)
     return [
-        _use(connection, viewer, asked.today, one, usage.spent_usd, usage.unpriced_requests)
+        _use(asked.today, one, usage.spent_usd, usage.unpriced_requests, known[one.scope.account, one.scope.project])
         for one, usage in zip(listed, found, strict=True)
     ]
 
 
-def _use(
-    connection: DuckDBPyConnection, viewer: Viewer, today: date, listed: Listed, spent_usd: Decimal, unpriced: int
-) -> Use:
-    by_day, dearest = _days(connection, viewer, today, listed.scope)
-    unpriced_high = _times(dearest, unpriced)
+@dataclass
+class _Known:
+    """Of a scope: cost by day of the last four weeks and today, and cost and priced calls by model."""
+
+    by_day: dict[date, Decimal] = field(default_factory=dict)
+    by_model: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
+
+    @property
+    def dearest_usd(self) -> Decimal:
+        """What a call to the dearest model costs on average."""
+        averages = [money.CONTEXT.divide(cost, Decimal(calls)) for cost, calls in self.by_model.values() if calls]
+        return max(averages, default=Decimal(0))
+
+
+def _use(today: date, listed: Listed, spent_usd: Decimal, unpriced: int, known: _Known) -> Use:
+    by_day, unpriced_high = known.by_day, _times(known.dearest_usd, unpriced)
     start = today.replace(day=1)
     whole = monthrange(today.year, today.month)[1]
     paces = _paces(by_day, today)
@@ -113,33 +125,29 @@ def _use(
     return Use(listed, spent_usd, unpriced, unpriced_high, max(low, spent_usd), max(high, spent_usd) + more)
 
 
-def _days(
-    connection: DuckDBPyConnection, viewer: Viewer, today: date, scope: Scope
-) -> tuple[dict[date, Decimal], Decimal]:
-    """Cost by day of the last four weeks and today, and what a call to the dearest model costs on average."""
+def _known(
+    connection: DuckDBPyConnection, viewer: Viewer, today: date, listed: list[Listed]
+) -> dict[tuple[str, str | None], _Known]:
+    """What is known of each scope, in one pass over the mart."""
+    found = {(one.scope.account, project): _Known() for one in listed for project in {None, one.scope.project}}
     allowed, values = viewer.condition()
-    of_project = "" if scope.project is None else "AND project = ?"
     rows = connection.execute(
-        f"""SELECT day, model, sum(cost_usd), coalesce(sum(requests - unpriced_requests), 0)::BIGINT
+        f"""SELECT account, project, day, model, sum(cost_usd),
+                coalesce(sum(requests - unpriced_requests), 0)::BIGINT
             FROM mart.spend_daily
-            WHERE day BETWEEN ? AND ? AND account = ? {of_project} AND {allowed} GROUP BY day, model""",
-        [
-            today - timedelta(days=_WEEKS * _WEEK),
-            today,
-            scope.account,
-            *([] if scope.project is None else [scope.project]),
-            *values,
-        ],
+            WHERE day BETWEEN ? AND ? AND list_contains(?::VARCHAR[], account) AND {allowed}
+            GROUP BY GROUPING SETS ((account, project, day), (account, project, model))""",
+        [today - timedelta(days=_WEEKS * _WEEK), today, sorted({one.scope.account for one in listed}), *values],
     ).fetchall()
-    by_day: dict[date, Decimal] = {}
-    by_model: dict[str, tuple[Decimal, int]] = {}
-    for day, model, cost, priced in rows:
-        by_day[day] = by_day.get(day, Decimal(0)) + (cost or Decimal(0))
-        if model is not None:
-            known, calls = by_model.get(model, (Decimal(0), 0))
-            by_model[model] = (known + (cost or Decimal(0)), calls + priced)
-    averages = [money.CONTEXT.divide(cost, Decimal(calls)) for cost, calls in by_model.values() if calls]
-    return by_day, max(averages, default=Decimal(0))
+    for account, project, day, model, cost, priced in rows:
+        for scope in {(account, project), (account, None)} & found.keys():
+            known = found[scope]
+            if day is not None:
+                known.by_day[day] = known.by_day.get(day, Decimal(0)) + (cost or Decimal(0))
+            elif model is not None:
+                before, calls = known.by_model.get(model, (Decimal(0), 0))
+                known.by_model[model] = (before + (cost or Decimal(0)), calls + priced)
+    return found
 
 
 def _paces(by_day: dict[date, Decimal], today: date) -> list[Decimal]:

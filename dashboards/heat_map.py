@@ -39,7 +39,7 @@ def drawn(hours: Sequence[Hour]) -> alt.Chart:
                 title=None,
                 sort=list(DAYS),
                 scale=alt.Scale(domain=list(DAYS), paddingInner=0.1),
-                axis=alt.Axis(ticks=False, domain=False),
+                axis=alt.Axis(ticks=False, domain=False, labelOverlap=False),
             ),
             # From a tone that is seen on a light and on a dark ground alike to the one of spend.
             color=alt.Color("tone:Q", scale=alt.Scale(range=["#9fb8b038", "#1f9e83"], zero=True), legend=None),
@@ -50,7 +50,7 @@ def drawn(hours: Sequence[Hour]) -> alt.Chart:
             ],
         )
     )
-    return squares.properties(height=200, usermeta={"embedOptions": {"actions": False}})
+    return squares.properties(height=240, usermeta={"embedOptions": {"actions": False}})
 
 
 def told(hours: Sequence[Hour]) -> str:

@@ -53,13 +53,20 @@ class Models(NamedTuple):
 
     table: pa.Table
     unnamed_usd: Decimal
+    buckets: list[Bucket]
 
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> Models:
     """Every model of the period, dearest first, beside the period before; and what no model is named for."""
     found = _rows(connection, viewer, asked)
     unnamed = sum((row[2] or Decimal(0) for row in found if row[1] is None), Decimal(0))
-    failed, latency = _failures(connection, viewer, asked), _latency(connection, viewer, asked)
+    allowed, values = viewer.condition()
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE took AS SELECT provider, model, bucket_ms, sum(requests)::BIGINT AS requests
+            FROM mart.latency_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL""",
+        [asked.start, asked.end, *values],
+    )
+    failed, latency = _failures(connection, viewer, asked), _latency(connection)
     none = (0, None, 0, None)
     rows = [
         _row(row, failed.get((row[0], row[1]), none), latency.get((row[0], row[1]), (None, None)))
@@ -70,6 +77,7 @@ def view(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> Model
     return Models(
         pa.table([pa.array(list(values), field.type) for values, field in zip(columns, SCHEMA, strict=True)], SCHEMA),
         unnamed,
+        _buckets(connection, asked),
     )
 
 
@@ -78,16 +86,14 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> pa.Ta
     return view(connection, viewer, asked).table
 
 
-def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list[Bucket]:
-    """How long the calls of the period took, by bucket: of the picked `provider/model`, else of all that match."""
-    allowed, values = viewer.condition()
+def _buckets(connection: DuckDBPyConnection, asked: Period) -> list[Bucket]:
+    """How long the calls took, by bucket: of the picked `provider/model`, else of all that match."""
     matches, words = asked.matching("provider", "model")
     picked, model = ("provider || '/' || model = ?", [asked.picked]) if asked.picked else ("true", [])
     query = f"""
-        SELECT bucket_ms, sum(requests)::BIGINT FROM mart.latency_daily
-        WHERE day BETWEEN ? AND ? AND {allowed} AND {matches} AND {picked} GROUP BY bucket_ms ORDER BY bucket_ms"""
-    bound = [asked.start, asked.end, *values, *words, *model]
-    return [Bucket(*row) for row in connection.execute(query, bound).fetchall()]
+        SELECT bucket_ms, sum(requests)::BIGINT FROM temp.took WHERE {matches} AND {picked}
+        GROUP BY bucket_ms ORDER BY bucket_ms"""
+    return [Bucket(*row) for row in connection.execute(query, [*words, *model]).fetchall()]
 
 
 def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list[tuple[Any, ...]]:
@@ -179,22 +185,16 @@ def _failures(
     return {(provider, model): tuple(rest) for provider, model, *rest in rows}
 
 
-def _latency(
-    connection: DuckDBPyConnection, viewer: Viewer, asked: Period
-) -> dict[tuple[object, object], tuple[object, object]]:
-    allowed, values = viewer.condition()
-    query = f"""
-        WITH bucket AS (
-            SELECT provider, model, bucket_ms, sum(requests) AS requests FROM mart.latency_daily
-            WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
-        ), running AS (
+def _latency(connection: DuckDBPyConnection) -> dict[tuple[object, object], tuple[object, object]]:
+    query = """
+        WITH running AS (
             SELECT provider, model, bucket_ms,
                 sum(requests) OVER (PARTITION BY provider, model ORDER BY bucket_ms) AS reached,
                 sum(requests) OVER (PARTITION BY provider, model) AS whole
-            FROM bucket
+            FROM temp.took
         )
         SELECT provider, model, min(bucket_ms) FILTER (reached * 100 >= 50 * whole),
             min(bucket_ms) FILTER (reached * 100 >= 95 * whole)
         FROM running GROUP BY ALL"""
-    rows = connection.execute(query, [asked.start, asked.end, *values]).fetchall()
+    rows = connection.execute(query).fetchall()
     return {(provider, model): (p50, p95) for provider, model, p50, p95 in rows}

@@ -11,11 +11,15 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
+from dashboards import rhythm_figures
+from dashboards.rhythm_figures import Mover
 from dashboards.theme import OTHER
 from dashboards.viewer import Viewer
 
 DIMENSIONS = ("provider", "model", "project", "account")
 LATENCY_DAYS = 30
+_SPEND = "mart.spend_daily"
+_GLANCED = "temp.glanced"
 _SERIES = 7
 _SHARES = 6
 _PERCENTILES = (50, 95, 99)
@@ -32,6 +36,9 @@ class Totals(NamedTuple):
     output_tokens: int
     cache_read_tokens: int
     unpriced_requests: int
+
+
+_COUNTS = Totals._fields[2:]
 
 
 @dataclass(frozen=True)
@@ -112,34 +119,47 @@ class Glance(NamedTuple):
     latency: list[LatencyRow]
     unpriced: list[UnpricedRow]
     shares: list[ShareRow]
+    movers: list[Mover]
 
 
 def at_a_glance(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Glance:
-    """The overview's figures together: opening a version takes as long as a question."""
-    month = month_to(connection, viewer, today)
+    """The overview's figures together: opening a version takes as long as a question, and the mart adds up anew."""
+    allowed, values = viewer.condition()
+    columns = ", ".join(("day", "account", "project", "provider", "model", "settlement", "cost_usd", *_COUNTS))
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE glanced AS SELECT {columns} FROM {_SPEND}
+            WHERE day BETWEEN ? AND ? AND {allowed}""",
+        [min(_month_before(today), rhythm_figures.reach(today)), today, *values],
+    )
+    month = month_to(connection, viewer, today, _GLANCED)
     return Glance(
         month,
         latency(connection, viewer, DailySpend(today, LATENCY_DAYS, "provider")),
-        unpriced(connection, viewer, today) if month.so_far.unpriced_requests else [],
-        shares(connection, viewer, today),
+        unpriced(connection, viewer, today, _GLANCED) if month.so_far.unpriced_requests else [],
+        shares(connection, viewer, today, _GLANCED),
+        rhythm_figures.movers(connection, viewer, today, _GLANCED),
     )
 
 
-def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Month:
+def _month_before(today: date) -> date:
+    return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> Month:
     """The month up to `today` beside the same days of the month before, cut at that month's own end."""
     start = today.replace(day=1)
     before_end = start - timedelta(days=1)
-    before_start = before_end.replace(day=1)
+    before_start = _month_before(today)
     before_today = before_start.replace(day=min(today.day, monthrange(before_start.year, before_start.month)[1]))
     allowed, values = viewer.condition()
-    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in Totals._fields[2:])
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in _COUNTS)
     rows = connection.execute(
         f"""
         SELECT part, min(day), coalesce(sum(cost_usd), 0),
             coalesce(sum(cost_usd) FILTER (settlement = 'provisional'), 0), {sums}
         FROM (
             SELECT *, CASE WHEN day >= ? THEN 'so far' WHEN day <= ? THEN 'before' ELSE 'rest' END AS part
-            FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
+            FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed}
         ) GROUP BY part
         """,
         [start, before_today, before_start, today, *values],
@@ -196,7 +216,7 @@ def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpe
     ]
 
 
-def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[ShareRow]:
+def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> list[ShareRow]:
     """Who took the month's spend so far: providers, models and projects, dearest first, the tail as "Other"."""
     allowed, values = viewer.condition()
     return [
@@ -205,7 +225,7 @@ def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[
             f"""
             WITH combination AS (
                 SELECT provider, model, project, sum(cost_usd) AS cost_usd
-                FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
             ), cell AS (
                 SELECT CASE WHEN grouping(provider) = 0 THEN 'provider' WHEN grouping(model) = 0 THEN 'model'
                     ELSE 'project' END AS dimension,
@@ -249,14 +269,14 @@ def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -
     ]
 
 
-def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[UnpricedRow]:
+def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> list[UnpricedRow]:
     """The models this month's unpriced calls went to, most calls first."""
     allowed, values = viewer.condition()
     return [
         UnpricedRow(*row)
         for row in connection.execute(
             f"""
-            SELECT provider, model, sum(unpriced_requests) FROM mart.spend_daily
+            SELECT provider, model, sum(unpriced_requests) FROM {mart}
             WHERE day BETWEEN ? AND ? AND unpriced_requests > 0 AND {allowed}
             GROUP BY ALL ORDER BY 3 DESC, 1, 2
             """,

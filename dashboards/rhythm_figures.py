@@ -13,6 +13,7 @@ from dashboards.viewer import Viewer
 from warehouse import money
 
 WEEKS = 4
+_MOVED_DAYS = 30
 _DIMENSIONS = ("provider", "model", "project")
 
 
@@ -53,11 +54,16 @@ def week(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[Ho
     ]
 
 
-def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[Mover]:
+def reach(today: date) -> date:
+    """The first day that `movers` compares."""
+    return today - timedelta(days=2 * _MOVED_DAYS)
+
+
+def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = "mart.spend_daily") -> list[Mover]:
     """The three of each dimension that moved most, whole days alone: up to yesterday, against the 30 days before."""
     allowed, values = viewer.condition()
     end = today - timedelta(days=1)
-    start = end - timedelta(days=29)
+    start = today - timedelta(days=_MOVED_DAYS)
     named = " ".join(f"WHEN grouping({name}) = 0 THEN {name}" for name in _DIMENSIONS)
     kinds = " ".join(f"WHEN grouping({name}) = 0 THEN '{name}'" for name in _DIMENSIONS)
     sets = ", ".join(f"({name})" for name in _DIMENSIONS)
@@ -68,7 +74,7 @@ def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[
             WITH cell AS (
                 SELECT provider, model, project, sum(cost_usd) FILTER (day >= ?) AS now_usd,
                     sum(cost_usd) FILTER (day < ?) AS before_usd
-                FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
             ), summed AS (
                 SELECT CASE {kinds} END AS dimension, CASE {named} END AS name,
                     coalesce(sum(now_usd), 0) AS now_usd, coalesce(sum(before_usd), 0) AS before_usd
@@ -78,6 +84,6 @@ def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[
             QUALIFY row_number() OVER (PARTITION BY dimension ORDER BY abs(now_usd - before_usd) DESC, name) <= 3
             ORDER BY dimension, abs(now_usd - before_usd) DESC, name
             """,
-            [start, start, start - timedelta(days=30), end, *values],
+            [start, start, reach(today), end, *values],
         ).fetchall()
     ]

@@ -41,7 +41,7 @@ _EVERY = "Every model"
 def page() -> None:
     """Draw the page for the period in the URL."""
     asked = period_bar.draw("models")
-    found = marts.answer(model_figures.view, Period(asked.start, asked.end, asked.search))
+    found = marts.answer(model_figures.view, asked)
     st.html(period_bar.head("Models", asked, "" if asked.search else _figure(found)))
     if not found.table.num_rows:
         st.info("No call of these days matches. Widen the days, or clear the search.")
@@ -52,7 +52,7 @@ def page() -> None:
         "Prices by use are of calls whose price is known. Errors and calls made again (within a minute of a failure of "
         "the same caller) are told apart as far back as single calls were known."
     )
-    _latency(asked, found.table)
+    _latency(asked, found)
 
 
 def _figure(found: Models) -> str:
@@ -93,7 +93,8 @@ def _cards(table: pa.Table) -> str:
     return f'<div class="al al-few">{"".join(theme.card(*card) for card in cards)}</div>'
 
 
-def _latency(asked: Period, table: pa.Table) -> None:
+def _latency(asked: Period, found: Models) -> None:
+    table, buckets = found.table, found.buckets
     names = [
         f"{provider}/{model}"
         for provider, model in zip(table["provider"].to_pylist(), table["model"].to_pylist(), strict=True)
@@ -111,7 +112,6 @@ def _latency(asked: Period, table: pa.Table) -> None:
             on_change=lambda: _picked(asked),
             label_visibility="collapsed",
         )
-    buckets = marts.answer(model_figures.latency, Period(asked.start, asked.end, asked.search, picked))
     if not buckets:
         st.caption("No log of these days tells how long its calls took.")
         return

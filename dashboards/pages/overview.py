@@ -17,7 +17,7 @@ _SPANS = {"30 days": 30, "60 days": 60, "90 days": 90}
 def page() -> None:
     """Draw the overview as of today (UTC)."""
     today = datetime.now(UTC).date()
-    month, latency, unpriced, shares = marts.answer(overview_figures.at_a_glance, today)
+    month, latency, unpriced, shares, moved = marts.answer(overview_figures.at_a_glance, today)
     st.html(_head(month))
     st.html(_cards(month, next(iter(latency), None)))
     if unpriced:
@@ -25,7 +25,7 @@ def page() -> None:
     asked = DailySpend(today, overview_figures.LATENCY_DAYS, "provider")
     _spend_over_time(asked)
     st.html(_shares(shares, month))
-    _rhythm(today)
+    _rhythm(today, moved)
     st.subheader("Latency per day")
     st.html(theme.legend(charts.LATENCY_LINES))
     if latency:
@@ -204,10 +204,9 @@ def _share_list(title: str, dimension: str, rows: list[ShareRow], whole: Decimal
     )
 
 
-def _rhythm(today: date) -> None:
+def _rhythm(today: date, moved: list[Mover]) -> None:
     """When a week costs most, beside what takes more or less than before."""
     hours = marts.answer(rhythm_figures.week, today)
-    moved = marts.answer(rhythm_figures.movers, today)
     week, movers = st.columns([3, 2], gap="medium")
     with week:
         st.subheader("A week, hour by hour")

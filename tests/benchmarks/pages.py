@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -13,13 +14,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dashboards import frame_figures, overview_figures, spend_figures
+from dashboards import (
+    budget_figures,
+    frame_figures,
+    freshness_figures,
+    installation_figures,
+    model_figures,
+    name_figures,
+    overview_figures,
+    rhythm_figures,
+    spend_figures,
+)
 from dashboards.overview_figures import DailySpend
+from dashboards.period import Period
 from dashboards.spend_filter import SpendFilter
 from dashboards.viewer import Viewer
 from pipelines import passage
 from tests.benchmarks import contract_rows
 from warehouse import database
+from warehouse.control.budget import Budget, Scope
 from warehouse.home import Home
 
 AIM_MS = 150
@@ -64,13 +77,19 @@ def report(console: Console, folder: Path, rows: int) -> None:
 def _pages() -> dict[str, list[Question]]:
     """Each page's questions in the order it asks, as it opens and in its widest views."""
     thirty, ninety = DailySpend(_TODAY, 30, "provider"), DailySpend(_TODAY, 90, "model")
-    spend = SpendFilter.default(_TODAY)
+    spend, period = SpendFilter.default(_TODAY), Period.from_query({}, _TODAY)
     whole = SpendFilter(_TODAY - timedelta(days=DAYS - 1), _TODAY, "day", ("key", "model"))
     hours = SpendFilter(_TODAY - timedelta(days=30), _TODAY, "hour", ("project",))
     searched = SpendFilter(spend.start, _TODAY, "day", ("key",), {"provider": ("openai",)}, "project-1")
     return {
         "overview": _overview(thirty),
         "overview, 90 days by model": _overview(ninety),
+        "models": _framed(Question(model_figures.view, period)),
+        "keys": _framed(Question(name_figures.rows, name_figures.Asked("key", period))),
+        "projects": _framed(Question(name_figures.rows, name_figures.Asked("project", period))),
+        "budgets": _framed(Question(budget_figures.uses, budget_figures.Asked(_TODAY, _budgets()))),
+        "freshness": _framed(Question(freshness_figures.reach, _TODAY), Question(freshness_figures.untold, None)),
+        "installation": _framed(Question(installation_figures.label_sums, _TODAY)),
         "spend": _spend(spend),
         "spend, 60 days by key and model": _spend(whole),
         "spend, hours of a month by project": _spend(hours),
@@ -83,7 +102,23 @@ def _overview(drawn: DailySpend) -> list[Question]:
         Question(frame_figures.frame, _TODAY),
         Question(overview_figures.at_a_glance, _TODAY),
         Question(overview_figures.spend_by_day, drawn),
+        Question(rhythm_figures.week, _TODAY),
     ]
+
+
+def _framed(*questions: Question) -> list[Question]:
+    return [Question(frame_figures.frame, _TODAY), *questions]
+
+
+def _budgets() -> tuple[budget_figures.Listed, ...]:
+    """Five budgets of accounts, which are asked one by one."""
+    return tuple(
+        budget_figures.Listed(
+            Budget(number, 1, number, None, Decimal(1000), (50, 80, 100), _NOW),
+            Scope(number, None, f"account-{number}", None),
+        )
+        for number in range(5)
+    )
 
 
 def _spend(asked: SpendFilter) -> list[Question]:

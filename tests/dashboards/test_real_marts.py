@@ -30,7 +30,7 @@ def test_the_overview_is_answered_by_the_real_marts(sandbox_home: Home) -> None:
     assert sum(row.requests for row in unpriced) == month.so_far.unpriced_requests
     assert whole.p50_ms is not None
     assert days
-    assert glance == (month, [whole, *days], unpriced, shares)
+    assert glance[:4] == (month, [whole, *days], unpriced, shares)
     assert frame.has_spend
     assert frame.sources
     assert frame.version is not None
