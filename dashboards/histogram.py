@@ -28,7 +28,8 @@ def bars(buckets: Sequence[Bucket]) -> list[tuple[int, int, int]]:
     """From, to (ms) and calls of each bar; a bucket stands in the bar that its upper bound lies in."""
     found: dict[int, int] = {}
     for bucket_ms, requests in buckets:
-        place = ceil(log2(max(bucket_ms, 1)) * 4 - 1e-9)
+        # A bound is a rounded one: half a millisecond less lies in the same bar as the exact one.
+        place = max(ceil(log2(bucket_ms - 0.5) * 4), 0)
         found[place] = found.get(place, 0) + requests
     return [(round(2 ** ((place - 1) / 4)), round(2 ** (place / 4)), found[place]) for place in sorted(found)]
 

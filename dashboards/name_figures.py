@@ -82,7 +82,8 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
                 (coalesce(cost_usd, 0) - coalesce(before_usd, 0))::DECIMAL(38,12) AS change_usd,
                 coalesce(requests, 0) AS requests, coalesce(error_requests, 0) AS error_requests,
                 used.first_day, used.last_day,
-                greatest(date_diff('day', used.last_day, $end::DATE), 0) AS idle_days,
+                CASE WHEN used.last_day IS NOT NULL
+                    THEN greatest(date_diff('day', used.last_day, $end::DATE), 0) END AS idle_days,
                 coalesce(used.parts, 0) AS parts
             FROM thing
             LEFT JOIN spent ON spent.account IS NOT DISTINCT FROM thing.account AND spent.label = thing.label

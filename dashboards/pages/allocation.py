@@ -116,11 +116,11 @@ def _table(asked: Asked, found: pa.Table) -> None:
         first = "The first " if found.num_rows == allocation_figures.SHOWN_ROWS else ""
         st.caption(f"{first}{formats.counted(found.num_rows, 'row')}; a download has them all, day by day.")
         with st.container(horizontal=True, width="content"):
-            for name, made in (("CSV", download.csv_bytes), ("Parquet", download.parquet_bytes)):
+            for name, ending, made in download.kinds("cost_centres"):
                 st.download_button(
                     f"Download {name}",
                     data=partial(_file, made, asked, viewer.again()),
-                    file_name=f"cost_centres_{asked.start}_{asked.end}.{name.lower()}",
+                    file_name=f"cost_centres_{asked.start}_{asked.end}.{ending}",
                     on_click="ignore",
                 )
     frame = found.to_pandas(types_mapper=spend_table.exact)

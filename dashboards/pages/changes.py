@@ -133,7 +133,7 @@ def _table(asked: Asked) -> None:
         alt="Every move as a table",
     )
     with st.container(horizontal=True):
-        for label, made, kind in (("CSV", download.csv_bytes, "csv"), ("Parquet", download.parquet_bytes, "parquet")):
+        for label, kind, made in download.kinds("changes"):
             st.download_button(
                 f"Download {label}",
                 partial(_file, made, asked, viewer.again()),

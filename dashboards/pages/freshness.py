@@ -73,7 +73,7 @@ def _behind(reach: list[Reach], today: date) -> list[tuple[str, str]]:
         return []
     names = ", ".join(sorted({row.provider or formats.NOT_NAMED for row in reach if row.unpriced_requests}))
     said = f"{formats.counted(calls, 'call')} of the 90 days up to {_day(today)} without a known price: {names}"
-    return [(said, "Name their prices in prices.toml of the home; `apiledger prices --help` says how.")]
+    return [(said, "`apiledger prices unpriced` lists them, `apiledger prices set` gives one a price.")]
 
 
 def _to_do(found: list[tuple[str, str]]) -> str:

@@ -25,7 +25,7 @@ def page() -> None:
     asked = DailySpend(today, overview_figures.LATENCY_DAYS, "provider")
     _spend_over_time(asked)
     st.html(_shares(shares, month))
-    _rhythm(today, moved)
+    _rhythm(today, moved if month.first_day is None else [])
     st.subheader("Latency per day")
     st.html(theme.legend(charts.LATENCY_LINES))
     if latency:
@@ -215,8 +215,9 @@ def _rhythm(today: date, moved: list[Mover]) -> None:
             st.caption(heat_map.told(hours))
         else:
             st.caption("No log of the last four weeks tells hours.")
-    with movers:
-        st.html(_movers(moved))
+    if moved:
+        # Half a month against a whole one would read as a change.
+        movers.html(_movers(moved))
 
 
 def _movers(moved: list[Mover]) -> str:
@@ -226,12 +227,11 @@ def _movers(moved: list[Mover]) -> str:
         f'<td class="n">{_chip(one.cost_usd, one.before_usd)}</td></tr>'
         for one in sorted(moved, key=lambda one: abs(one.change_usd), reverse=True)
     )
-    nothing = '<tr><td colspan="3">Nothing moved.</td></tr>'
     return (
         '<section class="al" aria-label="What moved"><h2 class="al-title">What moved</h2><p class="dim">Last 30 whole '
         'days against the 30 before</p><div class="al-scroll"><table class="al-table" aria-label="What moved">'
         f'<thead><tr><th>Name</th><th class="n">Cost</th><th class="n">Change</th></tr></thead>'
-        f"<tbody>{rows or nothing}</tbody></table></div></section>"
+        f"<tbody>{rows}</tbody></table></div></section>"
     )
 
 

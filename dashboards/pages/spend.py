@@ -141,15 +141,11 @@ def _table(asked: SpendFilter, found: View, today: date) -> None:
         st.caption(_said(asked, found.totals))
         with st.container(horizontal=True, width="content"):
             _back(asked, today)
-            for name, made, mime in (
-                ("CSV", download.csv_bytes, "text/csv"),
-                ("Parquet", download.parquet_bytes, "application/vnd.apache.parquet"),
-            ):
+            for name, ending, made in download.kinds("spend"):
                 st.download_button(
                     f"Download {name}",
                     data=partial(_file, made, asked, viewer.again()),
-                    file_name=f"spend_{asked.start}_{asked.end}_{asked.grain}.{name.lower()}",
-                    mime=mime,
+                    file_name=f"spend_{asked.start}_{asked.end}_{asked.grain}.{ending}",
                     on_click="ignore",
                 )
     picked = spend_table.draw(found.table, asked)

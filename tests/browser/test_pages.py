@@ -226,3 +226,41 @@ def test_a_new_version_appears_without_a_reload(page: Page, dashboard: Dashboard
     )
     expect(hero).to_contain_text(shown(before + Decimal("1234.5")))
     assert page.evaluate("window.untouched")
+
+
+def test_the_overview_has_its_name_in_the_address_too(page: Page, dashboard: Dashboard) -> None:
+    """/overview leads to the overview with what it asks for, and says nothing of a page that is not there."""
+    _open(page, dashboard, "/overview?by=Model")
+    expect(page).to_have_url(re.compile(r"/\?by=Model$"))
+    expect(page.get_by_role("list", name="Series").first).to_contain_text("gpt-5.2")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_every_page_is_reached_on_a_phone(page: Page, dashboard: Dashboard) -> None:
+    """At 390 pixels the menu opens and leads to each page, none of which is wider than the screen."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    _open(page, dashboard)
+    for name, title in (
+        ("Models", "Models"),
+        ("Keys", "Keys"),
+        ("Budgets", "Budgets"),
+        ("Installation", "This installation"),
+    ):
+        page.get_by_test_id("stExpandSidebarButton").click()
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        wide = page.get_by_test_id("stMain").evaluate("main => main.scrollWidth - main.clientWidth")
+        assert wide <= 0, name
+
+
+def test_a_picked_model_is_in_the_address_and_its_table_is_taken_away(page: Page, dashboard: Dashboard) -> None:
+    """The chart of one model is sent as a link; the table comes as CSV, Parquet and DuckDB."""
+    _open(page, dashboard, "/models")
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="openai/gpt-5.2").click()
+    expect(page).to_have_url(re.compile("one=openai"))
+    for kind in ("CSV", "Parquet", "DuckDB"):
+        assert _saved(page, f"Download {kind}").path().stat().st_size > 100
+    page.reload()
+    expect(page.get_by_text("calls without an error; median")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("openai/gpt-5.2")

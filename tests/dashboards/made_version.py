@@ -52,6 +52,15 @@ CREATE TABLE mart.plan_value (month DATE, account VARCHAR, provider VARCHAR, pla
     fee_usd DECIMAL(38,12), covered_requests BIGINT, covered_input_tokens BIGINT, covered_output_tokens BIGINT,
     covered_list_cost_usd DECIMAL(38,12), covered_unpriced_requests BIGINT, value_ratio DECIMAL(18,4), covers VARCHAR,
     starts_on DATE, ends_on DATE);
+CREATE TABLE model.project (project_no BIGINT, label VARCHAR, account_no BIGINT, valid_from TIMESTAMP,
+    valid_to TIMESTAMP);
+CREATE TABLE mart.failures_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR, model VARCHAR,
+    error_requests BIGINT, error_cost_usd DECIMAL(38,12), retry_requests BIGINT, retry_cost_usd DECIMAL(38,12));
+CREATE TABLE mart.last_use (account VARCHAR, project VARCHAR, key_label VARCHAR, first_day DATE, last_day DATE);
+CREATE TABLE mart.name_history (kind VARCHAR, account VARCHAR, project VARCHAR, label VARCHAR, told_by VARCHAR,
+    name VARCHAR, owner VARCHAR, tags VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
+CREATE TABLE mart.coverage (source VARCHAR, provider VARCHAR, account VARCHAR, topic VARCHAR, note VARCHAR,
+    noted_at TIMESTAMP);
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 """
 # provider, model, pico-dollars per input and output token (NULL: no price is known), calls an hour, latency in ms
@@ -177,6 +186,30 @@ FROM (VALUES ('Acme', 'anthropic', 'claude max', 2, 160.0, 4210, 512.4, 3, 'clau
     ('Beta GmbH', 'openai', $latex, 5, 60.0, 0, 0, 0, '')
 ) AS p(account, provider, plan, seats, fee, calls, worth, unpriced, covers)
 """
+_FAILURES = """
+INSERT INTO mart.failures_daily
+SELECT day, account, project, provider, model, sum(error_requests), sum(cost_usd) / 200, sum(error_requests) // 2,
+    sum(cost_usd) / 400
+FROM mart.spend_daily WHERE error_requests > 0 GROUP BY ALL
+"""
+# Names of every key and project; one key is named by people, one was renamed, one is used no more, one never was.
+_NAMED = """
+INSERT INTO mart.last_use
+SELECT account, project, key_label, min(day), max(day) FROM mart.spend_daily GROUP BY ALL;
+INSERT INTO mart.last_use VALUES ('Acme', 'search', 'retired', $until::DATE - 300, $until::DATE - 100);
+INSERT INTO mart.name_history
+SELECT DISTINCT 'key', account, NULL, key_label, 'log', key_label, NULL, NULL, TIMESTAMP '0001-01-01', NULL
+FROM mart.last_use;
+INSERT INTO mart.name_history
+SELECT DISTINCT 'project', account, project, project, 'log', project, NULL, NULL, TIMESTAMP '0001-01-01', NULL
+FROM mart.last_use WHERE project IS NOT NULL;
+INSERT INTO mart.name_history VALUES
+    ('key', 'Beta GmbH', NULL, 'unborn', 'log', 'unborn', NULL, NULL, TIMESTAMP '0001-01-01', NULL),
+    ('key', 'Acme', NULL, 'prod-7f3a', 'people', 'Checkout', 'payments', 'prod, eu', $until - INTERVAL 20 DAY, NULL),
+    ('key', 'Acme', NULL, 'prod-7f3a', 'people', 'Shop', NULL, NULL, $until - INTERVAL 60 DAY,
+        $until - INTERVAL 20 DAY);
+INSERT INTO mart.coverage VALUES ('openai', 'openai', 'Acme', 'days', 'says nothing of canary-Acme-batches', $until);
+"""
 
 
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
@@ -194,6 +227,9 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_DAYS)
             connection.execute(_LATENCY)
             connection.execute(_ALLOCATED)
+            connection.execute(_FAILURES)
+            for statement in filter(str.strip, _NAMED.split(";")):
+                connection.execute(statement, {"until": until} if "$until" in statement else {})
             # Two hours ahead of UTC all year.
             connection.execute(
                 _DAYS.replace("spend_daily", "spend_local_daily")

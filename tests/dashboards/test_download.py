@@ -4,12 +4,15 @@ import csv
 import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dashboards import download
+from warehouse.home import Home
 
 COST = pa.decimal128(38, 12)
 
@@ -59,3 +62,15 @@ def test_parquet_keeps_every_place() -> None:
     """DECIMAL(38,12) goes in and comes out."""
     table = pa.table({"key_label": ["=1"], "cost_usd": pa.array([Decimal("0.000000000001")], COST)})
     assert pq.read_table(io.BytesIO(download.parquet_bytes(table))).equals(table)
+
+
+def test_a_duckdb_file_holds_the_one_table_exactly(home: Home, tmp_path: Path) -> None:
+    """Opened by itself: the table under its name, every decimal place, text as it is; nothing is left in the home."""
+    table = pa.table({"cost_usd": pa.array([Decimal("0.000000000001"), None], COST), "key_label": ["=1", None]})
+    file = tmp_path / "keys.duckdb"
+    file.write_bytes(download.duckdb_bytes(table, "keys"))
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert connection.execute("SHOW TABLES").fetchall() == [("keys",)]
+        assert connection.execute("FROM keys").fetchall() == [(Decimal("0.000000000001"), "=1"), (None, None)]
+        assert connection.execute("SELECT typeof(cost_usd) FROM keys LIMIT 1").fetchall() == [("DECIMAL(38,12)",)]
+    assert list(home.tmp.iterdir()) == []

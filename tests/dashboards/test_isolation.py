@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -13,19 +14,27 @@ from duckdb import DuckDBPyConnection
 
 from dashboards import (
     allocation_figures,
+    budget_figures,
     change_figures,
     frame_figures,
+    freshness_figures,
+    installation_figures,
+    model_figures,
+    name_figures,
     overview_figures,
     reconciliation_figures,
+    rhythm_figures,
     spend_figures,
 )
 from dashboards.overview_figures import DIMENSIONS, DailySpend
+from dashboards.period import Period
 from dashboards.reconciliation_figures import Asked
 from dashboards.spend_filter import SpendFilter
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse import database
+from warehouse.control.budget import Budget, Scope
 from warehouse.home import PROJECT, Home
 
 TODAY = UNTIL.date()
@@ -41,6 +50,15 @@ HOSTILE = (
     "\\",
     "query('SELECT 1')",
 )
+PERIODS = [Period(ALL.start, TODAY, text) for text in ("", *HOSTILE)]
+BUDGETS = tuple(
+    budget_figures.Listed(
+        Budget(number, 1, number, None, Decimal(100), (50,), UNTIL),
+        Scope(number, None, account, project and f"canary-{account}-project"),
+    )
+    for number, account in ((1, "Acme"), (2, "Beta GmbH"))
+    for project in (None, "own")
+)
 _NAMES = {
     "spend_daily": ("project", "team", "key_label", "model", "provider"),
     "spend_hourly": ("project", "team", "key_label", "model", "provider"),
@@ -49,10 +67,18 @@ _NAMES = {
     "allocated_daily": ("project", "team", "key_label", "model", "provider", "cost_centre"),
     "changes": ("provider", "source"),
     "difference_cause": ("provider", "model", "key_label"),
+    "failures_daily": ("project", "provider", "model"),
+    "last_use": ("project", "key_label"),
+    "coverage": ("note",),
 }
 CANARIES = ";".join(
     f"UPDATE mart.{table} SET " + ", ".join(f"{name} = 'canary-' || account || '-{name}'" for name in names)
     for table, names in _NAMES.items()
+) + (
+    ";UPDATE mart.name_history SET label = 'canary-' || account || '-key_label' WHERE kind = 'key'"
+    ";UPDATE mart.name_history SET label = 'canary-' || account || '-project' WHERE kind = 'project'"
+    ";UPDATE mart.name_history SET project = label WHERE kind = 'project'"
+    ";UPDATE mart.name_history SET name = 'canary-' || account || '-name', owner = 'canary-' || account || '-owner'"
 )
 
 
@@ -69,7 +95,7 @@ def _questions(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {
         f"{module.__name__}.{name}": function
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if not name.startswith("_") and "viewer" in inspect.signature(function).parameters
+        if not name.startswith("_") and [*inspect.signature(function).parameters][:2] == ["connection", "viewer"]
     }
 
 
@@ -85,6 +111,17 @@ ASKED: dict[str, list[Any]] = {
     "dashboards.allocation_figures.names": [None],
     "dashboards.change_figures.windows": [None],
     "dashboards.spend_figures.names": [(ALL.start, TODAY)],
+    "dashboards.budget_figures.uses": [budget_figures.Asked(TODAY, BUDGETS)],
+    "dashboards.freshness_figures.reach": [TODAY],
+    "dashboards.freshness_figures.untold": [None],
+    "dashboards.installation_figures.label_sums": [TODAY],
+    "dashboards.rhythm_figures.week": [TODAY],
+    "dashboards.rhythm_figures.movers": [TODAY],
+    "dashboards.name_figures.history": [
+        (kind, f"canary-{account}-{name}")
+        for account in ("Acme", "Beta GmbH")
+        for kind, name in (("key", "key_label"), ("project", "project"))
+    ],
 }
 _FILTERS = [
     replace(ALL, grain=grain, group_by=groups, search=search, chosen=chosen).within_reach()
@@ -96,10 +133,16 @@ QUESTIONS = {
     name: function
     for module in (
         allocation_figures,
+        budget_figures,
         change_figures,
         frame_figures,
+        freshness_figures,
+        installation_figures,
+        model_figures,
+        name_figures,
         overview_figures,
         reconciliation_figures,
+        rhythm_figures,
         spend_figures,
     )
     for name, function in _questions(module).items()
@@ -111,6 +154,8 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
         "allocation": [allocation_figures.Asked.from_query({}, TODAY)],
         "reconciliation": [RANGE],
     }
+    usual["model"] = PERIODS
+    usual["name"] = [name_figures.Asked(kind, period) for kind in ("key", "project") for period in PERIODS]
     usual["change"] = [change_figures.Asked.from_query({}, TODAY)]
     kind = name.split(".")[1].removesuffix("_figures")
     asked = ASKED.get(name, usual.get(kind, _FILTERS))
@@ -130,9 +175,9 @@ def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:
         nobody = _answers(connection, name, Viewer(()))
         assert [part for part in ("canary-Acme-", "canary-Beta GmbH-") if part in nobody] == []
         whole = _answers(connection, name, Viewer())
-    tells_names = not name.endswith(
-        (".frame", ".month_to", ".latency", ".totals", ".known", ".summary", ".unpriced")
-    ) and ("allocation" not in name and "change" not in name)
+    sums = (".totals", ".known", ".summary", ".unpriced")
+    silent = (".uses", ".reach", ".untold", ".label_sums", ".week", ".history", ".frame", ".month_to", ".latency")
+    tells_names = not name.endswith((*silent, *sums)) and ("allocation" not in name and "change" not in name)
     assert ("canary-Acme" in whole and "canary-Beta GmbH-" in whole) or not tells_names
 
 

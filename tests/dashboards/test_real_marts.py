@@ -3,8 +3,20 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
-from dashboards import frame_figures, invoice_figures, overview_figures, spend_figures
+from dashboards import (
+    budget_figures,
+    frame_figures,
+    freshness_figures,
+    installation_figures,
+    invoice_figures,
+    model_figures,
+    name_figures,
+    overview_figures,
+    rhythm_figures,
+    spend_figures,
+)
 from dashboards.overview_figures import DailySpend
+from dashboards.period import Period
 from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
 from dashboards.viewer import Viewer
 from warehouse import database
@@ -63,3 +75,46 @@ def test_every_slice_of_spend_is_answered_by_the_real_marts(sandbox_home: Home) 
     assert [len(same) for same in sums.values()] == [1, 1]
     assert sums[False].pop() - sums[True].pop() == billed > 0
     assert names["model"]
+
+
+def test_models_keys_and_projects_are_answered_by_the_real_marts(sandbox_home: Home) -> None:
+    """Each adds up to the spend of the same days, what names no model, key or project set beside."""
+    asked = Period(LAST_DAY - timedelta(days=29), LAST_DAY)
+    with database.published(sandbox_home) as connection:
+
+        def summed(only: str) -> Decimal:
+            query = f"SELECT coalesce(sum(cost_usd), 0) FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {only}"
+            ((found,),) = connection.execute(query, [asked.start, asked.end]).fetchall()
+            return Decimal(found)
+
+        models = model_figures.view(connection, Viewer(), asked)
+        assert summed("model IS NULL") == models.unnamed_usd
+        assert summed("model IS NOT NULL") == sum(cost for cost in models.table["cost_usd"].to_pylist() if cost)
+        assert models.buckets
+        ((failed,),) = connection.execute(
+            "SELECT sum(error_requests)::BIGINT FROM mart.spend_daily WHERE basis = 'log'"
+        ).fetchall()
+        assert sum(models.table["error_requests"].to_pylist()) == failed > 0
+        ((told,),) = connection.execute("SELECT sum(error_requests)::BIGINT FROM mart.failures_daily").fetchall()
+        assert told == failed
+        kinds: list[tuple[name_figures.Kind, str]] = [("key", "key_label"), ("project", "project")]
+        for kind, column in kinds:
+            rows = name_figures.rows(connection, Viewer(), name_figures.Asked(kind, asked))
+            assert sum(cost for cost in rows["cost_usd"].to_pylist() if cost) == summed(f"{column} IS NOT NULL")
+            assert None not in rows["last_day"].to_pylist()
+
+
+def test_the_other_new_pages_are_answered_by_the_real_marts(sandbox_home: Home) -> None:
+    """Every column they ask for is there; nobody but the operator gets the sums of labels."""
+    with database.published(sandbox_home) as connection:
+        assert freshness_figures.reach(connection, Viewer(), LAST_DAY)
+        freshness_figures.untold(connection, Viewer(), None)
+        assert rhythm_figures.week(connection, Viewer(), LAST_DAY)
+        assert budget_figures.uses(connection, Viewer(), budget_figures.Asked(LAST_DAY, ())) == []
+        assert installation_figures.label_sums(connection, Viewer(), LAST_DAY)
+        assert installation_figures.label_sums(connection, Viewer(("mira",)), LAST_DAY) == []
+    assert installation_figures.accounts(sandbox_home, Viewer(("mira",)), []) == []
+    assert freshness_figures.held_back(sandbox_home, Viewer(("mira",))) == []
+    sizes = {one.name: one.bytes for one in installation_figures.folders(sandbox_home)}
+    assert sizes["build"] > 0
+    assert installation_figures.versions(sandbox_home)[0].bytes > 0
