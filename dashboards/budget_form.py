@@ -66,8 +66,8 @@ def _page(request: Request, *, said: str = "", wrong: str = "", status: int = 20
             address = budgets.address_of(control, vault, one.budget_no)
             shares = ", ".join(f"{share} %" for share in one.thresholds)
             rows += (
-                f'<tr><td>{_named(place)}</td><td class="n">{shown(one.monthly_usd)}</td>'
-                f"<td>{shares}</td><td>{escape(account.masked(address))}</td>"
+                f"<tr><td>{_named(place)}<small>{shown(one.monthly_usd)} a month, a mail at {shares} to "
+                f"{escape(account.masked(address))}</small></td>"
                 f'<td><form method="post" action="/budget/remove">@form@<input type="hidden" name="scope" '
                 f'value="{one.account_no}-{one.project_no or 0}">{form.button("Remove", calm=True)}</form></td></tr>'
             )
@@ -88,8 +88,7 @@ def _named(place: Scope) -> str:
 def _body(places: dict[str, Scope], rows: str) -> str:
     options = "".join(f'<option value="{word}">{_named(place)}</option>' for word, place in places.items())
     listed = (
-        '<div class="scroll"><table aria-label="Budgets"><tr><th>Of</th><th>A month</th><th>A mail at</th><th>To</th>'
-        f"<th></th></tr>{rows}</table></div>"
+        f'<div class="scroll"><table aria-label="Budgets"><tr><th>Budget of</th><th></th></tr>{rows}</table></div>'
         if rows
         else "<p>No budget is set.</p>"
     )

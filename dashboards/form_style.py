@@ -27,6 +27,6 @@ a { color: var(--act); }
 table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 td.n { text-align: right; }
-td button { margin: 0; padding: .15rem .6rem; }
+td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
 """

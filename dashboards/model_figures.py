@@ -136,7 +136,7 @@ def _row(found: tuple[Any, ...], failed: tuple[Any, ...], latency: tuple[object,
         cost = None
     # What failed is also known where the mart of failures is not: of days whose single calls are gone.
     _, error_cost, retries, retry_cost = failed
-    change = None if cost is None and before is None else (cost or Decimal(0)) - (before or Decimal(0))
+    change = None if cost is None and not before else (cost or Decimal(0)) - (before or Decimal(0))
     return (
         provider,
         model,

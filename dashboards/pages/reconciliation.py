@@ -196,7 +196,7 @@ def _tables(asked: Asked, today: date) -> None:
 
 def _downloads(question: Callable[..., pa.Table], name: str, asked: Asked) -> None:
     with st.container(horizontal=True):
-        for label, made, kind in (("CSV", download.csv_bytes, "csv"), ("Parquet", download.parquet_bytes, "parquet")):
+        for label, kind, made in download.kinds(name):
             st.download_button(
                 f"Download {label}",
                 partial(_file, made, question, asked, viewer.again()),
