@@ -6,7 +6,7 @@ from decimal import Decimal
 from duckdb import DuckDBPyConnection
 
 from dashboards import histogram, model_figures
-from dashboards.model_figures import Bucket
+from dashboards.model_figures import SCHEMA, Bucket, _row
 from dashboards.period import Period
 from dashboards.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
@@ -41,9 +41,17 @@ def test_a_model_without_a_price_costs_nothing_known(connection: DuckDBPyConnect
     assert found["unpriced_requests"] == found["requests"] != 0
 
 
+def test_calls_of_which_only_failures_are_free_cost_nothing_known() -> None:
+    """Four calls without a price beside a failure of no tokens: the mart's sum is 0, and that is no cost."""
+    sums = ("self-hosted", "draft-7b", Decimal(0), None, 5, 40, 20, 0, 1, 4, None, 0, None, 0)
+    row = dict(zip(SCHEMA.names, _row(sums, (1, None, 0, None), (None, None)), strict=True))
+    assert (row["cost_usd"], row["change_usd"], row["unpriced_requests"]) == (None, None, 4)
+    priced = dict(zip(SCHEMA.names, _row((*sums[:9], 0, *sums[10:]), (1, None, 0, None), (None, None)), strict=True))
+    assert priced["cost_usd"] == 0
+
+
 def test_what_bills_name_no_model_for_is_told_beside(connection: DuckDBPyConnection) -> None:
     """A bill's row has no model: the table and that amount are the whole spend."""
-    connection.execute("CREATE TEMP TABLE moved AS FROM mart.spend_daily")
     found = model_figures.view(connection, Viewer(), ASKED)
     named = sum((row["cost_usd"] or Decimal(0) for row in found.table.to_pylist()), Decimal(0))
     ((whole,),) = connection.execute(
