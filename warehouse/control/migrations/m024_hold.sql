@@ -1,6 +1,3 @@
-"""The tables of holds in control.sqlite: what a hold is of, and what it kept of rows that went."""
-
-MIGRATION = """
 CREATE TABLE hold (
     hold_no INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL CHECK (kind IN ('legal', 'tax', 'dispute')), provider TEXT, invoice TEXT,
@@ -19,4 +16,3 @@ CREATE TABLE held_request (
     request_no INTEGER NOT NULL, requested_at TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
     outcome TEXT NOT NULL, service_tier TEXT, input_tokens INTEGER, output_tokens INTEGER,
     list_cost_usd TEXT, logged_cost_usd TEXT, price_version TEXT, PRIMARY KEY (hold_no, request_no)) STRICT;
-"""
