@@ -14,6 +14,7 @@ from pipelines import erasing
 from pipelines.backups import swap
 from pipelines.bills import pull
 from pipelines.bills.biller import inboxes
+from pipelines.bills.landing import Pulled
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build, build_fees, landed
@@ -29,7 +30,7 @@ class PassReport:
 
     watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
-    pulled: list[pull.Pulled] = field(default_factory=list)
+    pulled: list[Pulled] = field(default_factory=list)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
 

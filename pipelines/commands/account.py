@@ -97,7 +97,8 @@ def listed(named: Path | None) -> None:
             click.echo(f"{number}{kind}  {owner}  {len(there)} members  {'the rest' if is_operator else labels}")
 
 
-def _number(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
+def number_of(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
+    """The account of a number, or of a member's address; PipelineError where there is none."""
     from warehouse.control import member as members
 
     if re.fullmatch(r"\d{1,18}", named, re.ASCII):
@@ -121,7 +122,7 @@ def claim(whose: str, labels: tuple[str, ...], named: Path | None) -> None:
     from warehouse.control import claim as claims
 
     with _store(named) as (_, control, vault):
-        number = _number(control, vault, whose)
+        number = number_of(control, vault, whose)
         for label in labels:
             claims.put(control, label, number, _now())
             click.echo(f"{label} belongs to account {number}")
@@ -173,7 +174,7 @@ def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, 
     address = mail.checked_address(email)
     with _store(named) as (home, control, vault):
         now = _now()
-        number = _number(control, vault, whose) if whose else members.operator(control, vault, now).account_no
+        number = number_of(control, vault, whose) if whose else members.operator(control, vault, now).account_no
         limited = projects or None
         made = ticket.invitation(
             control, vault, number, address, members.ROLES[members.ROLES.index(role)], limited, now
@@ -189,6 +190,6 @@ def openings(whose: str, named: Path | None) -> None:
     from warehouse.control import claim as claims
 
     with _store(named) as (_, control, vault):
-        for one in claims.openings(control, vault, _number(control, vault, whose)):
+        for one in claims.openings(control, vault, number_of(control, vault, whose)):
             until = f"{one.closed_at:%H:%M}" if one.closed_at else "still"
             click.echo(f"{one.opened_at:%Y-%m-%d %H:%M} to {until} UTC  member {one.member_no}  {one.reason}")
