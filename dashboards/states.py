@@ -43,7 +43,10 @@ def unclaimed() -> None:
 
 def who() -> None:
     """The way to the account, in the bar of every page; drawn last, so that it takes no room of the page."""
-    st.html('<p class="al al-who"><a href="/account" target="_self">Account</a></p>')
+    st.html(
+        '<p class="al al-who"><a href="/connections" target="_self">Connections</a> '
+        '<a href="/account" target="_self">Account</a></p>'
+    )
 
 
 def empty(home: Home) -> None:

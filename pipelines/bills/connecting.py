@@ -11,9 +11,10 @@ from pipelines.bills import billing_key, key_check
 from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import is_loopback
 from pipelines.bills.key_check import Checked
+from pipelines.bills.report_reader import LEFT_OUT
 from pipelines.errors import PipelineError
 from warehouse import database
-from warehouse.control import credential
+from warehouse.control import coverage, credential
 from warehouse.control.credential import Credential
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -58,6 +59,8 @@ def connect(home: Home, biller: Biller, account_no: int, label: str, key: str, n
         )
         if checked.answered:
             credential.note(control, kept.connection_no, "working", now)
+        with database.transaction(control):
+            coverage.note(control, kept.connection_no, checked.notes, LEFT_OUT, now)
         return Connected(credential.find(control, account_no, kept.connection_no), checked)
 
 
@@ -65,7 +68,7 @@ def again(home: Home, control: sqlite3.Connection, one: Credential, now: datetim
     """Try a stored key now, and note how it was found; the key is in clear within this call alone."""
     biller = billers()[one.provider]
     if home.is_sandbox and not is_loopback(billing_key.address(biller)):
-        return Checked(left_out=("the sandbox asks no provider",))
+        return Checked(unheard="the sandbox asks no provider")
     opened = credential.opened(control, _vault(control, now), one.connection_no)
     if opened is None:
         return Checked("the connection was removed")
@@ -78,7 +81,7 @@ def again(home: Home, control: sqlite3.Connection, one: Credential, now: datetim
 
 def said(biller: Biller, checked: Checked) -> list[str]:
     """What people are told of a key that is kept, a sentence each."""
-    told = list(checked.left_out)
+    told = [*checked.notes.values(), *([f"it could not be tried: {checked.unheard}"] if checked.unheard else [])]
     if checked.beyond is not None:
         told.append(f"careful: {checked.beyond}")
     told.append(f"what {biller.title} does with what it is asked: {biller.policy_url}")

@@ -3,13 +3,14 @@
 Asked are the same reports that a pull reads, for one day. Nothing of an answer is stored.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipelines.bills import billing_key
 from pipelines.bills.biller import Biller, Report, billers
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.report_reader import LEFT_OUT
 from pipelines.errors import KeyRefusedError, PathRefusedError, ProviderError
 
 MOST_CHARACTERS = 1_000
@@ -17,15 +18,21 @@ MOST_CHARACTERS = 1_000
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found: why the key is of no use (None: it is), what it cannot read, what it may do besides.
+    """What was found: why the key is of no use (None: it is), what it may do besides reading bills.
 
-    `answered` is whether the provider was heard; where it was not, the next pull finds out.
+    `notes` are what it cannot read, by topic as in model.coverage. `unheard` says why the provider could not be asked:
+    the next pull finds out.
     """
 
     refusal: str | None = None
-    left_out: tuple[str, ...] = ()
     beyond: str | None = None
-    answered: bool = False
+    unheard: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the key was found to work."""
+        return self.refusal is None and self.unheard is None
 
 
 def unfit(biller: Biller, key: str) -> str | None:
@@ -47,7 +54,7 @@ def check(biller: Biller, key: str, now: datetime) -> Checked:
     except KeyRefusedError:
         return Checked(f"{biller.title} refuses it: revoked, mistyped, or of another kind; {biller.key_help}")
     except ProviderError as error:
-        return Checked(left_out=(f"it could not be tried: {error}",))
+        return Checked(unheard=str(error))
 
 
 def _asked(api: BillingApi, biller: Biller, now: datetime) -> Checked:
@@ -58,8 +65,11 @@ def _asked(api: BillingApi, biller: Biller, now: datetime) -> Checked:
     refused = [report for report in reports if not _is_read(api, report, now)]
     if len(refused) == len(reports):
         return Checked(f"it may read none of {biller.title}'s bills; {biller.key_help}")
-    left_out = tuple(f"{report.table.name} ({report.name}) is left out: it may not read this" for report in refused)
-    return Checked(None, left_out, biller.beyond(api), answered=True)
+    notes = {
+        LEFT_OUT + report.name: f"{report.table.name} is left out: the key may not read this; let it, or give another"
+        for report in refused
+    }
+    return Checked(beyond=biller.beyond(api), notes=notes)
 
 
 def _is_read(api: BillingApi, report: Report, now: datetime) -> bool:

@@ -183,7 +183,7 @@ def check(numbers: tuple[int, ...], named: Path | None) -> None:
             refused += checked.refusal is not None
             state = "works" if checked.answered else (checked.refusal or "is not known to work")
             click.echo(f"{one.connection_no:<17} {one.provider:<12} {one.label:<16} {state}")
-            for line in (*checked.left_out, *([f"careful: {checked.beyond}"] if checked.beyond else [])):
+            for line in connecting.said(connecting.biller_of(one.provider), checked):
                 click.echo(f"  {line}")
     sys.exit(1 if refused else 0)
 
