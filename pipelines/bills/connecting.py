@@ -47,6 +47,7 @@ def connect(home: Home, biller: Biller, account_no: int, label: str, key: str, n
     """
     if home.is_sandbox and not is_loopback(billing_key.address(biller)):
         raise KeyUnfitError("the sandbox is of made-up data and asks no provider: name your own home")
+    credential.hold_label(label)
     checked = key_check.check(biller, key, now)
     if checked.refusal is not None:
         raise KeyUnfitError(f"not kept: {checked.refusal}")

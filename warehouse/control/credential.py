@@ -65,8 +65,7 @@ def add(
     So does the operator's first one take over from the environment's key, with the bills it has read, unless it is
     `apart` from it. CredentialError for a name that is none, a key that is kept already, and an account that is gone.
     """
-    if not labels.is_label(label):
-        raise CredentialError("a connection's name is 1 to 64 letters, digits, blanks and ./:-")
+    hold_label(label)
     row = control.execute("SELECT is_operator FROM account WHERE account_no = ?", (account_no,)).fetchone()
     if row is None:
         raise CredentialError("there is no such account; `apiledger account list` shows them by number")
@@ -98,6 +97,12 @@ def add(
         _unmark(control, number)
     truncate(control)
     return find(control, account_no, number)
+
+
+def hold_label(label: str) -> None:
+    """CredentialError where a text is no name for a connection."""
+    if not labels.is_label(label):
+        raise CredentialError("a connection's name is 1 to 64 letters, digits, blanks and ./:-")
 
 
 def _name(control: sqlite3.Connection, vault: Vault, account_no: int, now: datetime) -> None:
