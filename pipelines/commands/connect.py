@@ -205,6 +205,21 @@ def remove(number: int, named: Path | None) -> None:
     click.echo(f"The key of {gone.provider} ({gone.label}) is destroyed; revoke it at the provider, too")
 
 
+@connect.command()
+@_home
+def rotate(named: Path | None) -> None:
+    """Change the master key: what wraps every account's own key is wrapped anew, also in the sandbox.
+
+    Works while apiledger runs; broken off, run it again.
+    """
+    from warehouse.control import rotation
+    from warehouse.home import Home
+
+    homes = {home.root: home for home in (Home.own(), Home.sandbox(), _chosen(named))}
+    done = rotation.rotate(homes.values())
+    click.echo(f"{done:,} data keys are wrapped by a new master key; the old one opens nothing but old copies")
+
+
 def main() -> None:
     """Run as a child of the dashboard; the key comes by standard input."""
     connect()
