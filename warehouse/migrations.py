@@ -106,6 +106,13 @@ def m011_fees(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m015_claim(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of claimed accounts, and publish the marts that find their bills by it."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for statement in bill_tables.CLAIM.ddl():
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -118,6 +125,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m008_fx,
     m012_allocation,
     m011_fees,
+    m015_claim,
 )
 
 

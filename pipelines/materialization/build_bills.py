@@ -14,8 +14,8 @@ import polars as pl
 from pipelines.bills.biller import Biller, Report, billers
 from pipelines.bills.report_reader import report_name
 from warehouse import bill_tables, coverage_tables, publication
+from warehouse.control import claim, coverage
 from warehouse.control import connection as connections
-from warehouse.control import coverage
 from warehouse.control import pull as receipts
 from warehouse.control.pull import ReportDay
 from warehouse.fx import FxRates
@@ -36,6 +36,7 @@ def build(
     Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
     """
     _kept(connection, bill_tables.CONNECTION, connections.rows(control))
+    _kept(connection, bill_tables.CLAIM, claim.rows(control))
     _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
     _kept(connection, BILL_STATE, receipts.states(control))
     sources = {number: source for number, source, *_ in connections.rows(control)}
@@ -95,7 +96,7 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
     if wanted:
         places = ", ".join("?" * len(table.columns))
         connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
-    if table is bill_tables.CONNECTION:
+    if table in {bill_tables.CONNECTION, bill_tables.CLAIM}:
         # What one connection's bill holds may be in another's, so every bill is looked at again.
         connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
     publication.changed(connection)

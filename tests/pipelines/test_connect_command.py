@@ -207,6 +207,23 @@ def test_the_operators_first_key_goes_on_with_the_bills_of_the_environments(
         assert control.execute("SELECT count(*), count(DISTINCT account_no) FROM connection").fetchone() == (2, 1)
 
 
+def test_a_claimed_accounts_calls_are_in_its_holders_bill_and_counted_once(billed: World) -> None:
+    """Before the claim the log and the bill are two; after it the difference alone is added: the sum is the bill."""
+    ada = signed_up(billed, "ada@team.example")
+    assert ask(billed, "openai", "--account", str(ada), typed=KEYS["openai"]).exit_code == 0
+    tick(billed)
+    billed.take_in()
+    query = "SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = 'openai'"
+    labels = billed.query("SELECT DISTINCT account FROM mart.spend_daily WHERE basis = 'log' AND provider = 'openai'")
+    ((twice,),) = billed.query(query)
+    assert twice > billed.billed("openai")
+    with database.control(billed.home) as control:
+        for (label,) in labels:
+            claim.put(control, label, ada, NOW)
+    billed.take_in()
+    assert billed.query(query) == [(billed.billed("openai"),)]
+
+
 def test_a_program_gets_one_json_object(billed: World) -> None:
     """As the dashboard asks: kept or not, in sentences, without the key."""
     refused = json.loads(ask(billed, "openai", "--answer", "json", typed="sk-proj-canary0001canary").output)
