@@ -61,20 +61,18 @@ def _page(request: Request, *, wrong: str = "", status: int = 200, provider: str
 def _table(found: list[Credential]) -> str:
     if not found:
         return "<p>No bill of a provider is read with a key of yours yet.</p>"
-    rows = "".join(_row(one) for one in found)
-    return (
-        '<div class="scroll"><table aria-label="Connections"><tr><th>Provider</th><th>Name</th><th>Key</th>'
-        f"<th>State</th><th>Bill read</th><th></th></tr>{rows}</table></div>"
-    )
+    return f'<ul class="rows" aria-label="Connections">{"".join(_row(one) for one in found)}</ul>'
 
 
 def _row(one: Credential) -> str:
-    read = "not yet" if one.read_until is None else f"to {one.read_until:%Y-%m-%d}"
+    read = "no bill read yet" if one.read_until is None else f"bills read up to {one.read_until:%Y-%m-%d}"
+    tried = "" if one.checked_at is None else f" on {one.checked_at:%Y-%m-%d at %H:%M} UTC"
     remarks = [f"Careful: {one.beyond}."] if one.beyond else []
-    remarks += [f"{one.skipped}."] if one.skipped else []
-    remarks += [f"{note}." for note in one.notes] if one.state != "removed" else []
+    if one.state != "removed":
+        remarks += [f"{one.skipped}."] if one.skipped else []
+        remarks += [f"{note}." for note in one.notes]
     told = "".join(f"<small>{escape(remark)}</small>" for remark in remarks)
-    checked = "" if one.checked_at is None else f"<small>{one.checked_at:%Y-%m-%d %H:%M} UTC</small>"
+    hint = f" <span>…{escape(one.hint)}</span>" if one.hint else ""
     away = (
         ""
         if one.state == "removed"
@@ -82,9 +80,8 @@ def _row(one: Credential) -> str:
         f'value="{one.connection_no}">{form.button("Remove", calm=True)}</form>'
     )
     return (
-        f"<tr><td>{escape(_title(one.provider))}</td><td>{escape(one.label)}</td>"
-        f"<td>{'…' + escape(one.hint) if one.hint else ''}</td><td>{_STATES[one.state]}{checked}{told}</td>"
-        f"<td>{read}</td><td>{away}</td></tr>"
+        f"<li><div><strong>{escape(_title(one.provider))}</strong> {escape(one.label)}{hint}"
+        f"<div>{_STATES[one.state].capitalize()}{tried}; {read}</div>{told}</div>{away}</li>"
     )
 
 
@@ -99,8 +96,7 @@ def _adding(chosen: str) -> str:
     )
     makes = "".join(
         f"<dt>{escape(one.title)}</dt><dd>{escape(_sentence(one.help))} "
-        f'<a href="{escape(one.policy)}" rel="noreferrer noopener" target="_blank">What it does with what it is '
-        "asked</a></dd>"
+        f'<a href="{escape(one.policy)}" rel="noreferrer noopener" target="_blank">Its policy</a></dd>'
         for one in PROVIDERS.all()
     )
     named = (

@@ -44,7 +44,7 @@ def unclaimed() -> None:
 def who() -> None:
     """The way to the account, in the bar of every page; drawn last, so that it takes no room of the page."""
     st.html(
-        '<p class="al al-who"><a href="/connections" target="_self">Connections</a> '
+        '<p class="al al-who"><a href="/connections" target="_self">Connections</a>&ensp;'
         '<a href="/account" target="_self">Account</a></p>'
     )
 
@@ -67,6 +67,10 @@ def empty(home: Home) -> None:
         st.code("litellm_settings:\n  callbacks: apiledger_litellm.writer", language="yaml")
         st.markdown("Then start it with:")
         st.code(f"APILEDGER_INBOX={home.inbox / 'litellm'}", language="bash", wrap_lines=True)
+    st.html(
+        '<p class="al">Or <a href="/connections" target="_self">connect a provider</a>: its bill is read without a '
+        "log.</p>"
+    )
 
 
 def stale(newest: datetime | None, now: datetime) -> None:
