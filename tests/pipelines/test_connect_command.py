@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from pipelines.alerts import postman
 from pipelines.bills import pull
 from pipelines.bills.biller import billers
 from pipelines.bills.billing_key import held
 from pipelines.bills.landing import Pulled
 from pipelines.cli import cli
 from tests.pipelines.billed_world import KEYS, LATER, World, world
+from tests.pipelines.mail_trap import Trap
 from tests.retention.byte_scan import contents
 from warehouse import database
 from warehouse.control import claim, credential
@@ -222,6 +224,30 @@ def test_a_claimed_accounts_calls_are_in_its_holders_bill_and_counted_once(bille
             claim.put(control, label, ada, NOW)
     billed.take_in()
     assert billed.query(query) == [(billed.billed("openai"),)]
+
+
+def test_a_refused_key_is_told_to_whose_it_is(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mail goes to the account's owner and says where to give another; one that waits goes with the key."""
+    trap = Trap()
+    monkeypatch.setenv("APILEDGER_SMTP", f"smtp://127.0.0.1:{trap.port}?from=apiledger@costs.example")
+    monkeypatch.setenv("APILEDGER_OPERATOR_MAIL", "operator@team.example")
+    ada = signed_up(billed, "ada@team.example")
+    assert ask(billed, "openai", "--account", str(ada), typed=KEYS["openai"]).exit_code == 0
+    takes(billed, OTHER_KEY)
+    with trap.up():
+        assert tick(billed)[0].skipped
+        postman.deliver(billed.home, lambda: NOW)
+        assert trap.receivers == [["ada@team.example"]]
+        body = trap.mails[0].get_body(("plain",)).get_content()  # type: ignore[union-attr] # it has one
+        assert "on the page Connections" in body
+        assert "OPENAI_ADMIN_KEY" not in body
+    takes(billed, KEYS["openai"])
+    assert ask(billed, "openai", "--account", str(ada), typed=KEYS["openai"]).exit_code == 0
+    takes(billed, OTHER_KEY)
+    assert tick(billed)[0].skipped
+    with database.control(billed.home) as control:
+        credential.remove(control, ada, kept(billed)[0].connection_no, NOW)
+        assert control.execute("SELECT state FROM mail ORDER BY mail_no").fetchall() == [("sent",), ("withdrawn",)]
 
 
 def test_a_program_gets_one_json_object(billed: World) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database, labels
-from warehouse.control import claim
+from warehouse.control import claim, refusal
 from warehouse.control import connection as connections
 from warehouse.control.connection import MAIN, Connection
 from warehouse.control.outside_id import OutsideIds
@@ -199,6 +199,7 @@ def remove(control: sqlite3.Connection, account_no: int, connection_no: int, now
             (database.stamp(now), connection_no),
         )
         _unmark(control, connection_no)
+        refusal.mend(control, connection_no, now)
     truncate(control)
     return found
 
