@@ -1,4 +1,4 @@
-"""The tables of keys to providers' bills, as migrations of the control store."""
+"""The tables of keys to providers' bills and of rules that claim labels, as migrations of the control store."""
 
 CREDENTIAL = """
     CREATE TABLE credential (
@@ -10,4 +10,11 @@ CREDENTIAL = """
         CHECK ((state = 'removed') = (sealed_key IS NULL)), CHECK ((sealed_key IS NULL) = (lookup IS NULL)),
         UNIQUE (account_no, provider, label)) STRICT;
     CREATE UNIQUE INDEX credential_key ON credential (provider, lookup);
+"""
+
+CLAIM_RULE = """
+    CREATE TABLE claim_rule (
+        pattern TEXT NOT NULL, account_no INTEGER NOT NULL REFERENCES account (account_no) ON DELETE CASCADE,
+        set_at TEXT NOT NULL, ended_at TEXT) STRICT;
+    CREATE UNIQUE INDEX claim_rule_pattern ON claim_rule (pattern) WHERE ended_at IS NULL;
 """

@@ -238,6 +238,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ),
     ("m024_hold", hold_tables.MIGRATION),
     ("m015_connection", credential_tables.CREDENTIAL),
+    ("m016_claim_rule", credential_tables.CLAIM_RULE),
 )
 
 
