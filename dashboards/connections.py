@@ -131,6 +131,10 @@ def _add(request: Request, fields: Fields) -> Response:
     if member is None or provider not in {one.name for one in PROVIDERS.all()}:
         return form.missing(request)
     key, label = fields.get("key", "").strip(), fields.get("label", "").strip() or MAIN
+    try:
+        credential.hold_label(label)
+    except CredentialError as error:
+        return _page(request, wrong=f"{_sentence(str(error))} Nothing was kept.", status=422, provider=provider)
     kept, wrong = connection_child.keep(Home.own(), provider, member.account_no, label, key)
     if not kept:
         return _page(request, wrong=_sentence(wrong.rstrip(".")), status=422, provider=provider)

@@ -79,31 +79,28 @@ def places_of(made: World, *texts: str) -> set[str]:
     return {name for name, body in contents(made.home.root) if any(needle in body for needle in needles)}
 
 
+UNFIT = {
+    ("openai", "sk-proj-canary0001canary"): "an OpenAI project key, which cannot read OpenAI's bills; an owner makes",
+    ("anthropic", "sk-ant-api03-canary0001"): "an Anthropic API key, which cannot read Anthropic's bills",
+    ("openai", "sk-ant-admin01-canary01"): "an admin key of Anthropic",
+    ("openai", "two words canary0001"): "characters that no key has",
+    ("openai", ""): "no key was given",
+    ("openai", "sk-admin-revoked-canary01"): "OpenAI refuses it",
+}
+
+
 @pytest.mark.clause("AL-5.6")
-@pytest.mark.parametrize(
-    ("provider", "key", "said"),
-    [
-        (
-            "openai",
-            "sk-proj-canary0001canary",
-            "an OpenAI project key, which cannot read OpenAI's bills; an owner makes",
-        ),
-        ("anthropic", "sk-ant-api03-canary0001", "an Anthropic API key, which cannot read Anthropic's bills"),
-        ("openai", "sk-ant-admin01-canary01", "an admin key of Anthropic"),
-        ("openai", "two words canary0001", "characters that no key has"),
-        ("openai", "", "no key was given"),
-        ("openai", "sk-admin-revoked-canary01", "OpenAI refuses it"),
-    ],
-)
-def test_what_is_wrong_with_a_key_is_said_before_it_is_kept(billed: World, provider: str, key: str, said: str) -> None:
+def test_what_is_wrong_with_a_key_is_said_before_it_is_kept(billed: World) -> None:
     """By its letters without asking anyone, else by the provider's answer; what to make instead is in the sentence."""
-    told = ask(billed, provider, typed=key)
-    assert said in str(told.exception)
-    assert billers()[provider].key_help in str(told.exception)
-    assert bool(billed.apis[provider].asked) == ("refuses" in said)
-    assert kept(billed) == []
-    assert "canary0" not in told.output + str(told.exception)
-    assert not key or places_of(billed, key) == set()
+    for (provider, key), said in UNFIT.items():
+        assert billed.apis[provider].asked == [], key
+        told = ask(billed, provider, typed=key)
+        assert said in str(told.exception)
+        assert billers()[provider].key_help in str(told.exception)
+        assert kept(billed) == []
+        assert "canary0" not in told.output + str(told.exception)
+    assert billed.apis["openai"].asked
+    assert places_of(billed, *(key for _, key in UNFIT if key)) == set()
 
 
 @pytest.mark.clause("AL-5.2")
