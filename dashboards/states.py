@@ -37,7 +37,8 @@ def unclaimed() -> None:
     st.html(
         '<div class="al"><div class="al-head"><h1>Nothing here is yours yet</h1></div>'
         "<p>The operator of this apiledger says which calls belong to your account: "
-        "<code>apiledger account claim</code>. This page looks for them by itself.</p></div>"
+        '<code>apiledger account claim</code>. Or <a href="/connections" target="_self">connect a provider</a>. '
+        "This page looks for them by itself.</p></div>"
     )
 
 

@@ -13,6 +13,7 @@ from pipelines.bills.biller import billers
 from pipelines.gateways.finding import Finding
 from warehouse import database
 from warehouse.control import connection as connections
+from warehouse.control import vault
 from warehouse.control.connection import Health
 from warehouse.home import Home
 
@@ -21,6 +22,8 @@ KEY_OLD_AFTER = timedelta(days=365)
 
 def findings(home: Home, now: datetime) -> Iterator[Finding]:
     """Look at every key and every connection; `now` is UTC."""
+    if vault.next_key_file().exists():
+        yield Finding("a change of the master key was broken off", "go on with it: `apiledger connect rotate`")
     known = billers().values()
     unfit = {}
     for biller in known:

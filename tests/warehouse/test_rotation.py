@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pipelines.bills import connection_health
 from warehouse import database
 from warehouse.control import rotation, vault
 from warehouse.control.vault import Vault
@@ -95,6 +96,7 @@ def test_a_change_that_broke_off_is_gone_on_with(tmp_path: Path, home: Home) -> 
         return True
 
     following = vault.next_key_file().read_text()
+    assert any("rotate" in finding.next_step for finding in connection_health.findings(home, NOW))
     assert opens()
     assert rotation.rotate(homes) == 1
     assert opens()

@@ -8,6 +8,7 @@ connection stays, since its bills do.
 import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 from warehouse import database, labels
 from warehouse.control import claim, refusal
@@ -201,6 +202,7 @@ def remove(control: sqlite3.Connection, account_no: int, connection_no: int, now
         _unmark(control, connection_no)
         refusal.mend(control, connection_no, now)
     truncate(control)
+    _drop_copies(control)
     return found
 
 
@@ -211,6 +213,13 @@ def _unmark(control: sqlite3.Connection, connection_no: int) -> None:
            skipped = NULL, skipped_since = NULL, dialect = NULL WHERE connection_no = ?""",
         (connection_no,),
     )
+
+
+def _drop_copies(control: sqlite3.Connection) -> None:
+    """Remove the copies that were made before an upgrade: they have the sealed key, and would bring it back."""
+    (_, _, file) = control.execute("PRAGMA database_list").fetchone()
+    for copy in Path(file).parent.glob("control.before-*.sqlite"):
+        copy.unlink(missing_ok=True)
 
 
 def truncate(control: sqlite3.Connection) -> None:
