@@ -90,6 +90,8 @@ def _title(name: str) -> str:
 
 
 def _adding(chosen: str) -> str:
+    if not PROVIDERS.all():
+        return "<p>The list of providers cannot be read now; <code>apiledger connect</code> says why.</p>"
     options = "".join(
         f'<option value="{escape(one.name)}"{" selected" if one.name == chosen else ""}>{escape(one.title)}</option>'
         for one in PROVIDERS.all()
@@ -101,8 +103,8 @@ def _adding(chosen: str) -> str:
     )
     named = (
         f'<label for="label">Name</label><input id="label" name="label" value="{MAIN}" maxlength="64" required '
-        'aria-describedby="label-hint"><small id="label-hint">Tells several of one provider apart. A key under a name '
-        "that is there takes its place.</small>"
+        'aria-describedby="label-hint"><small id="label-hint">Tells several organisations apart; two keys of one would '
+        "count its bill twice. A key under a name that is there takes its place.</small>"
     )
     key = form.field(
         "key",

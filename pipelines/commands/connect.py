@@ -66,7 +66,13 @@ def _chosen(named: Path | None) -> "Home":
 
 def _adding(biller: "Biller") -> click.Command:
     @click.command(name=biller.name, help=f"Keep a key to the bills of {biller.title}: {biller.key_help}.")
-    @click.option("--name", "label", default="main", show_default=True, help="Tells several of one provider apart.")
+    @click.option(
+        "--name",
+        "label",
+        default="main",
+        show_default=True,
+        help="Tells several organisations apart: two keys of one would count its bill twice.",
+    )
     @click.option("--answer", type=click.Choice(["text", "json"]), default="text", hidden=True)
     @_whose
     @_home
@@ -217,7 +223,7 @@ def rotate(named: Path | None) -> None:
 
     homes = {home.root: home for home in (Home.own(), Home.sandbox(), _chosen(named))}
     done = rotation.rotate(homes.values())
-    click.echo(f"{done:,} data keys are wrapped by a new master key; the old one opens nothing but old copies")
+    click.echo(f"Data keys wrapped by a new master key: {done:,}; the old one opens nothing but old copies")
 
 
 def main() -> None:
