@@ -7,6 +7,15 @@ STYLE = """
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 28rem; margin: 8vh auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
+main.wide { max-width: 56rem; }
+main.wide h1, main.wide .narrow { max-width: 28rem; }
+.rows { list-style: none; padding: 0; }
+.rows li { display: flex; gap: 1rem; justify-content: space-between; align-items: flex-start; padding: .7rem 0;
+  border-top: 1px solid var(--line); }
+.rows form { flex-shrink: 0; }
+.rows button { margin: 0; padding: .25rem .7rem; white-space: nowrap; }
+dt { font-weight: 550; margin-top: .6rem; }
+dd { margin: 0; font-size: .92rem; }
 .mark { font-weight: 650; color: var(--act); margin: 0; }
 h1 { font-size: 1.5rem; margin: .1rem 0 1.2rem; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }

@@ -37,13 +37,17 @@ def unclaimed() -> None:
     st.html(
         '<div class="al"><div class="al-head"><h1>Nothing here is yours yet</h1></div>'
         "<p>The operator of this apiledger says which calls belong to your account: "
-        "<code>apiledger account claim</code>. This page looks for them by itself.</p></div>"
+        '<code>apiledger account claim</code>. Or <a href="/connections" target="_self">connect a provider</a>. '
+        "This page looks for them by itself.</p></div>"
     )
 
 
 def who() -> None:
     """The way to the account, in the bar of every page; drawn last, so that it takes no room of the page."""
-    st.html('<p class="al al-who"><a href="/account" target="_self">Account</a></p>')
+    st.html(
+        '<p class="al al-who"><a href="/connections" target="_self">Connections</a>&ensp;'
+        '<a href="/account" target="_self">Account</a></p>'
+    )
 
 
 def empty(home: Home) -> None:
@@ -64,6 +68,10 @@ def empty(home: Home) -> None:
         st.code("litellm_settings:\n  callbacks: apiledger_litellm.writer", language="yaml")
         st.markdown("Then start it with:")
         st.code(f"APILEDGER_INBOX={home.inbox / 'litellm'}", language="bash", wrap_lines=True)
+    st.html(
+        '<p class="al">Or <a href="/connections" target="_self">connect a provider</a>: its bill is read without a '
+        "log.</p>"
+    )
 
 
 def stale(newest: datetime | None, now: datetime) -> None:

@@ -13,6 +13,7 @@ from pipelines.commands.allocate import allocate
 from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
+from pipelines.commands.connect import connect
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
 from pipelines.commands.fx import fx
@@ -267,6 +268,7 @@ for command in (
     policy,
     budget,
     account,
+    connect,
     erase,
     backup,
     hold,

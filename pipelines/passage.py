@@ -14,10 +14,12 @@ from pipelines import erasing
 from pipelines.backups import swap
 from pipelines.bills import pull
 from pipelines.bills.biller import inboxes
+from pipelines.bills.landing import Pulled
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build, build_fees, landed
 from warehouse import conservation, database, mart, publication
+from warehouse.control import claim_rule
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -29,7 +31,7 @@ class PassReport:
 
     watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
-    pulled: list[pull.Pulled] = field(default_factory=list)
+    pulled: list[Pulled] = field(default_factory=list)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
 
@@ -64,8 +66,12 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
 def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress) -> build.Built:
     """Make everything that changed: fees first, since calls they pay for cost nothing, and last what is invoiced.
 
+    Labels that came up and that a rule claims are their account's before anybody sees them.
+
     `connection` is the build, held; `now` is UTC.
     """
+    with database.control(home) as control:
+        claim_rule.follow(control, now)
     today = (now.astimezone(UTC) if now.tzinfo else now).date()
     covered = build_fees.build_plans(home, connection, today)
     built = build.build(home, connection, progress, covered)

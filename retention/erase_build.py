@@ -75,6 +75,9 @@ def _of_accounts(tables: dict[str, set[str]], bound: dict[str, object]) -> Itera
     for table, columns in tables.items():
         if "account_no" in columns:
             yield Change(table, only, f"DELETE FROM {table} WHERE {only}", bound)
+        if "holder_no" in columns:
+            held = "holder_no IN (SELECT unnest($gone))"
+            yield Change(table, held, f"DELETE FROM {table} WHERE {held}", bound)
 
 
 def _of_connections(tables: dict[str, set[str]], bound: dict[str, object]) -> Iterator[Change]:

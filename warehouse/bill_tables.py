@@ -48,6 +48,15 @@ CONNECTION = Table(
         Column("is_operator", "BOOLEAN", "Whether it pays for calls of accounts without a connection of their own."),
     ),
 )
+CLAIM = Table(
+    "model",
+    "claim",
+    "One row per account of a log that an account here has claimed: its calls are in that one's bills.",
+    (
+        Column("account_no", "BIGINT", "The account that the log names; as in model.account."),
+        Column("holder_no", "BIGINT", "The account whose connections pay; as in model.connection."),
+    ),
+)
 CHARGES = Table(
     "model",
     "charges",
@@ -123,7 +132,7 @@ BUILT_PULL = Table(
     ),
 )
 
-BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, ESTIMATED_SPEND, COVERAGE, BUILT_PULL)
+BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, ESTIMATED_SPEND, COVERAGE, BUILT_PULL, CLAIM)
 CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 
 

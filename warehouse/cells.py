@@ -32,22 +32,27 @@ _MILLION = 1_000_000
 _SUMS = ", ".join(f"sum({name})::BIGINT AS {name}" for name in CLASSES)
 _HOLDERS = """
     WITH holder AS (
-        SELECT provider, account_no, bool_or(is_operator) AS is_operator,
+        SELECT provider, account_no, payer_no, bool_or(is_operator) AS is_operator,
             CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
-        FROM model.connection GROUP BY provider, account_no
+        FROM (
+            SELECT provider, account_no, account_no AS payer_no, is_operator, connection_no FROM model.connection
+            UNION ALL
+            SELECT connection.provider, claim.account_no, claim.holder_no, false, connection.connection_no
+            FROM model.claim AS claim JOIN model.connection AS connection ON connection.account_no = claim.holder_no
+        ) GROUP BY provider, account_no, payer_no
     )"""
 _CONNECTION = "coalesce(call.connection_no, own.connection_no, house.connection_no)"
 _JOINED = """
     LEFT JOIN holder AS own ON own.provider = call.provider AND own.account_no = call.account_no
     LEFT JOIN holder AS house ON house.provider = call.provider AND house.is_operator AND own.account_no IS NULL"""
-_OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR coalesce(own.account_no, house.account_no) IS NOT NULL)"
+_OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR coalesce(own.payer_no, house.payer_no) IS NOT NULL)"
 # What a plan pays for is on no bill of calls.
 _UNCOVERED = """NOT EXISTS (
             SELECT 1 FROM model.plan_cover AS cover
             WHERE cover.gateway = call.gateway AND cover.provider = call.provider
                 AND cover.account_no = call.account_no AND {day} BETWEEN cover.starts_on AND cover.ends_on)"""
 _LOGGED = f"""{_HOLDERS}
-    SELECT call.day, {_CONNECTION} AS connection_no, coalesce(own.account_no, house.account_no) AS payer_no,
+    SELECT call.day, {_CONNECTION} AS connection_no, coalesce(own.payer_no, house.payer_no) AS payer_no,
         call.provider, call.model, call.service_tier, sum(call.cancelled_requests)::BIGINT AS cancelled,
         sum(call.error_requests)::BIGINT AS errors, sum(call.requests - call.error_requests)::BIGINT AS calls,
         coalesce(sum(call.list_cost_usd), 0) AS cost, {_SUMS}

@@ -122,6 +122,13 @@ def m013_failures_and_naming(connection: duckdb.DuckDBPyConnection) -> None:
     failure_daily.write(connection, [day for (day,) in days])
 
 
+def m015_claim(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of claimed accounts, and publish the marts that find their bills by it."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for statement in bill_tables.CLAIM.ddl():
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -135,6 +142,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m012_allocation,
     m011_fees,
     m013_failures_and_naming,
+    m015_claim,
 )
 
 

@@ -12,8 +12,10 @@ from pipelines.alerts.budget_mail import Telling
 from pipelines.alerts.mail_server import MailServer, NotSentError
 from warehouse import database
 from warehouse.control import budget as budgets
+from warehouse.control import member as members
 from warehouse.control import outbox, refusal
 from warehouse.control.outbox import Alert, Lease, Patience
+from warehouse.control.refusal import Refusal
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
@@ -134,8 +136,9 @@ def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str,
         operator, refused = operator_address(), refusal.told_by(control, lease)
         if operator is None or refused is None:
             return None
+        holder = _holder(control, vault, refused) or operator
         return security_mail.message(
-            refused, sender=sender, receiver=operator, message_id=lease.message_id, sandbox=home.is_sandbox
+            refused, sender=sender, receiver=holder, message_id=lease.message_id, sandbox=home.is_sandbox
         )
     alert = outbox.alert_of(control, lease)
     try:
@@ -148,6 +151,14 @@ def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str,
     return budget_mail.message(
         telling(home, control, alert), sender=sender, receiver=receiver, message_id=lease.message_id
     )
+
+
+def _holder(control: sqlite3.Connection, vault: Vault, refused: Refusal) -> str | None:
+    """Whose key it was: the address of the account's first owner who has one; None for the environment's."""
+    if refused.holder_no is None:
+        return None
+    owners = [one for one in members.of_account(control, refused.holder_no) if one.is_owner]
+    return next((email for one in owners if (email := members.email_of(control, vault, one))), None)
 
 
 def _accepted(control: sqlite3.Connection, lease: Lease, now: datetime, done: Round) -> None:

@@ -48,7 +48,8 @@ class Biller:
     `reach_days` is how many days back it tells of at all; `is_daily` asks it once a UTC day, where a question costs
     money. `probe` finds which of its dialects the key may read, for `BillingApi.dialect`.
     `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
-    cannot read bills, with what they are called; `key_help` says where the right one is made. Once a day the last
+    cannot read bills, with what they are called; `key_help` says where the right one is made, `policy_url` what the
+    provider does with what it is asked. `beyond` finds what a key may do besides reading bills. Once a day the last
     `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
 
     Where its bills come as files, `files` says how they are read: they may tell of several providers and payers, each a
@@ -71,6 +72,8 @@ class Biller:
     key_prefix: str = ""
     other_keys: Mapping[str, str] = field(default_factory=dict)
     key_help: str = ""
+    policy_url: str = ""
+    beyond: Callable[[BillingApi], str | None] = lambda _: None
 
 
 @cache

@@ -53,8 +53,16 @@ class BillingApi:
     about what its reports do not cover, by topic.
     """
 
-    def __init__(self, title: str, address: str, headers: Mapping[str, str], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        address: str,
+        headers: Mapping[str, str],
+        clock: Clock | None = None,
+        most_tries: int = MOST_TRIES,
+    ) -> None:
         self._title = title
+        self._most_tries = most_tries
         self._address = _checked(title, address)
         self._clock = clock or Clock()
         self.dialect: str | None = None
@@ -76,18 +84,26 @@ class BillingApi:
         self._session.close()
 
     def get(self, path: str, parameters: Parameters, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Give one answer's JSON object, numbers with a point as Decimal; tries MOST_TRIES times at most."""
+        """Give one answer's JSON object, numbers with a point as Decimal; tries a few times."""
         tried = 0
         while True:
             tried += 1
             try:
                 return self._once(path, parameters, headers or {})
             except _PassingError as error:
-                if tried == MOST_TRIES:
+                if tried >= self._most_tries:
                     raise ProviderError(f"{self._title} {path}: {error}, {tried} times; asked again later") from None
                 longest = min(LONGEST_PAUSE_S, 2.0**tried)
                 drawn = longest * (0.5 + self._clock.jitter() / 2)
                 self._clock.sleep(drawn if error.pause_s is None else min(error.pause_s, LONGEST_PAUSE_S) + drawn / 10)
+
+    def may_read(self, path: str, parameters: Parameters = ()) -> bool:
+        """Whether a path answers this key; no answer at all counts as no."""
+        try:
+            self.get(path, parameters)
+        except ProviderError:
+            return False
+        return True
 
     def buckets(
         self,

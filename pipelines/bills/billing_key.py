@@ -11,10 +11,23 @@ def held(biller: Biller) -> str:
     return os.environ.get(biller.key_variable, "").strip()
 
 
-def wrong(biller: Biller, key: str, known: Iterable[Biller]) -> str | None:
+def address(biller: Biller) -> str:
+    """Where a provider's API is asked."""
+    return os.environ.get(biller.address_variable) or biller.address
+
+
+def another(biller: Biller, *, is_stored: bool) -> str:
+    """How a person gives another key: to the connection that has one stored, or to the environment."""
+    return (
+        f"give it another with `apiledger connect {biller.name}`" if is_stored else f"set another {biller.key_variable}"
+    )
+
+
+def wrong(biller: Biller, key: str, known: Iterable[Biller], *, holder: str = "") -> str | None:
     """Why a key cannot be this provider's, and what to make instead; None where nothing speaks against it.
 
-    What is told is the kind of the key alone. Letters that no provider's file knows speak for nothing.
+    What is told is the kind of the key alone, after `holder`, else after the variable that holds it. Letters that no
+    provider's file knows speak for nothing.
     """
     kinds = [(prefix, other, kind) for other in known for prefix, kind in _kinds(other) if key.startswith(prefix)]
     if not kinds:
@@ -24,7 +37,7 @@ def wrong(biller: Biller, key: str, known: Iterable[Biller]) -> str | None:
         return None
     said = f"an admin key of {owner.title}" if kind is None else kind
     instead = f"; {biller.key_help}" if biller.key_help else ""
-    return f"{biller.key_variable} holds {said}, which cannot read {biller.title}'s bills{instead}"
+    return f"{holder or f'{biller.key_variable} holds'} {said}, which cannot read {biller.title}'s bills{instead}"
 
 
 def _kinds(biller: Biller) -> Iterable[tuple[str, str | None]]:

@@ -13,6 +13,7 @@ from pipelines.bills.biller import billers
 from pipelines.gateways.finding import Finding
 from warehouse import database
 from warehouse.control import connection as connections
+from warehouse.control import vault
 from warehouse.control.connection import Health
 from warehouse.home import Home
 
@@ -21,6 +22,8 @@ KEY_OLD_AFTER = timedelta(days=365)
 
 def findings(home: Home, now: datetime) -> Iterator[Finding]:
     """Look at every key and every connection; `now` is UTC."""
+    if vault.next_key_file().exists():
+        yield Finding("a change of the master key was broken off", "go on with it: `apiledger connect rotate`")
     known = billers().values()
     unfit = {}
     for biller in known:
@@ -36,7 +39,9 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
             health for health in health_of_all if health.source in billers() and not billers()[health.source].files
         ]
         for health in found:
-            if health.source not in unfit:
+            if health.stored == "removed":
+                continue
+            if health.stored is not None or health.source not in unfit:
                 yield from _connection(health, now.astimezone(UTC).replace(tzinfo=None))
         # Without a connection nothing is read, and nobody need be told.
         if found:
@@ -51,26 +56,28 @@ def told(home: Home) -> Iterator[str]:
         found = connections.health(control)
     for health in found:
         read = "no bill read yet" if health.read_until is None else f"bills read up to {health.read_until:%Y-%m-%d}"
+        read = "removed; " + read if health.stored == "removed" else read
         why = "" if health.skipped is None else f"; skipped: {health.skipped}"
         yield f"{health.source:<14} {read}{why}"
 
 
 def _connection(health: Health, now: datetime) -> Iterator[Finding]:
     biller = billers()[health.source]
-    if not billing_key.held(biller):
+    if health.stored is None and not billing_key.held(biller):
         what = f"{biller.title} was read before, and {biller.key_variable} is not set here"
         yield Finding(what, "set it where `apiledger up` runs", warning=True)
     elif health.refused_at is not None:
         what = f"{biller.title} refuses the key since {_told(health.skipped_since or health.refused_at)}"
-        step = f"set another {biller.key_variable}"
+        step = billing_key.another(biller, is_stored=health.stored is not None)
         yield Finding(what, f"{step}; {biller.key_help}" if biller.key_help else step)
     elif health.skipped is not None and health.skipped_since is not None:
         what = f"{health.skipped}; so it is since {_told(health.skipped_since)}"
         is_long = now - health.skipped_since > timedelta(days=1)
         yield Finding(what, "look at your network and the provider's status page", warning=not is_long)
     if health.used_since is not None and now - health.used_since > KEY_OLD_AFTER:
-        what = f"{biller.key_variable} has been the same for {(now - health.used_since).days} days"
-        yield Finding(what, "make a new key, set it, and revoke the old one", warning=True)
+        holder = biller.key_variable if health.stored is None else f"a connection's key at {biller.title}"
+        what = f"{holder} has been the same for {(now - health.used_since).days} days"
+        yield Finding(what, "make a new key, give it, and revoke the old one", warning=True)
 
 
 def _told(moment: datetime) -> str:

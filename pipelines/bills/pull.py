@@ -2,72 +2,68 @@
 
 Read are whole UTC days: from where the last pull ended, less the provider's look-back window, up to today; once a day
 `late_days` back, since what comes later than a provider says is part of the bill, too. A day that says the same again
-is not stored again. Killed anywhere, the next pull heals: rows without a receipt are removed, and days whose rows are
-gone are asked for again.
+is not stored again. Each connection is a pull of its own; a key is in clear within its pull alone. What is stored,
+and how it heals, stands in `landing.py`.
 """
 
-import os
-import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
-import duckdb
-
-from pipelines.bills import bill_boundary, bill_part, billing_key, delivery, report_reader
+from pipelines.bills import billing_key, delivery, landing, report_reader
 from pipelines.bills.bill_boundary import BillBoundary
-from pipelines.bills.biller import Biller, Report, billers
+from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import BillingApi, Clock, is_loopback
-from pipelines.bills.report_reader import LEFT_OUT, LOST_DAYS, Told, report_name
+from pipelines.bills.landing import Pulled
+from pipelines.bills.report_reader import Told, report_name
 from pipelines.errors import KeyRefusedError, ProviderError
-from pipelines.materialization import dlt_load
 from warehouse import database
 from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
-from warehouse.control import coverage
+from warehouse.control import coverage, credential
 from warehouse.control import pull as receipts
 from warehouse.control.connection import Connection
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.pull import ReportDay
 from warehouse.control.vault import Vault
-from warehouse.errors import BusyError
+from warehouse.errors import BusyError, KeyUnavailableError
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
 _RETRY_REFUSED = timedelta(days=1)
-# Which parts of a bill a delivery tells of a report's day.
-_Parts = dict[tuple[str, date], frozenset[str]]
-
-
-@dataclass
-class Pulled:
-    """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none.
-
-    `notes` say what its reports leave out or have lost.
-    """
-
-    provider: str
-    days: int = 0
-    new_days: int = 0
-    rows: int = 0
-    skipped: str | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 def is_connected(home: Home, biller: Biller) -> bool:
-    """Whether a provider's key is in the environment; a sandbox asks no one but a server of this machine.
+    """Whether a key is stored or in the environment; a sandbox asks no one but a server of this machine.
 
     A source of files is, where a file waits or a folder is named.
     """
     if biller.files is not None:
         return delivery.waits(home, biller.name, biller.files)
-    return bool(billing_key.held(biller)) and (not home.is_sandbox or is_loopback(_address(biller)))
+    return _may_ask(home, biller) and (bool(billing_key.held(biller)) or bool(_stored(home, biller)))
 
 
-def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: Clock | None = None) -> Pulled:
-    """Pull one provider's reports with the key of the environment; `now` is UTC.
+def _may_ask(home: Home, biller: Biller) -> bool:
+    return not home.is_sandbox or is_loopback(billing_key.address(biller))
+
+
+def _stored(home: Home, biller: Biller) -> list[int]:
+    if not home.control_file.exists():
+        return []
+    with database.control(home) as control:
+        return credential.living(control, biller.name)
+
+
+def pull(
+    home: Home,
+    biller: Biller,
+    now: datetime,
+    progress: Progress,
+    clock: Clock | None = None,
+    connection_no: int | None = None,
+) -> Pulled:
+    """Pull one provider's reports with the key of the environment, or that of a connection; `now` is UTC.
 
     ProviderError where it gives no usable answer, nothing was stored then; BusyError where another pull or pass is
     under way. A provider without a key, with one that is another's, or that refused it today, is skipped and said.
@@ -75,46 +71,87 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
     now = now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     if biller.files is not None:
         return _delivered(home, biller, biller.files, now, progress)
-    if not is_connected(home, biller):
+    if connection_no is None and not (billing_key.held(biller) and _may_ask(home, biller)):
         return Pulled(biller.name, skipped=f"{biller.key_variable} is not set")
-    if unfit := billing_key.wrong(biller, billing_key.held(biller), billers().values()):
+    if connection_no is None and (unfit := billing_key.wrong(biller, billing_key.held(biller), billers().values())):
         return Pulled(biller.name, skipped=unfit)
     with _alone(home, biller), database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, now)
             ids = OutsideIds(control, vault, now)
-            connection = connections.of_environment(control, ids, biller.name, biller.name, now)
-        lookup = vault.lookup("credential", biller.name, billing_key.held(biller))
-        refused = connections.refused_since(control, connection.connection_no, lookup)
-        # A refusal from tomorrow was noted by a clock that ran ahead.
-        if refused is not None and abs(now - refused) < _RETRY_REFUSED:
-            return Pulled(biller.name, skipped=f"the key was refused; set another {biller.key_variable}")
-        with database.held(home.build_lock), database.build(home) as build:
-            receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
-        with database.transaction(control):
-            connection = connections.of_environment(control, ids, biller.name, biller.name, now)
-        known = receipts.days(control, connection.connection_no)
-        if biller.is_daily and any(day.read_on == now.date() for day in known):
-            return Pulled(biller.name)
-        connections.use(control, connection.connection_no, lookup, now)
-        try:
-            with BillingApi(biller.title, _address(biller), biller.headers(billing_key.held(biller)), clock) as api:
-                api.dialect = coverage.dialect(control, connection.connection_no)
-                told = report_reader.read(api, biller, _since(connection, known), known, now, progress)
-        except KeyRefusedError as error:
+            keyed = _keyed(control, vault, ids, biller, connection_no, now)
+        if isinstance(keyed, str):
+            return Pulled(biller.name, skipped=keyed, connection_no=connection_no)
+        pulled = _pull(home, control, vault, ids, biller, *keyed, now, progress, clock)
+        pulled.connection_no = connection_no
+        if connection_no is not None and pulled.skipped is None:
+            credential.note(control, connection_no, "working", now)
+        return pulled
+
+
+def _keyed(
+    control: sqlite3.Connection,
+    vault: Vault,
+    ids: OutsideIds,
+    biller: Biller,
+    connection_no: int | None,
+    now: datetime,
+) -> tuple[Connection, str] | str:
+    """The connection to pull with its key in clear, or why there is nothing to pull."""
+    if connection_no is not None:
+        return credential.opened(control, vault, connection_no) or "the connection was removed"
+    key = billing_key.held(biller)
+    if credential.is_held(control, biller.name, credential.lookup_of(vault, biller.name, key)):
+        return f"{biller.key_variable} holds the key of a connection, which reads the bill already"
+    return connections.of_environment(control, ids, biller.name, biller.name, now), key
+
+
+def _pull(
+    home: Home,
+    control: sqlite3.Connection,
+    vault: Vault,
+    ids: OutsideIds,
+    biller: Biller,
+    connection: Connection,
+    key: str,
+    now: datetime,
+    progress: Progress,
+    clock: Clock | None,
+) -> Pulled:
+    number, lookup = connection.connection_no, credential.lookup_of(vault, biller.name, key)
+    is_stored = credential.is_held(control, biller.name, lookup, number)
+    refused = connections.refused_since(control, number, lookup)
+    # A refusal from tomorrow was noted by a clock that ran ahead.
+    if refused is not None and abs(now - refused) < _RETRY_REFUSED:
+        return Pulled(biller.name, skipped=f"the key was refused; {billing_key.another(biller, is_stored=is_stored)}")
+    with database.held(home.build_lock), database.build(home) as build:
+        receipts.lose(control, landing.lost(build, biller, receipts.days(control, number)))
+    connection = connections.of_number(control, number)
+    known = receipts.days(control, number)
+    if biller.is_daily and any(day.read_on == now.date() for day in known):
+        return Pulled(biller.name)
+    connections.use(control, number, lookup, now)
+    try:
+        with BillingApi(biller.title, billing_key.address(biller), biller.headers(key), clock) as api:
+            api.dialect = coverage.dialect(control, number)
+            told = report_reader.read(api, biller, _since(connection, known), known, now, progress)
+    except KeyRefusedError as error:
+        if not is_stored or credential.is_held(control, biller.name, lookup, number):
             connections.refuse(control, connection, lookup, str(error), now)
-            raise
-        except ProviderError as error:
-            connections.skip(control, connection.connection_no, str(error), now)
-            raise
-        with database.transaction(control):
-            boundary = BillBoundary(ids, vault, connection)
-            tables = {report.name: report.table for report in biller.reports}
-            told.days = {
-                (name, day): boundary.admit(tables[report_name(name)], day, rows)
-                for (name, day), rows in told.days.items()
-            }
-        return _land(home, biller, connection, told, now)
+            credential.note(control, number, "refused", now)
+        raise
+    except ProviderError as error:
+        connections.skip(control, number, str(error), now)
+        raise
+    if is_stored and not credential.is_held(control, biller.name, lookup, number):
+        return Pulled(biller.name, skipped="the connection was removed while it was read; nothing was stored")
+    with database.transaction(control):
+        boundary = BillBoundary(ids, vault, connection)
+        tables = {report.name: report.table for report in biller.reports}
+        told.days = {
+            (name, day): boundary.admit(tables[report_name(name)], day, rows) for (name, day), rows in told.days.items()
+        }
+    return landing.land(home, biller, connection, told, now)
 
 
 def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime, progress: Progress) -> Pulled:
@@ -124,7 +161,7 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
     with _alone(home, biller), database.control(home) as control:
         for connection_no in connections.numbers(control, biller.name):
             with database.held(home.build_lock), database.build(home) as build:
-                lost = _lost(build, biller, receipts.days(control, connection_no))
+                lost = landing.lost(build, biller, receipts.days(control, connection_no))
             if lost:
                 receipts.lose(control, lost)
                 file_receipts.forget(control, biller.name)
@@ -142,7 +179,7 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
                     for day, (rows, _) in days.items():
                         told.days[report.name, day] = boundary.admit(report.table, day, rows)
                 parts = {(report.name, day): parts for day, (_, parts) in days.items()}
-                landed = _land(home, biller, connection, told, now, parts)
+                landed = landing.land(home, biller, connection, told, now, parts)
                 given.days += landed.days
                 given.new_days += landed.new_days
                 given.rows += landed.rows
@@ -152,20 +189,34 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
-    """Pull every provider whose key is in the environment; one that fails is skipped and said, the others land."""
-    return [pull_or_say(home, biller, now, progress) for biller in billers().values() if is_connected(home, biller)]
+    """Pull every connection of every account; one that fails is skipped and said, the others land."""
+    return [
+        pulled
+        for biller in billers().values()
+        if is_connected(home, biller)
+        for pulled in pull_each(home, biller, now, progress)
+    ]
 
 
-def pull_or_say(home: Home, biller: Biller, now: datetime, progress: Progress) -> Pulled:
-    """Pull one provider; why there was nothing stands in `skipped`."""
+def pull_each(home: Home, biller: Biller, now: datetime, progress: Progress) -> list[Pulled]:
+    """Pull one provider: each connection with its own stored key, and then with the environment's."""
+    stored = _stored(home, biller) if _may_ask(home, biller) else []
+    numbers = [*stored, *([None] if billing_key.held(biller) or not stored else [])]
+    return [pull_or_say(home, biller, now, progress, number) for number in numbers]
+
+
+def pull_or_say(
+    home: Home, biller: Biller, now: datetime, progress: Progress, connection_no: int | None = None
+) -> Pulled:
+    """Pull one provider with one key; why there was nothing stands in `skipped`."""
     try:
-        return pull(home, biller, now, progress)
+        return pull(home, biller, now, progress, connection_no=connection_no)
     except (ProviderError, BusyError) as error:
-        return Pulled(biller.name, skipped=str(error))
-
-
-def _address(biller: Biller) -> str:
-    return os.environ.get(biller.address_variable) or biller.address
+        return Pulled(biller.name, skipped=str(error), connection_no=connection_no)
+    except KeyUnavailableError as error:
+        if connection_no is None:
+            raise
+        return Pulled(biller.name, skipped=str(error), connection_no=connection_no)
 
 
 def _alone(home: Home, biller: Biller) -> AbstractContextManager[None]:
@@ -181,94 +232,3 @@ def _since(connection: Connection, known: list[ReportDay]) -> dict[str, date]:
     return {
         name: end if connection.read_until is None else min(end, connection.read_until) for name, end in ends.items()
     }
-
-
-def _lost(build: duckdb.DuckDBPyConnection, biller: Biller, days: list[ReportDay]) -> list[ReportDay]:
-    """The days whose raw rows are not what their receipts say, as after a build that was put back."""
-    stored: dict[tuple[str, int, date], int] = {}
-    for report in biller.reports:
-        if _exists(build, report):
-            counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
-            stored |= {(report.name, no, day): rows for no, day, rows in build.execute(counted).fetchall()}
-    return [day for day in days if stored.get((report_name(day.report), day.pull_no, day.day), 0) != day.rows]
-
-
-def _exists(build: duckdb.DuckDBPyConnection, report: Report) -> bool:
-    query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
-    return build.execute(query, [report.table.schema, report.table.name]).fetchone() is not None
-
-
-def _land(
-    home: Home, biller: Biller, connection: Connection, told: Told, now: datetime, parts: _Parts | None = None
-) -> Pulled:
-    number = connection.connection_no
-    work = home.tmp / f"pull-{biller.name}"
-    with (
-        database.held(home.build_lock),
-        database.build(home) as build,
-        database.control(home) as control,
-    ):
-        broken = receipts.unfinished(control, number)
-        for report in biller.reports:
-            if broken and _exists(build, report):
-                build.execute(f"DELETE FROM {report.table.full_name} WHERE pull_no IN (SELECT unnest(?))", [broken])
-        receipts.forget(control, broken)
-        known = {(day.report, day.day): day for day in receipts.days(control, number)}
-        pull_no = receipts.begin(control, number, now)
-        days: list[ReportDay] = []
-        new: report_reader.Days = {}
-        for key, spoken in (parts or {}).items():
-            if key in known:
-                kept = bill_part.kept(build, biller.reports[0], known[key], spoken)
-                told.days[key] = sorted([*kept, *told.days[key]], key=repr)
-        for (name, day), rows in told.days.items():
-            before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
-            if before is None or before.sha256 != told_sha256:
-                new[name, day] = rows
-                before = ReportDay(number, name, day, pull_no, len(rows), told_sha256, now.date())
-            days.append(ReportDay(number, name, day, before.pull_no, len(rows), told_sha256, now.date()))
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(mode=0o700, parents=True)
-        try:
-            landed = _store(build, home, biller, work, new, pull_no, now)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        # Before the signature: what is in the file itself outlives a rotten write-ahead log.
-        build.execute("CHECKPOINT")
-        until = told.read_until or connection.read_until or now.date()
-        receipts.sign(control, pull_no, days, until, now)
-        with database.transaction(control):
-            coverage.note(control, number, told.notes, LEFT_OUT, now)
-            coverage.speak(control, number, told.dialect)
-    return Pulled(
-        biller.name,
-        days=len({day for _, day in told.days}),
-        new_days=len({day for _, day in new}),
-        rows=landed,
-        notes=[note for topic, note in told.notes.items() if topic.startswith((LEFT_OUT, LOST_DAYS))],
-    )
-
-
-def _store(
-    build: duckdb.DuckDBPyConnection,
-    home: Home,
-    biller: Biller,
-    work: Path,
-    new: report_reader.Days,
-    pull_no: int,
-    now: datetime,
-) -> int:
-    loads, landed = [], 0
-    for report in biller.reports:
-        rows = [row for (name, _), told in new.items() if report_name(name) == report.name for row in told]
-        if rows:
-            part = bill_boundary.write(work / f"{report.table.name}.parquet", report.table, rows, pull_no, now)
-            loads.append((report.table, [part]))
-            landed += len(rows)
-    if loads:
-        dlt_load.load_tables(build, home.dlt, biller.name, loads)
-        for table, parts in loads:
-            query = f"SELECT count(*) FROM {table.full_name} WHERE pull_no = ?"
-            if build.execute(query, [pull_no]).fetchall() != [(parts[0][1],)]:
-                raise ProviderError(f"{biller.title}: a pull stored other rows than it read; the next one asks again")
-    return landed

@@ -84,7 +84,7 @@ def link(named: Path | None) -> None:
 def listed(named: Path | None) -> None:
     """List accounts with their owners' addresses, masked, and their labels."""
     from pipelines.alerts import mail
-    from warehouse.control import claim
+    from warehouse.control import claim, claim_rule
     from warehouse.control import member as members
 
     with _store(named) as (_, control, vault):
@@ -92,12 +92,14 @@ def listed(named: Path | None) -> None:
             there = members.of_account(control, number)
             emails = [members.email_of(control, vault, one) for one in there if one.is_owner]
             owner = next((mail.masked(email) for email in emails if email), "no address yet")
-            labels = ", ".join(claim.labels_of(control, number)) or "no label"
+            held = (*claim.labels_of(control, number), *claim_rule.of_account(control, number))
+            labels = ", ".join(held) or "no label"
             kind = " (operator)" if is_operator else ""
             click.echo(f"{number}{kind}  {owner}  {len(there)} members  {'the rest' if is_operator else labels}")
 
 
-def _number(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
+def number_of(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
+    """The account of a number, or of a member's address; PipelineError where there is none."""
     from warehouse.control import member as members
 
     if re.fullmatch(r"\d{1,18}", named, re.ASCII):
@@ -116,14 +118,17 @@ def _number(control: "sqlite3.Connection", vault: "Vault", named: str) -> int:
 def claim(whose: str, labels: tuple[str, ...], named: Path | None) -> None:
     """Give account LABELS of the logs to an account: its number, or a member's e-mail address.
 
-    Its members see all rows of a label from now on, the operator sees their sum.
+    Its members see all rows of a label from now on, the operator sees their sum. In a label, * makes it a rule: what
+    looks like `acme-*` is claimed in the pass in which it comes up.
     """
     from warehouse.control import claim as claims
+    from warehouse.control import claim_rule
 
     with _store(named) as (_, control, vault):
-        number = _number(control, vault, whose)
+        number = number_of(control, vault, whose)
         for label in labels:
-            claims.put(control, label, number, _now())
+            keep = claim_rule.put if claim_rule.is_rule(label) else claims.put
+            keep(control, label, number, _now())
             click.echo(f"{label} belongs to account {number}")
 
 
@@ -131,14 +136,30 @@ def claim(whose: str, labels: tuple[str, ...], named: Path | None) -> None:
 @click.argument("labels", nargs=-1, required=True)
 @_home
 def unclaim(labels: tuple[str, ...], named: Path | None) -> None:
-    """End the claim of LABELS: they are the operator's again."""
+    """End the claim of LABELS: they are the operator's again. A rule ends for what comes up from now on."""
     from warehouse.control import claim as claims
+    from warehouse.control import claim_rule
 
     with _store(named) as (_, control, _vault):
         for label in labels:
-            if not claims.end(control, label, _now()):
+            ended = claim_rule.end if claim_rule.is_rule(label) else claims.end
+            if not ended(control, label, _now()):
                 raise PipelineError(f"nobody claims {label}")
             click.echo(f"{label} is the operator's")
+
+
+@account.command()
+@_home
+def unclaimed(named: Path | None) -> None:
+    """List the account labels of the logs that nobody claims: only you see their calls."""
+    from warehouse.control import claim_rule
+
+    with _store(named) as (_, control, _vault):
+        found = claim_rule.unclaimed(control)
+    for label in found:
+        click.echo(label)
+    if not found:
+        click.echo("Every label of the logs is claimed")
 
 
 @account.command()
@@ -173,7 +194,7 @@ def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, 
     address = mail.checked_address(email)
     with _store(named) as (home, control, vault):
         now = _now()
-        number = _number(control, vault, whose) if whose else members.operator(control, vault, now).account_no
+        number = number_of(control, vault, whose) if whose else members.operator(control, vault, now).account_no
         limited = projects or None
         made = ticket.invitation(
             control, vault, number, address, members.ROLES[members.ROLES.index(role)], limited, now
@@ -189,6 +210,6 @@ def openings(whose: str, named: Path | None) -> None:
     from warehouse.control import claim as claims
 
     with _store(named) as (_, control, vault):
-        for one in claims.openings(control, vault, _number(control, vault, whose)):
+        for one in claims.openings(control, vault, number_of(control, vault, whose)):
             until = f"{one.closed_at:%H:%M}" if one.closed_at else "still"
             click.echo(f"{one.opened_at:%Y-%m-%d %H:%M} to {until} UTC  member {one.member_no}  {one.reason}")

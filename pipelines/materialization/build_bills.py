@@ -14,8 +14,8 @@ import polars as pl
 from pipelines.bills.biller import Biller, Report, billers
 from pipelines.bills.report_reader import report_name
 from warehouse import bill_tables, coverage_tables, publication
+from warehouse.control import claim, coverage
 from warehouse.control import connection as connections
-from warehouse.control import coverage
 from warehouse.control import pull as receipts
 from warehouse.control.pull import ReportDay
 from warehouse.fx import FxRates
@@ -36,6 +36,7 @@ def build(
     Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
     """
     _kept(connection, bill_tables.CONNECTION, connections.rows(control))
+    _kept(connection, bill_tables.CLAIM, claim.rows(control))
     _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
     _kept(connection, BILL_STATE, receipts.states(control))
     sources = {number: source for number, source, *_ in connections.rows(control)}
@@ -48,23 +49,26 @@ def build(
     for biller in billers().values():
         told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
         whole = _whole(connection, biller)
-        due: list[_Row] = []
+        # A connection at a time: many with 90 days each would not fit into one transaction's memory.
+        due: dict[int, list[_Row]] = {}
+        moments: dict[int, list[datetime]] = {}
         kinds = {report.name: report.kind for report in biller.reports}
         looked = [day for day in told if kinds.get(report_name(day.report)) == "balance"]
         if all(whole.get((report_name(day.report), day.pull_no, day.day), 0) == day.rows for day in looked):
             _estimates(connection, biller, looked, rates)
-        moments: list[datetime] = []
         for day in told:
             if kinds.get(day.report) not in {"costs", "usage"}:
                 continue
             settled = bill_day.settlement(day.day, day.read_on, biller.lookback_days)
             row = (day.connection_no, day.report, day.day, day.pull_no, settled)
             if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
-                due.append(row)
+                due.setdefault(day.connection_no, []).append(row)
                 # A day without a line is billed 0 once it was read late enough, whenever it was told first.
-                moments.append(told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min))
-        if due:
-            _make(connection, biller, due, {name for name, _, _ in whole}, book, rates, rows, max(moments))
+                moment = told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min)
+                moments.setdefault(day.connection_no, []).append(moment)
+        there = {name for name, _, _ in whole}
+        for number, days in due.items():
+            _make(connection, biller, days, there, book, rates, rows, max(moments[number]))
     return rows
 
 
@@ -92,7 +96,7 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
     if wanted:
         places = ", ".join("?" * len(table.columns))
         connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
-    if table is bill_tables.CONNECTION:
+    if table in {bill_tables.CONNECTION, bill_tables.CLAIM}:
         # What one connection's bill holds may be in another's, so every bill is looked at again.
         connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
     publication.changed(connection)
@@ -124,7 +128,7 @@ def _make(
     rows: dict[str, int],
     told_at: datetime,
 ) -> None:
-    """Make days of one provider in one transaction; a report that is not `there` never had a row."""
+    """Make days of one connection in one transaction; a report that is not `there` never had a row."""
     charged: list[_Row] = []
     connection_days = [(row[0], row[2]) for row in due]
     before = change.told(connection, connection_days)
@@ -138,17 +142,26 @@ def _make(
                 rows[model.full_name] = rows.get(model.full_name, 0) + made
                 charged += days if report.kind == "costs" else []
         bill_day.write(connection, [(row[0], row[2], row[4]) for row in charged])
-        table = bill_tables.BUILT_PULL.full_name
-        connection.executemany(
-            f"DELETE FROM {table} WHERE connection_no = ? AND report = ? AND day = ?", [row[:3] for row in due]
-        )
-        connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", due)
+        _note(connection, due)
         change.write(connection, before, change.told(connection, connection_days), told_at)
         publication.changed(connection)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _note(connection: duckdb.DuckDBPyConnection, due: list[_Row]) -> None:
+    """Note from which pulls days were made; in one statement, for the memory that each statement keeps."""
+    table = bill_tables.BUILT_PULL
+    schema = dict(zip(table.column_names, (pl.Int64, pl.String, pl.Date, pl.Int64, pl.String), strict=True))
+    connection.register("due", pl.DataFrame(due, schema=schema, orient="row").to_arrow())
+    connection.execute(
+        f"""DELETE FROM {table.full_name} WHERE (connection_no, report, day) IN
+            (SELECT (connection_no, report, day) FROM due)"""
+    )
+    connection.execute(f"INSERT INTO {table.full_name} SELECT * FROM due")
+    connection.unregister("due")
 
 
 def _made(

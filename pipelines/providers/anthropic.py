@@ -209,6 +209,13 @@ def _counted(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**grouped, "quantity": money.usd(searches), "quantity_unit": "calls"}
 
 
+def _beyond(api: BillingApi) -> str | None:
+    """Admin keys cannot be narrowed; a key of the scope read:analytics lists no members."""
+    if api.may_read("/users", [("limit", "1")]):
+        return "an admin key may manage members and keys; one with read:analytics alone, where the plan has it, cannot"
+    return None
+
+
 BILLER = Biller(
     name="anthropic",
     title="Anthropic",
@@ -234,4 +241,6 @@ BILLER = Biller(
         "sk-ant-oat01-": "a Claude sign-in token",
     },
     key_help="an organisation's admin makes an admin key at console.anthropic.com/settings/admin-keys",
+    policy_url="https://www.anthropic.com/legal/privacy",
+    beyond=_beyond,
 )

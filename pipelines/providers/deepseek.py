@@ -61,4 +61,7 @@ BILLER = Biller(
     headers=lambda key: {"Authorization": f"Bearer {key}"},
     lookback_days=0,
     reports=(Report("balance", "balance", RAW_BALANCE, _balance),),
+    key_help="make a key of its own at platform.deepseek.com/api_keys, so that it can be revoked by itself",
+    policy_url="https://cdn.deepseek.com/policies/en-US/deepseek-privacy-policy.html",
+    beyond=lambda _: "it may call models, which costs money; DeepSeek has no key that only reads",
 )

@@ -177,6 +177,15 @@ def _report(endpoint: str, operation: str, groups: Sequence[str], field: str | N
     return Report(f"usage_{endpoint}", "usage", table, read, {"operation": f"'{operation}'"})
 
 
+def _beyond(api: BillingApi) -> str | None:
+    """What other doors the key opens: calling models costs money, and whoever lists admin keys may make some."""
+    if api.may_read("/models"):
+        return "it may call models, which costs money; one with Usage: read alone cannot"
+    if api.may_read("/organization/admin_api_keys", [("limit", "1")]):
+        return "it may manage members and keys of the organisation; one with Usage: read alone cannot"
+    return None
+
+
 BILLER = Biller(
     name="openai",
     title="OpenAI",
@@ -207,4 +216,6 @@ BILLER = Biller(
         "sk-None-": "an OpenAI user key",
     },
     key_help="an owner makes an admin key with Usage: read at platform.openai.com/settings/organization/admin-keys",
+    policy_url="https://openai.com/policies/privacy-policy",
+    beyond=_beyond,
 )

@@ -177,4 +177,7 @@ BILLER = Biller(
     reach_days=30,
     # Every day is a question of its own.
     late_days=2,
+    key_help="make a management key at openrouter.ai/settings/management-keys; an inference key cannot read the bill",
+    policy_url="https://openrouter.ai/privacy",
+    beyond=lambda _: "a management key may make and delete keys; OpenRouter has none that only reads",
 )

@@ -104,4 +104,7 @@ BILLER = Biller(
     lookback_days=3,
     reports=(Report("costs", "costs", RAW_COSTS, _costs), Report("usage", "usage", RAW_USAGE, _usage)),
     is_daily=True,
+    key_help="make a key of its own in the dashboard under AI Gateway, API keys, so that it can be revoked by itself",
+    policy_url="https://vercel.com/legal/privacy-policy",
+    beyond=lambda _: "it may call models, which costs money; the AI Gateway has no key that only reads",
 )

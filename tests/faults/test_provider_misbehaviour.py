@@ -14,7 +14,8 @@ import pytest
 
 from pipelines.bills import billing_api
 from pipelines.bills.biller import billers
-from pipelines.bills.pull import Pulled, pull_all
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull_all
 from pipelines.errors import ProviderError
 from pipelines.passage import run_pass
 from tests.conftest import MASTER_KEY

@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.alerts import postman
 from pipelines.bills.biller import billers
-from pipelines.bills.pull import Pulled, pull_or_say
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull_or_say
 from tests.pipelines.billed_world import KEYS, LATER, World, world
 from tests.pipelines.mail_trap import Trap
 from warehouse import database

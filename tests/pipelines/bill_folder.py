@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.bills.biller import billers
-from pipelines.bills.pull import Pulled, pull
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull
 from tests.pipelines.gateway_log import take_in
 from warehouse import database
 from warehouse.home import Home

@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.bills.biller import billers
 from pipelines.bills.billing_api import Clock
-from pipelines.bills.pull import Pulled, pull
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull
 from pipelines.sandbox import anthropic_api, gateway, openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

@@ -7,9 +7,10 @@ from click.testing import CliRunner, Result
 
 from pipelines.commands.account import account
 from warehouse import database
-from warehouse.control import claim, password, ticket
+from warehouse.control import claim, claim_rule, password, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
+from warehouse.control.outside_id import OutsideIds
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
@@ -70,6 +71,30 @@ def test_a_label_belongs_to_one_account_at_a_time(filled: Home) -> None:
         assert claim.labels_of(control, operator) == ("Acme",)
     assert ask(filled, "claim", "12345", "Acme").exit_code == 1
     assert ask(filled, "claim", "nobody@team.example", "Acme").exit_code == 1
+
+
+def test_a_rule_claims_what_comes_up_and_no_ones_decision_is_undone(filled: Home) -> None:
+    """The most particular rule wins; what a person took away stays away, what no rule fits is the operator's alone."""
+    ask(filled, "link")
+    with database.control(filled) as control:
+        (operator,) = [number for number, is_operator in members.accounts(control) if is_operator]
+        ada = next(number for number, is_operator in members.accounts(control) if not is_operator)
+    assert "acme-*" in ask(filled, "claim", EMAIL, "acme-*").output
+    assert ask(filled, "claim", str(operator), "acme-lab*").exit_code == 0
+    assert ask(filled, "claim", str(operator), "acme-*").exit_code == 1
+    assert ask(filled, "claim", EMAIL, "*").exit_code == 1
+    assert "acme-*" in ask(filled, "list").output
+    with database.control(filled) as control:
+        ids = OutsideIds(control, Vault(control, now()), now())
+        ids.accounts("litellm", ["acme-web", "acme-lab-1", "Acme", "other", ""])
+        assert claim_rule.follow(control, now()) == {"acme-web": ada, "acme-lab-1": operator}
+        assert claim.labels_of(control, ada) == ("acme-web",)
+    assert ask(filled, "unclaim", "acme-web").exit_code == 0
+    assert ask(filled, "unclaimed").output.split() == ["Acme", "acme-web", "other"]
+    assert ask(filled, "unclaim", "acme-lab*").exit_code == 0
+    with database.control(filled) as control:
+        OutsideIds(control, Vault(control, now()), now()).accounts("litellm", ["acme-lab-2"])
+        assert claim_rule.follow(control, now()) == {"acme-lab-2": ada}
 
 
 def test_a_reset_and_an_invitation_are_printed(filled: Home) -> None:

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.bills.billing_api import Clock
-from pipelines.bills.pull import Pulled, pull
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull
 from pipelines.cli import cli
 from pipelines.commands import doctor
 from pipelines.errors import ProviderError

@@ -19,7 +19,8 @@ import pytest
 from pipelines.bills import billing_api
 from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import Clock
-from pipelines.bills.pull import Pulled, pull
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull
 from pipelines.errors import KeyRefusedError, ProviderError
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipelines.bills.billing_api import Clock
-from pipelines.bills.pull import Pulled, pull
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull
 from pipelines.providers.openrouter import BILLER
 from pipelines.sandbox import openrouter_api
 from pipelines.sandbox.admin_api import AdminApi

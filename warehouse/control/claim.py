@@ -51,6 +51,17 @@ def labels_of_others(control: sqlite3.Connection, account_no: int) -> tuple[str,
     return tuple(label for (label,) in control.execute(query, (account_no,)))
 
 
+def rows(control: sqlite3.Connection) -> list[tuple[int, int]]:
+    """The claims that hold now, in the columns of model.claim: the account of a log, and who holds it."""
+    found = control.execute(
+        """SELECT DISTINCT outside_id.no, claim.account_no FROM claim
+           JOIN label ON label.label = claim.label AND label.valid_to IS NULL
+           JOIN outside_id ON outside_id.no = label.no AND outside_id.kind = 'account'
+           WHERE claim.ended_at IS NULL AND outside_id.no <> claim.account_no ORDER BY 1"""
+    )
+    return [(number, holder) for number, holder in found]
+
+
 @dataclass(frozen=True)
 class Opening:
     """That an operator's member looked into an account, why, and from when to when (UTC)."""

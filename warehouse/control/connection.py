@@ -1,7 +1,8 @@
 """Connections: one credential at one provider, with the day up to which its bills were read.
 
 The first account of an installation is the operator's: it owns the connections whose keys the environment holds, and
-pays for the calls of every account that has no connection of its own at that provider.
+pays for the calls of every account that has no connection of its own at that provider. Keys that people gave rest in
+`credential.py`.
 """
 
 import secrets
@@ -15,6 +16,8 @@ from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 
 # The namespace of the operator's account; no gateway has this name.
 OPERATOR = "operator"
+# What a connection is called until it gets a name.
+MAIN = "main"
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,39 @@ def of_environment(
 ) -> Connection:
     """The operator's connection at a provider, made at its first use; the caller holds the transaction."""
     account_no = ids.accounts(OPERATOR, [UNNAMED_ACCOUNT])[UNNAMED_ACCOUNT]
-    query = """SELECT connection_no, read_until FROM connection
-               WHERE source = ? AND provider = ? AND account_no = ? ORDER BY created_at"""
-    row = control.execute(query, (source, provider, account_no)).fetchone()
-    if row is None:
-        row = (secrets.randbelow(2**53 - 1) + 1, None)
-        control.execute(
-            "INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at)"
-            " VALUES (?, ?, ?, ?, 1, ?)",
-            (row[0], source, provider, account_no, database.stamp(now)),
-        )
-    return Connection(row[0], source, provider, account_no, date.fromisoformat(row[1]) if row[1] else None)
+    number = environment_no(control, account_no, source)
+    if number is None:
+        number = insert(control, source, provider, account_no, now, is_operator=True)
+    return of_number(control, number)
+
+
+def environment_no(control: sqlite3.Connection, account_no: int, source: str) -> int | None:
+    """The operator's connection that has no stored key of its own, or has none any more; None where there is none."""
+    query = """SELECT connection_no FROM connection WHERE source = ? AND provider = ? AND account_no = ?
+               AND connection_no NOT IN (SELECT connection_no FROM credential WHERE state <> 'removed' OR label <> ?)
+               ORDER BY created_at"""
+    row = control.execute(query, (source, source, account_no, MAIN)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def insert(
+    control: sqlite3.Connection, source: str, provider: str, account_no: int, now: datetime, *, is_operator: bool
+) -> int:
+    """A new connection; its number. The caller holds the transaction."""
+    number = secrets.randbelow(2**53 - 1) + 1
+    control.execute(
+        "INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (number, source, provider, account_no, is_operator, database.stamp(now)),
+    )
+    return number
+
+
+def of_number(control: sqlite3.Connection, connection_no: int) -> Connection:
+    """The connection of a number that is there."""
+    query = "SELECT source, provider, account_no, read_until FROM connection WHERE connection_no = ?"
+    ((source, provider, account_no, until),) = control.execute(query, (connection_no,)).fetchall()
+    return Connection(connection_no, source, provider, account_no, date.fromisoformat(until) if until else None)
 
 
 def of_bill(
@@ -120,7 +145,10 @@ def use(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now:
 
 @dataclass(frozen=True)
 class Health:
-    """How a connection is: how far it was read, when its key was first used and last refused, why it is skipped."""
+    """How a connection is: how far it was read, when its key was first used and last refused, why it is skipped.
+
+    `stored` is the state of the key that it has stored; None where its key is the environment's.
+    """
 
     source: str
     read_until: date | None
@@ -128,12 +156,13 @@ class Health:
     refused_at: datetime | None
     skipped: str | None
     skipped_since: datetime | None
+    stored: str | None = None
 
 
 def health(control: sqlite3.Connection) -> list[Health]:
     """How every connection is."""
-    query = """SELECT source, read_until, used_since, refused_at, skipped, skipped_since FROM connection
-               ORDER BY source, connection_no"""
+    query = """SELECT source, read_until, used_since, refused_at, skipped, skipped_since, state
+               FROM connection LEFT JOIN credential USING (connection_no) ORDER BY source, connection_no"""
     return [
         Health(
             source,
@@ -142,8 +171,9 @@ def health(control: sqlite3.Connection) -> list[Health]:
             _moment(refused),
             skipped,
             _moment(since),
+            stored,
         )
-        for source, until, used, refused, skipped, since in control.execute(query)
+        for source, until, used, refused, skipped, since, stored in control.execute(query)
     ]
 
 

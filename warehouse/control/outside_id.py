@@ -17,6 +17,8 @@ KINDS = ("account", "key", "project", "team", "user", "end_user", "upstream", "p
 # Names of these are published in model.<kind>; of the others only the number ever leaves the control store.
 NAMED = ("account", "key", "project", "team")
 UNNAMED_ACCOUNT = ""
+# The namespace of accounts that signed up here and that no log names.
+OWN = "apiledger"
 
 
 class OutsideIds:
@@ -31,6 +33,17 @@ class OutsideIds:
     def accounts(self, gateway: str, names: Iterable[str]) -> dict[str, int]:
         """The account numbers of a gateway's names for accounts; `UNNAMED_ACCOUNT` is who owns the gateway."""
         return {name: self._number("account", gateway, 0, name, name) for name in names}
+
+    def own(self, account_no: int) -> str:
+        """Name an account that signed up here, for the bills of its own connections; the label that pages show."""
+        label = f"account {account_no}"
+        lookup = self._vault.lookup("account", OWN, "0", str(account_no))
+        if not self._control.execute("SELECT 1 FROM outside_id WHERE no = ?", (account_no,)).fetchone():
+            sealed = self._vault.seal(account_no, "outside_id.sealed", str(account_no))
+            row = (account_no, "account", OWN, account_no, lookup, sealed, self._now)
+            self._control.execute("INSERT INTO outside_id VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self._name(account_no, "account", label)
+        return label
 
     def numbers(
         self, kind: str, gateway: str, ids: Iterable[tuple[int, str, str | None]]

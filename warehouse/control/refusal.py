@@ -17,11 +17,15 @@ MAIL_CLASS = "security"
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused key as its mail tells of it: which source, when (UTC), and up to which day bills were read by then."""
+    """A refused key as its mail tells of it: which source, when (UTC), and up to which day bills were read by then.
+
+    `holder_no` is the account whose connection has the key stored; None for a key of the environment.
+    """
 
     source: str
     refused_at: datetime
     read_until: date | None
+    holder_no: int | None = None
 
 
 def enqueue(control: sqlite3.Connection, connection_no: int, account_no: int, now: datetime) -> None:
@@ -40,12 +44,17 @@ def enqueue(control: sqlite3.Connection, connection_no: int, account_no: int, no
 
 def told_by(control: sqlite3.Connection, lease: Lease) -> Refusal | None:
     """What a leased security mail tells of; None where its connection is gone."""
-    query = "SELECT source, refusal.refused_at, refusal.read_until FROM refusal JOIN connection USING (connection_no)"
-    row = control.execute(f"{query} WHERE mail_no = ?", (lease.mail_no,)).fetchone()
+    row = control.execute(
+        """SELECT source, refusal.refused_at, refusal.read_until, credential.account_no
+           FROM refusal JOIN connection USING (connection_no) LEFT JOIN credential USING (connection_no)
+           WHERE mail_no = ?""",
+        (lease.mail_no,),
+    ).fetchone()
     if row is None:
         return None
-    source, refused_at, read_until = row
-    return Refusal(source, database.moment(refused_at), date.fromisoformat(read_until) if read_until else None)
+    source, refused_at, read_until, holder_no = row
+    until = date.fromisoformat(read_until) if read_until else None
+    return Refusal(source, database.moment(refused_at), until, holder_no)
 
 
 def mend(control: sqlite3.Connection, connection_no: int, now: datetime) -> None:

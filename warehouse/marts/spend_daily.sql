@@ -1,4 +1,4 @@
--- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
+-- model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.claim, model.account, model.project, model.team, model.key -> mart.spend_daily: spend by UTC day and name, safe to SUM
 WITH usage AS (
     SELECT *, false AS is_covered
     FROM model.usage_daily AS usage
@@ -14,10 +14,16 @@ WITH usage AS (
         AND usage.day BETWEEN cover.starts_on AND cover.ends_on
 ), holder AS (
     SELECT
-        provider, account_no, bool_or(is_operator) AS is_operator,
+        provider, account_no, payer_no, bool_or(is_operator) AS is_operator,
         CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
-    FROM model.connection
-    GROUP BY provider, account_no
+    FROM (
+        SELECT provider, account_no, account_no AS payer_no, is_operator, connection_no FROM model.connection
+        UNION ALL
+        -- The calls of an account that a log names are in the bills of the account that claimed it.
+        SELECT connection.provider, claim.account_no, claim.holder_no, false, connection.connection_no
+        FROM model.claim AS claim JOIN model.connection AS connection ON connection.account_no = claim.holder_no
+    )
+    GROUP BY provider, account_no, payer_no
 ), bill AS (
     SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, invoiced.number AS invoice,
         coalesce(invoiced.settlement, bill_day.settlement) AS settlement, connection.provider, connection.account_no
@@ -99,7 +105,7 @@ WITH usage AS (
         ON house.provider = logged.provider AND house.is_operator AND own.account_no IS NULL
     LEFT JOIN payer_day
         ON payer_day.day = logged.day AND payer_day.provider = logged.provider
-        AND payer_day.account_no = coalesce(own.account_no, house.account_no)
+        AND payer_day.account_no = coalesce(own.payer_no, house.payer_no)
     LEFT JOIN bill
         ON bill.day = logged.day AND NOT logged.is_covered
         AND bill.connection_no = coalesce(logged.connection_no, own.connection_no, house.connection_no)

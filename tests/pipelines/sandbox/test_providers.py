@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from pipelines.bills.pull import Pulled, pull_all
+from pipelines.bills.landing import Pulled
+from pipelines.bills.pull import pull_all
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from pipelines.sandbox import bill_file, misbehaviour, providers, sandbox_home
