@@ -29,4 +29,10 @@ td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid
 td.n { text-align: right; }
 td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
+pre { overflow-x: auto; padding: .7rem .9rem; background: #80808020; border-radius: 6px; }
+ul.members { list-style: none; padding: 0; margin: 0; }
+ul.members li { border-top: 1px solid var(--line); }
+ul.members summary { padding: .5rem 0; cursor: pointer; }
+ul.members .what { opacity: .8; }
+ul.members details[open] { padding-bottom: 1rem; }
 """

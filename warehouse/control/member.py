@@ -147,6 +147,12 @@ def find(control: sqlite3.Connection, vault: Vault, email: str) -> tuple[Member,
     return None if row is None else (of_row(row[:-1]), row[-1])
 
 
+def find_by(control: sqlite3.Connection, found_by: bytes) -> Member | None:
+    """The member of an address's keyed hash; None where there is none."""
+    row = control.execute(f"SELECT {COLUMNS} FROM {_FROM} WHERE lookup = ?", (found_by,)).fetchone()
+    return None if row is None else of_row(row)
+
+
 def of_account(control: sqlite3.Connection, account_no: int) -> list[Member]:
     """The members of an account, the first one first."""
     query = f"SELECT {COLUMNS} FROM {_FROM} WHERE member.account_no = ? ORDER BY member.created_at, member_no"
@@ -193,6 +199,20 @@ def remove(control: sqlite3.Connection, account_no: int, member_no: int) -> None
         if not any(member.is_owner for number, member in there.items() if number != member_no):
             raise MemberError("an account keeps its last owner; make another one first")
         control.execute("DELETE FROM member WHERE member_no = ?", (member_no,))
+
+
+def change(
+    control: sqlite3.Connection, account_no: int, member_no: int, role: Role, projects: tuple[str, ...] | None
+) -> None:
+    """Another role, and for a viewer the projects they see (None: all); MemberError as `remove`."""
+    with database.transaction(control):
+        there = {member.member_no: member for member in of_account(control, account_no)}
+        if member_no not in there:
+            raise MemberError("there is no such member")
+        if role != "owner" and not any(member.is_owner for number, member in there.items() if number != member_no):
+            raise MemberError("an account keeps its last owner; make another one first")
+        listed = None if projects is None or role != "viewer" else json.dumps(projects)
+        control.execute("UPDATE member SET role = ?, projects = ? WHERE member_no = ?", (role, listed, member_no))
 
 
 def accounts(control: sqlite3.Connection) -> list[tuple[int, bool]]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from warehouse.control import hold_tables
+from warehouse.control import hold_tables, people_schema
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -236,6 +236,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             logged_cost_usd TEXT NOT NULL, PRIMARY KEY (erasure_no, load_no, day)) STRICT;
         """,
     ),
+    *people_schema.MIGRATIONS,
     ("m024_hold", hold_tables.MIGRATION),
     (
         "m017_naming",
