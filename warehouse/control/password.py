@@ -3,16 +3,22 @@
 A password is never kept, logged or named in an error; it lives in memory while it is hashed.
 """
 
+import re
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn import zxcvbn
 
 from warehouse.errors import WarehouseError
 
 SHORTEST = 12
 LONGEST = 256
 _FEWEST_DISTINCT = 5
+# Fewer guesses than this and it is a common password, or one in a usual disguise: `password1234`, `Qwerty123456!`.
+_FEWEST_GUESSES = 10**8
+# The estimate looks at no more, so that a long sentence costs milliseconds.
+_LOOKED_AT = 72
 # OWASP's parameters: 19 MiB, two passes, one lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 # Two at a time: fifty people who sign in at once wait, and take 38 MiB.
@@ -35,6 +41,9 @@ def check(password: str, email: str) -> None:
         raise PasswordRefusedError("a password repeats itself less than this one")
     if email.partition("@")[0].lower() in password.lower():
         raise PasswordRefusedError("a password does not hold the name of its e-mail address")
+    known = ["apiledger", *re.split(r"[@.]", email)]
+    if zxcvbn(password[:_LOOKED_AT], user_inputs=known)["guesses"] < _FEWEST_GUESSES:
+        raise PasswordRefusedError("that is a common password, or close to one")
 
 
 def hashed(password: str) -> str:
