@@ -47,7 +47,14 @@ _HEADERS = {
 
 
 def page(
-    request: Request, title: str, body: Callable[[str], str], *, said: str = "", wrong: str = "", status: int = 200
+    request: Request,
+    title: str,
+    body: Callable[[str], str],
+    *,
+    said: str = "",
+    wrong: str = "",
+    status: int = 200,
+    wide: bool = False,
 ) -> Response:
     """A page of our own; `body` gets the hidden field that each of its forms needs. Texts are escaped here."""
     token = session.token_of(request.cookies) or secrets.token_urlsafe(32)
@@ -55,11 +62,12 @@ def page(
     notes = (f'<p class="note" role="status">{escape(said)}</p>' if said else "") + (
         f'<p class="note wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     )
+    width = " class=wide" if wide else ""
     # A script after the form it serves.
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)} · apiledger</title><style>{STYLE}</style></head><body><main>"
+        f"<title>{escape(title)} · apiledger</title><style>{STYLE}</style></head><body><main{width}>"
         f'<p class="mark">apiledger</p><h1>{escape(title)}</h1>{notes}{body(hidden)}</main>'
         f"<script>{_SCRIPT}</script></body></html>"
     )

@@ -7,6 +7,7 @@ STYLE = """
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 28rem; margin: 8vh auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
+main.wide { max-width: 46rem; margin-top: 5vh; }
 .mark { font-weight: 650; color: var(--act); margin: 0; }
 h1 { font-size: 1.5rem; margin: .1rem 0 1.2rem; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
@@ -29,6 +30,9 @@ td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid
 td.n { text-align: right; }
 td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
+ul.promises { list-style: none; padding: 0; }
+ul.promises li { border-top: 1px solid var(--line); padding: .5rem 0; }
+main.wide td { padding-right: 1.2rem; }
 pre { overflow-x: auto; padding: .7rem .9rem; background: #80808020; border-radius: 6px; }
 ul.members { list-style: none; padding: 0; margin: 0; }
 ul.members li { border-top: 1px solid var(--line); }

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import form, session, sign_in, ticket_form
+from dashboards import form, privacy, session, sign_in, ticket_form
 from dashboards.form import Fields
-from retention import promises
 from warehouse import database
 from warehouse.control import member as members
 from warehouse.control import password, throttle, ticket
@@ -26,11 +25,6 @@ _ADDRESS = re.compile(
     r"(?=.{3,254}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII
 )
 NO_ADDRESS = "That is not one e-mail address."
-_AGREE = (
-    '<label class="check"><input type="checkbox" name="of_age" value="yes" required>I am 18 or older</label>'
-    '<label class="check"><input type="checkbox" name="policy" value="yes" required>'
-    f'<span>I accept the <a href="/privacy">privacy policy</a> of {members.POLICY_VERSION}</span></label>'
-)
 
 
 def is_address(text: str) -> bool:
@@ -45,14 +39,23 @@ def agreed(fields: Fields) -> str:
     return "" if fields.get("policy") == "yes" else "Without accepting the policy there is no account."
 
 
+def _agree() -> str:
+    """The two ticks; the version is of the text that holds now."""
+    return (
+        '<label class="check"><input type="checkbox" name="of_age" value="yes" required>I am 18 or older</label>'
+        '<label class="check"><input type="checkbox" name="policy" value="yes" required>'
+        f'<span>I accept the <a href="/privacy">privacy policy</a> of {escape(privacy.version())}</span></label>'
+    )
+
+
 def _sign_up_page(request: Request, wrong: str = "", status: int = 200) -> Response:
     return form.page(
         request,
         "Make an account",
         lambda hidden: (
             f'<form method="post" action="/sign-up">{hidden}'
-            f"{form.field('email', 'E-mail', 'email', more='autocomplete=username')}{ticket_form.NEW_PASSWORD}{_AGREE}"
-            f"{form.button('Make an account')}</form>"
+            f"{form.field('email', 'E-mail', 'email', more='autocomplete=username')}{ticket_form.NEW_PASSWORD}"
+            f"{_agree()}{form.button('Make an account')}</form>"
             '<p><a href="/sign-in">Sign in instead</a></p>'
         ),
         wrong=wrong,
@@ -82,7 +85,7 @@ def _sign_up(request: Request, fields: Fields) -> Response:
 
 
 def _invitation_page(request: Request, wrong: str = "", sent: str = "") -> Response:
-    asked = ticket_form.NEW_PASSWORD + _AGREE
+    asked = ticket_form.NEW_PASSWORD + _agree()
     return ticket_form.page(request, "invitation", "Accept the invitation", asked, wrong, sent)
 
 
@@ -111,23 +114,9 @@ def _invitation(request: Request, fields: Fields) -> Response:
         return sign_in.begun(request, control, number, BY_PASSWORD, "/")
 
 
-def _privacy(request: Request) -> Response:
-    told = "".join(f"<li>{escape(said)}</li>" for said in promises.kept())
-    return form.page(
-        request,
-        "Privacy policy",
-        lambda _: (
-            f"<p>Of {members.POLICY_VERSION}. What it promises and a machine carries out here, in short:</p><ul>{told}"
-            "<li>Of you it holds your e-mail address, sealed, and a hash of your password that nobody can turn back."
-            "</li><li>One cookie, which keeps you signed in; nothing counts what you look at.</li></ul>"
-        ),
-    )
-
-
 ROUTES = [
     Route("/sign-up", _sign_up_page, methods=["GET"]),
     Route("/sign-up", form.posted(_sign_up), methods=["POST"]),
     Route("/invitation", _invitation_page, methods=["GET"]),
     Route("/invitation", form.posted(_invitation), methods=["POST"]),
-    Route("/privacy", _privacy, methods=["GET"]),
 ]

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, credentials, reset, sign_in, sign_up
+from dashboards import account, credentials, privacy, reset, sign_in, sign_up
 from dashboards.gate import Gate
 from warehouse.control import password
 from warehouse.home import Home
@@ -122,6 +122,7 @@ def app() -> Starlette:
             *reset.ROUTES,
             *account.ROUTES,
             *credentials.ROUTES,
+            *privacy.ROUTES,
             Route("/figures", _secret),
             WebSocketRoute("/_stcore/stream", _socket),
         ],

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import Literal, cast
 
 from warehouse import database
+from warehouse.control import acceptance
 from warehouse.control.connection import OPERATOR
 from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 from warehouse.control.vault import Vault
 from warehouse.errors import WarehouseError
 
-# The day of the policy text that a member accepts; a material change of the text gets another day.
-POLICY_VERSION = "2025-08-19"
 Role = Literal["owner", "editor", "viewer"]
 ROLES: tuple[Role, ...] = ("owner", "editor", "viewer")
 _EMAIL = "member.sealed_email"
@@ -84,7 +83,7 @@ def operator(control: sqlite3.Connection, vault: Vault, now: datetime) -> Member
 def sign_up(control: sqlite3.Connection, vault: Vault, email: str, password_hash: str, now: datetime) -> bool:
     """A new account with its owner; False, and nothing changed, where the address has an account already.
 
-    The address is one that was checked, the person confirmed to be 18 and accepted POLICY_VERSION.
+    The address is one that was checked, the person confirmed to be 18 and accepted the policy that holds now.
     """
     with database.transaction(control):
         if _known(control, vault, email):
@@ -125,8 +124,11 @@ def _insert(
 ) -> int:
     number = secrets.randbelow(2**53 - 1) + 1
     listed = None if projects is None else json.dumps(projects)
-    row = (number, account_no, role, listed, found_by, sealed, password_hash, POLICY_VERSION, 1, database.stamp(now))
+    text = acceptance.newest(control)
+    version = acceptance.SHIPPED_VERSION if text is None else text.version
+    row = (number, account_no, role, listed, found_by, sealed, password_hash, version, 1, database.stamp(now))
     control.execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    acceptance.accept(control, number, account_no, now)
     return number
 
 
