@@ -15,7 +15,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "m019_letters",
+        "m019_letters_and_protection",
         """
         CREATE TABLE letter (
             mail_no INTEGER PRIMARY KEY REFERENCES mail (mail_no) ON DELETE CASCADE,
@@ -32,6 +32,13 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         INSERT INTO ticket_anew SELECT * FROM ticket;
         DROP TABLE ticket;
         ALTER TABLE ticket_anew RENAME TO ticket;
+        CREATE TABLE auditor (
+            member_no INTEGER PRIMARY KEY REFERENCES member (member_no) ON DELETE CASCADE,
+            named_at TEXT NOT NULL) STRICT;
+        CREATE TABLE look (
+            look_no INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL CHECK (kind IN ('on', 'off', 'auditor', 'detail')), member_no INTEGER,
+            sealed_reason TEXT NOT NULL, looked_at TEXT NOT NULL) STRICT;
         """,
     ),
 )
