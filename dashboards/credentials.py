@@ -38,7 +38,7 @@ def forms(member: Member, email: str | None, *, mailed: bool) -> str:
     current = form.field("current", "Current password", "password", more="autocomplete=current-password")
     hint = "<small>A link is sent to the new address; it counts once you open it.</small>" if mailed else ""
     return (
-        f'<h2>E-mail</h2><form method="post" action="/account/email">@form@{address}{hint}{known}'
+        f'<h2>Address</h2><form method="post" action="/account/email">@form@{address}{hint}{known}'
         f"{form.button('Change the address')}</form>"
         f'<h2>Password</h2><form method="post" action="/account/password">@form@{current}{new}'
         f"{form.button('Save')}</form>"

@@ -45,7 +45,8 @@ def table(control: sqlite3.Connection, vault: Vault, owner: Member) -> str:
         )
     return (
         f'<h2 id="members">Members</h2><ul class="members" aria-labelledby="members">{rows}</ul>'
-        f'<form method="post" action="/account/invite">@form@{form.field("invited", "Invite", "email")}'
+        '<h2>Invite somebody</h2><form method="post" action="/account/invite">@form@'
+        f"{form.field('invited', 'Invite', 'email')}"
         f'<label for="role">Role</label>{_roles("role", "viewer")}'
         '<label for="projects">Only these projects</label><input id="projects" name="projects" '
         f'aria-describedby="projects-hint"><small id="projects-hint">{_PROJECTS_HINT}</small>'

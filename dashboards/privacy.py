@@ -65,11 +65,13 @@ def _privacy_page(request: Request) -> Response:
 
 def _text(notice: Notice) -> str:
     processed = "".join(
-        f"<tr><td>{escape(one.what)}</td><td>{escape(one.why)}</td><td>{escape(one.until)}</td></tr>"
+        f'<tr><td>{escape(one.what)}</td><td data-is="Why: ">{escape(one.why)}</td>'
+        f'<td data-is="Until: ">{escape(one.until)}</td></tr>'
         for one in notice.processed
     )
     processors = "".join(
-        f"<tr><td>{escape(one.name)}</td><td>{escape(one.why)}</td><td>{escape(one.region)}</td></tr>"
+        f'<tr><td>{escape(one.name)}</td><td data-is="What for: ">{escape(one.why)}</td>'
+        f'<td data-is="Where: ">{escape(one.region)}</td></tr>'
         for one in notice.processor
     )
     contact = escape(notice.contact) or "whoever gave you the address of this page; they run it"

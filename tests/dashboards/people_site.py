@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 import uvicorn
@@ -18,6 +19,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dashboards import account, credentials, privacy, reset, sign_in, sign_up
@@ -49,11 +51,20 @@ async def _socket(socket: WebSocket) -> None:
 
 
 @contextmanager
-def served(app: Starlette) -> Iterator[int]:
-    """Serve an app on a free port of loopback; the port."""
+def served(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> Iterator[int]:
+    """Serve an app on a free port of loopback, by TLS where there is a certificate; the port."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = int(listening.getsockname()[1])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, ws="websockets-sansio"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="critical",
+                access_log=False,
+                ws="websockets-sansio",
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+            )
+        )
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
         thread.start()
         while not server.started:
