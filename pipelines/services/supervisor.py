@@ -49,6 +49,11 @@ class Service:
     every_s: float | None = None
 
 
+def dashboard_scheme() -> str:
+    """How the dashboard answers on loopback: by TLS where it has a certificate of its own."""
+    return "https" if os.environ.get("APILEDGER_TLS_CERT", "").strip() else "http"
+
+
 def answers(address: str) -> bool:
     """Whether somebody listens at a unix: address, or answers an http: one without an error of its own."""
     if address.startswith("unix:"):
