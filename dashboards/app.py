@@ -16,7 +16,8 @@ from starlette.routing import Route
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
-from dashboards import account, address, budget_form, credentials, from dashboards.address import AddressError, privacy, reset, sign_in, sign_up, states, theme
+from dashboards import account, address, budget_form, credentials, privacy, reset, sign_in, sign_up, states, theme
+from dashboards.address import AddressError
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
 from dashboards.transport import Transport
@@ -84,7 +85,16 @@ app = App(
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],
-    routes=[Route("/overview", _overview), *sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *budget_form.ROUTES, *reset.ROUTES, *credentials.ROUTES, *privacy.ROUTES],
+    routes=[
+        Route("/overview", _overview),
+        *sign_in.ROUTES,
+        *sign_up.ROUTES,
+        *account.ROUTES,
+        *budget_form.ROUTES,
+        *reset.ROUTES,
+        *credentials.ROUTES,
+        *privacy.ROUTES,
+    ],
     on_script_error=_told,
 )
 
