@@ -11,22 +11,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import account_figures, address, form, session, sign_up
+from dashboards import account_figures, credentials, form, session
+from dashboards import members as members_forms
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import claim, password, throttle, ticket
+from warehouse.control import claim, letter
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member, MemberError
-from warehouse.control.password import PasswordRefusedError
 from warehouse.control.session import Session
-from warehouse.control.throttle import Guess
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 from warehouse.money import shown
 
 _SAID = {
     "saved": "Saved. You are signed out on every other device.",
+    "asked": "A link is on its way to the new address. Until it is opened the one before counts.",
+    "changed": "The member sees what you chose from their next click on.",
     "removed": "The member is removed and signed out.",
     "opened": "The pages show that account now. It was written down with your reason.",
     "closed": "The pages show your own figures again.",
@@ -42,7 +43,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
         vault = Vault(control, session.now())
         parts = [_self(control, vault, found.member)]
         if found.member.is_owner:
-            parts.append(_members(control, vault, found.member))
+            parts.append(members_forms.table(control, vault, found.member))
         if found.member.is_operator:
             parts.append(_accounts(control, vault, found))
         else:
@@ -61,44 +62,13 @@ def _self(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     email = members.email_of(control, vault, member)
     count = sessions.living(control, member.member_no, session.now())
     sees = "" if member.projects is None else f", limited to {', '.join(member.projects) or 'no project'}"
-    asked = form.field("email", "E-mail", "email", value=email or "", more="autocomplete=username")
-    if member.has_password:
-        asked += form.field("current", "Current password", "password", more="autocomplete=current-password")
-    asked += form.field("password", "New password", "password", more="autocomplete=new-password")
     return (
         f"<p>{escape(email or 'Operator, signed in by a link')} · {member.role}{escape(sees)} · "
         f"{count} {'session' if count == 1 else 'sessions'}</p>"
         f'<form class="row" method="post" action="/sign-out">@form@{form.button("Sign out")}</form>'
         f'<form class="row" method="post" action="/sign-out-everywhere">@form@'
         f"{form.button('Sign out everywhere', calm=True)}</form>"
-        "<h2>E-mail and password</h2>"
-        f'<form method="post" action="/account/password">@form@{asked}{form.button("Save")}</form>'
-    )
-
-
-def _members(control: sqlite3.Connection, vault: Vault, owner: Member) -> str:
-    rows = ""
-    for one in members.of_account(control, owner.account_no):
-        away = (
-            ""
-            if one.member_no == owner.member_no
-            else f'<form method="post" action="/account/remove">@form@<input type="hidden" name="member" '
-            f'value="{one.member_no}">{form.button("Remove", calm=True)}</form>'
-        )
-        rows += (
-            f"<tr><td>{escape(members.email_of(control, vault, one) or 'Operator')}</td><td>{one.role}</td>"
-            f"<td>{escape(', '.join(one.projects)) if one.projects is not None else 'all projects'}</td>"
-            f"<td>{away}</td></tr>"
-        )
-    roles = "".join(f'<option value="{role}">{role}</option>' for role in reversed(members.ROLES))
-    return (
-        '<h2>Members</h2><div class="scroll"><table aria-label="Members"><tr><th>E-mail</th><th>Role</th>'
-        f"<th>Sees</th><th></th></tr>{rows}</table></div>"
-        f'<form method="post" action="/account/invite">@form@{form.field("invited", "Invite", "email")}'
-        f'<label for="role">Role</label><select id="role" name="role">{roles}</select>'
-        '<label for="projects">Only these projects</label><input id="projects" name="projects" '
-        'aria-describedby="projects-hint"><small id="projects-hint">Separated by commas, for a viewer; empty is all '
-        f"of them.</small>{form.button('Make an invitation')}</form>"
+        + credentials.forms(member, email, mailed=letter.has_server(control))
     )
 
 
@@ -151,75 +121,46 @@ def masked(email: str | None) -> str:
     return f"{email[0]}…@{email.partition('@')[2]}" if email else "—"
 
 
-def _save(request: Request, fields: Fields) -> Response:
-    """Another address or password: whoever does it knows the current one, and is signed out everywhere else."""
+def _owned(request: Request) -> Session | None:
+    """The session of who may change the account's members; None for everybody else."""
+    found = session.find(session.token_of(request.cookies))
+    return found if found is not None and found.member.is_owner else None
+
+
+def _email(request: Request, fields: Fields) -> Response:
+    found = session.find(session.token_of(request.cookies))
+    return (
+        form.turned("/sign-in") if found is None else _told(request, credentials.change_email(request, found, fields))
+    )
+
+
+def _password(request: Request, fields: Fields) -> Response:
     found = session.find(session.token_of(request.cookies))
     if found is None:
         return form.turned("/sign-in")
-    email, secret, now = fields.get("email", "").strip(), fields.get("password", ""), session.now()
-    if not sign_up.is_address(email):
-        return _account_page(request, wrong="That is not one e-mail address.", status=422)
-    try:
-        password.check(secret, email)
-    except PasswordRefusedError as error:
-        return _account_page(request, wrong=f"Choose another one: {error}.", status=422)
-    with database.control(Home.own()) as control:
-        vault = Vault(control, now)
-        if wrong := _changed(request, control, vault, found.member, email, fields):
-            return _account_page(request, wrong=wrong, status=422)
-        limits = sessions.limits_of(control, found.lookup)
-        sessions.end_all(control, found.member.member_no, now)
-        token = sessions.begin(control, found.member.member_no, limits, now)
-    response = form.turned("/account?said=saved")
-    session.keep(response, token, int(limits.absolute.total_seconds()))
-    return response
+    return _told(request, credentials.change_password(request, found, fields))
 
 
-def _changed(
-    request: Request, control: sqlite3.Connection, vault: Vault, member: Member, email: str, fields: Fields
-) -> str:
-    """Change address and password; what stands in the way, or nothing."""
-    now = session.now()
-    guess = Guess.of(vault, str(member.member_no), request.client.host if request.client else "")
-    if throttle.admit(control, guess, now):
-        return "Too many tries. Try again in a few minutes."
-    if member.has_password and not password.fits(members.password_of(control, member), fields.get("current", "")):
-        return "The current password is another one."
-    # Counted as a wrong guess as well: an address that is taken tells that somebody has it.
-    if not members.set_email(control, vault, member, email):
-        return "That address cannot be used."
-    members.set_password(control, member.member_no, password.hashed(fields["password"]))
-    throttle.succeeded(control, guess, now)
-    return ""
+def _told(request: Request, done: Response | str) -> Response:
+    return _account_page(request, wrong=done, status=422) if isinstance(done, str) else done
 
 
 def _invite(request: Request, fields: Fields) -> Response:
-    found = session.find(session.token_of(request.cookies))
-    if found is None or not found.member.is_owner:
+    found = _owned(request)
+    if found is None:
         return form.missing(request)
-    email, role = fields.get("invited", "").strip(), fields.get("role", "")
-    if not sign_up.is_address(email) or role not in members.ROLES:
-        return _account_page(request, wrong="That is not one e-mail address.", status=422)
-    listed = tuple(name.strip() for name in fields.get("projects", "").split(",") if name.strip())
-    projects = listed if listed and role == "viewer" else None
-    with database.control(Home.own()) as control:
-        vault = Vault(control, session.now())
-        token = ticket.invitation(control, vault, found.member.account_no, email, role, projects, session.now())
-    said = f"Give this link to {email}; it holds for three days: {address.link('invitation', token)}"
-    return _account_page(request, said=said)
+    said, wrong = members_forms.invite(found, fields)
+    return _account_page(request, said=said, wrong=wrong, status=422 if wrong else 200)
+
+
+def _role(request: Request, fields: Fields) -> Response:
+    found = _owned(request)
+    return form.missing(request) if found is None else _told(request, members_forms.change(request, found, fields))
 
 
 def _remove(request: Request, fields: Fields) -> Response:
-    found = session.find(session.token_of(request.cookies))
-    number = fields.get("member", "")
-    if found is None or not found.member.is_owner or not (number.isascii() and number.isdigit()):
-        return form.missing(request)
-    with database.control(Home.own()) as control:
-        try:
-            members.remove(control, found.member.account_no, int(number[:18]))
-        except MemberError:
-            return form.missing(request)
-    return form.turned("/account?said=removed")
+    found = _owned(request)
+    return form.missing(request) if found is None else members_forms.remove(request, found, fields)
 
 
 def _open(request: Request, fields: Fields) -> Response:
@@ -249,7 +190,9 @@ def _close(request: Request, _: Fields) -> Response:
 
 ROUTES = [
     Route("/account", _account_page, methods=["GET"]),
-    Route("/account/password", form.posted(_save), methods=["POST"]),
+    Route("/account/password", form.posted(_password), methods=["POST"]),
+    Route("/account/email", form.posted(_email), methods=["POST"]),
+    Route("/account/role", form.posted(_role), methods=["POST"]),
     Route("/account/invite", form.posted(_invite), methods=["POST"]),
     Route("/account/remove", form.posted(_remove), methods=["POST"]),
     Route("/account/open", form.posted(_open), methods=["POST"]),

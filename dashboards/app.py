@@ -5,6 +5,7 @@ The gate and the routes for signing in are put together here; pages are not.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -15,15 +16,35 @@ from starlette.routing import Route
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
-from dashboards import account, address, budget_form, connections, sign_in, sign_up, states, theme
+from dashboards import (
+    account,
+    address,
+    budget_form,
+    connections,
+    credentials,
+    privacy,
+    reset,
+    sign_in,
+    sign_up,
+    states,
+    theme,
+)
+from dashboards.address import AddressError
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
+from dashboards.transport import Transport
 from warehouse.errors import WithheldError
 
 HOSTS = address.hosts()
+try:
+    LISTENS_ON, CERTIFICATE = address.listens_on(), address.certificate()
+except AddressError as error:
+    sys.exit(f"apiledger: {error}")
 OPTIONS: dict[str, object] = {
-    "server.address": "127.0.0.1",
+    "server.address": LISTENS_ON,
     "server.port": address.PORT,
+    "server.sslCertFile": CERTIFICATE[0] if CERTIFICATE else None,
+    "server.sslKeyFile": CERTIFICATE[1] if CERTIFICATE else None,
     "server.headless": True,
     "server.allowedHosts": HOSTS,
     "server.enableCORS": True,
@@ -47,7 +68,7 @@ OPTIONS: dict[str, object] = {
 }
 
 bootstrap.load_config_options(OPTIONS)
-if not address.is_tls():
+if CERTIFICATE or not address.is_tls():
     # No proxy stands in front: a header that names another address than the caller's own is nobody's word.
     os.environ["FORWARDED_ALLOW_IPS"] = ""
 
@@ -72,6 +93,7 @@ app = App(
     Path(__file__).parent / "pages" / "navigation.py",
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
     middleware=[
+        Middleware(Transport),
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],
@@ -82,6 +104,9 @@ app = App(
         *account.ROUTES,
         *budget_form.ROUTES,
         *connections.ROUTES,
+        *reset.ROUTES,
+        *credentials.ROUTES,
+        *privacy.ROUTES,
     ],
     on_script_error=_told,
 )

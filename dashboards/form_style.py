@@ -38,4 +38,21 @@ td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid
 td.n { text-align: right; }
 td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
+ul.promises { list-style: none; padding: 0; }
+ul.promises li { border-top: 1px solid var(--line); padding: .5rem 0; }
+main.wide td { padding-right: 1.2rem; overflow-wrap: break-word; }
+@media (max-width: 40rem) {
+  main.wide th { display: none; }
+  main.wide tr, main.wide td { display: block; }
+  main.wide tr { border-top: 1px solid var(--line); padding: .4rem 0; }
+  main.wide td { border: 0; padding: .1rem 0; }
+  main.wide td:first-child { font-weight: 550; }
+  main.wide td[data-is]::before { content: attr(data-is); opacity: .75; }
+}
+pre { overflow-x: auto; padding: .7rem .9rem; background: #80808020; border-radius: 6px; }
+ul.members { list-style: none; padding: 0; margin: 0; }
+ul.members li { border-top: 1px solid var(--line); }
+ul.members summary { padding: .5rem 0; cursor: pointer; }
+ul.members .what { opacity: .8; }
+ul.members details[open] { padding-bottom: 1rem; }
 """

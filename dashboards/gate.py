@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards import session
+from dashboards import privacy, session
 
 # A page asks every few seconds by itself and says so in words; this is for one that does not.
 LOOK_EVERY_S = 10.0
@@ -26,13 +26,17 @@ _OPEN = frozenset(
         "/sign-out",
         "/sign-out-everywhere",
         "/link",
+        "/forgot",
         "/reset",
+        "/address",
         "/invitation",
         "/privacy",
         "/_stcore/health",
     }
 )
 _OPEN_FOLDERS = ("/static/",)
+# Whoever has not accepted the policy may do so, and may leave.
+_ALWAYS = ("/policy", "/account")
 _BOUNCE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>apiledger</title>'
     '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
@@ -54,12 +58,17 @@ class Gate:
         token = session.token_of_header(headers.get("cookie", ""))
         found = await run_in_threadpool(session.find, token)
         if scope["type"] == "websocket":
-            if found is None:
+            if found is None or await run_in_threadpool(privacy.is_due, found):
                 await send({"type": "websocket.close", "code": 1008})
             else:
                 await _Watched(found.lookup, receive, send).run(self._app, scope)
         elif found is not None:
-            await self._app(scope, receive, send)
+            if scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
+                await self._app(scope, receive, send)
+            elif "text/html" in headers.get("accept", ""):
+                await RedirectResponse(privacy.PATH, 303)(scope, receive, send)
+            else:
+                await PlainTextResponse("The privacy policy has changed", 403)(scope, receive, send)
         else:
             await _refusal(scope, headers)(scope, receive, send)
 

@@ -26,6 +26,7 @@ _SAID = {
     "new": "If the address had no account, it has one now. Sign in with it.",
     "out": "You are signed out.",
     "everywhere": "You are signed out on every device.",
+    "address": "The new address holds. You are signed out everywhere: sign in with it.",
     "password": "The new password holds. You are signed out everywhere: sign in with it.",
 }
 _WRONG = "Address and password do not belong together."
@@ -51,9 +52,10 @@ def _shown(request: Request, to: str, *, said: str = "", wrong: str = "", status
             f"{form.field('email', 'E-mail', 'email', more='autocomplete=username')}"
             f"{form.field('password', 'Password', 'password', more='autocomplete=current-password')}"
             f"{form.button('Sign in')}</form>"
-            '<p><a href="/sign-up">Make an account</a></p>'
-            "<p><small>On this machine, <code>apiledger account link</code> prints a link that signs its operator in. "
-            "A forgotten password is set anew by a link that the operator gives you.</small></p>"
+            '<p><a href="/forgot">Forgotten password</a> · <a href="/sign-up">Make an account</a> · '
+            '<a href="/privacy">Privacy</a></p>'
+            "<p><small>On this machine, <code>apiledger account link</code> prints a link that signs its operator in."
+            "</small></p>"
         ),
         said=said,
         wrong=wrong,

@@ -24,6 +24,14 @@ def made_up() -> None:
     )
 
 
+def protected() -> None:
+    """The line of protected mode: why no key and no small group is to be found."""
+    st.html(
+        '<p class="al al-note" role="note" aria-label="Protected mode">Protected mode: keys and persons are not shown, '
+        "and neither are groups of fewer than five; the account's sum holds them all.</p>"
+    )
+
+
 def signed_out() -> None:
     """The session of this browser has ended while its page was open: nothing is shown any more."""
     st.html(

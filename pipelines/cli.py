@@ -23,6 +23,7 @@ from pipelines.commands.name import name as naming
 from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
 from pipelines.commands.prices import prices
+from pipelines.commands.protect import protect
 from pipelines.commands.sandbox import sandbox
 from pipelines.commands.zone import zone
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
@@ -282,6 +283,7 @@ for command in (
     invoice,
     close,
     naming,
+    protect,
 ):
     cli.add_command(command)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import database, file_copy, tables, withholding
+from warehouse import database, file_copy, protected_copy, tables, withholding
+from warehouse.control import protection
 from warehouse.home import Home
 
 KEPT_VERSIONS = 2
@@ -37,7 +38,16 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
     )
     connection.execute("FORCE CHECKPOINT")
     target = home.published / f"warehouse-{version}.duckdb"
-    file_copy.copied(home.build_file, target, over=_retiring(home.published, kept, home.published / "current"))
+    over = _retiring(home.published, kept, home.published / "current")
+    if protection.is_on(home):
+        working = home.tmp / "protected.duckdb"
+        try:
+            protected_copy.written(connection, working)
+            file_copy.copied(working, target, over=over)
+        finally:
+            working.unlink(missing_ok=True)
+    else:
+        file_copy.copied(home.build_file, target, over=over)
     _pointed(home.published / "current", target.name)
     mend(home, kept=kept)
     return version

@@ -26,6 +26,7 @@ from dashboards.pages import (
 from dashboards.pages import freshness as freshness_page
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
+from warehouse.control import protection
 from warehouse.errors import WithheldError
 
 
@@ -92,6 +93,8 @@ def _body(page: Page, drawn: int | None, looks: Viewer) -> None:
     home = marts.home()
     if home.is_sandbox:
         states.made_up()
+    if protection.is_on(home):
+        states.protected()
     if drawn is None or not marts.answer(frame_figures.frame, datetime.now(UTC).date()).has_spend:
         states.empty(home) if looks.is_operator else states.unclaimed()
     else:

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from pipelines.alerts import budget_mail, mail, security_mail
+from pipelines.alerts import budget_mail, letter_mail, mail, security_mail
 from pipelines.alerts.budget_mail import Telling
 from pipelines.alerts.mail_server import MailServer, NotSentError
 from warehouse import database
 from warehouse.control import budget as budgets
+from warehouse.control import letter, outbox, refusal
 from warehouse.control import member as members
-from warehouse.control import outbox, refusal
 from warehouse.control.outbox import Alert, Lease, Patience
 from warehouse.control.refusal import Refusal
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
-SETTING = "APILEDGER_SMTP"
+SETTING = letter.SERVER_SETTING
 OPERATOR_SETTING = "APILEDGER_OPERATOR_MAIL"
 # A tick of a sensor is ended after 60 seconds; a server that hangs costs TIMEOUT_S before the next mail is left.
 ROUND = timedelta(seconds=20)
@@ -99,9 +99,10 @@ def _delivered(
     done: Round,
 ) -> bool:
     """Send one leased mail and note how it went; False where the server takes none at present."""
-    message = _message(home, control, vault, found.sender, lease)
+    message = _message(home, control, vault, found.sender, lease, clock())
     if message is None:
         outbox.withdraw(control, lease, clock())
+        letter.put_away(control, lease)
         done.withdrawn += 1
         return True
     try:
@@ -130,8 +131,13 @@ def _delivered(
     return True
 
 
-def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
+def _message(
+    home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease, now: datetime
+) -> EmailMessage | None:
     """A leased mail; None where nobody is to be told any more."""
+    if lease.mail_class == letter.MAIL_CLASS:
+        said = letter.opened(control, vault, lease, now)
+        return None if said is None else letter_mail.message(home, said, sender=sender, message_id=lease.message_id)
     if lease.mail_class == refusal.MAIL_CLASS:
         operator, refused = operator_address(), refusal.told_by(control, lease)
         if operator is None or refused is None:
@@ -163,6 +169,7 @@ def _holder(control: sqlite3.Connection, vault: Vault, refused: Refusal) -> str 
 
 def _accepted(control: sqlite3.Connection, lease: Lease, now: datetime, done: Round) -> None:
     outbox.sent(control, lease, now)
+    letter.put_away(control, lease)
     done.sent += 1
 
 

@@ -1,13 +1,11 @@
 """`apiledger account`: who may sign in, and which labels of the logs are whose; for the operator, at a terminal."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -47,6 +45,7 @@ def _store(named: Path | None) -> Iterator[tuple["Home", "sqlite3.Connection", "
 
 def sign_in_link(home: "Home") -> str:
     """A link that signs the operator in once, within 15 minutes; makes the operator's account at the first use."""
+    from pipelines.services import dashboard_address
     from warehouse import database
     from warehouse.control import member as members
     from warehouse.control import ticket
@@ -55,19 +54,7 @@ def sign_in_link(home: "Home") -> str:
     with database.control(home) as control:
         now = _now()
         member = members.operator(control, Vault(control, now), now)
-        return _address(home, "link", ticket.link(control, member, now))
-
-
-def _address(home: "Home", path: str, ticket: str) -> str:
-    """Where the dashboard of a home is reached: as it was set, else where it runs, else where it would."""
-    from pipelines.services import service
-
-    public = urlsplit(os.environ.get("APILEDGER_PUBLIC_URL", "").strip())
-    where = f"https://{public.netloc}" if public.scheme == "https" and public.netloc else None
-    if where is None:
-        found = {one.name: one.address for one in service.running(home)}
-        where = (found.get("dashboard") or f"http://{service.HOST}:{service.DASHBOARD_PORT}").split("/_stcore")[0]
-    return f"{where}/{path}#{ticket}"
+        return dashboard_address.link(home, "link", ticket.link(control, member, now))
 
 
 @account.command()
@@ -167,6 +154,7 @@ def unclaimed(named: Path | None) -> None:
 @_home
 def reset(email: str, named: Path | None) -> None:
     """Print a link by which a member sets a new password: once, within 10 minutes."""
+    from pipelines.services import dashboard_address
     from warehouse.control import member as members
     from warehouse.control import ticket
 
@@ -174,7 +162,7 @@ def reset(email: str, named: Path | None) -> None:
         found = members.find(control, vault, email)
         if found is None:
             raise PipelineError("nobody has that address; `apiledger account list` shows the accounts")
-        click.echo(_address(home, "reset", ticket.reset(control, found[0], _now())))
+        click.echo(dashboard_address.link(home, "reset", ticket.reset(control, found[0], _now())))
 
 
 @account.command()
@@ -186,6 +174,7 @@ def reset(email: str, named: Path | None) -> None:
 def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, named: Path | None) -> None:
     """Print a link by which an address becomes a member: once, within 3 days."""
     from pipelines.alerts import mail
+    from pipelines.services import dashboard_address
     from warehouse.control import member as members
     from warehouse.control import ticket
 
@@ -199,7 +188,7 @@ def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, 
         made = ticket.invitation(
             control, vault, number, address, members.ROLES[members.ROLES.index(role)], limited, now
         )
-        click.echo(_address(home, "invitation", made))
+        click.echo(dashboard_address.link(home, "invitation", made))
 
 
 @account.command()

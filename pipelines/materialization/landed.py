@@ -13,7 +13,7 @@ import duckdb
 from pipelines.errors import PipelineError
 from retention import erase
 from warehouse import database, file_copy, sealing, tables
-from warehouse.control import receipt
+from warehouse.control import protection, receipt
 from warehouse.home import Home
 
 
@@ -95,6 +95,11 @@ def restore(home: Home) -> list[Missing]:
     version = database.current_version(home)
     if version is None:
         raise PipelineError(f"nothing is published in {home.root}: there is no version to put in the build's place")
+    if protection.is_on(home):
+        raise PipelineError(
+            f"what is published here is protected and lacks what the build has: put {home.build_file} back from a "
+            "backup, or the logs into the inbox of a new home"
+        )
     with database.held(home.inbox_lock), database.held(home.build_lock):
         # A write-ahead log that stayed would be replayed into the file that takes this one's name.
         for path in (home.build_file, home.build_file.with_name(f"{home.build_file.name}.wal")):

@@ -12,6 +12,7 @@ import dagster as dg
 
 from pipelines.gateways.provider import gateways
 from warehouse import conservation, database
+from warehouse.control import protection
 from warehouse.home import Home
 from warehouse.money import shown
 from warehouse.tables import Table
@@ -81,6 +82,9 @@ def _expected(home: Home, layer: str, key: dg.AssetKey, gateway: str | None) -> 
         # Great Expectations takes seconds to import: only where a check runs.
         from warehouse.checks import mart, model, raw
 
+        if layer != "mart" and protection.is_on(home):
+            # Conservation held the build's calls against their sums before anything was published.
+            return dg.AssetCheckResult(passed=True, metadata={"rows": 0, "why": "protected mode publishes no calls"})
         with database.published(home) as connection:
             day = _newest_day(connection)
             if day is None:

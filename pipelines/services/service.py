@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import AlreadyRunningError, PipelineError
-from pipelines.services.supervisor import Service, answers, held, log_file, members, supervise
+from pipelines.services.supervisor import Service, answers, dashboard_scheme, held, log_file, members, supervise
 from warehouse.home import PROJECT, Home
 
 DEFINITIONS = "pipelines.definitions"
@@ -113,7 +113,7 @@ def services(
         Service(
             "dashboard",
             (python, "-m", dashboard),
-            f"http://{HOST}:{dashboard_port}/_stcore/health",
+            f"{dashboard_scheme()}://{HOST}:{dashboard_port}/_stcore/health",
         ),
         *((made_up,) if home.is_sandbox else ()),
         *((billing,) if providers else ()),

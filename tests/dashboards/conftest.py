@@ -9,8 +9,11 @@ from duckdb import DuckDBPyConnection
 
 from dashboards import viewer
 from dashboards.viewer import Viewer
-from tests.dashboards import made_version
+from tests.dashboards import made_version, people_site
+from tests.dashboards.people_site import Site
 from warehouse import database
+from warehouse.control import member as members
+from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 # The last day of a long month after a short one: "the same days" of September end on the 30th.
@@ -45,3 +48,16 @@ def connection(made: Home) -> Iterator[DuckDBPyConnection]:
     """The made-up version, opened as pages open it."""
     with database.published(made) as connection:
         yield connection
+
+
+@pytest.fixture
+def site(home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """The routes behind the gate, with one person's account."""
+    assert master_key
+    for name in ("APILEDGER_SMTP", "APILEDGER_PUBLIC_URL"):
+        monkeypatch.delenv(name, raising=False)
+    now = people_site.now()
+    with database.control(home) as control:
+        assert members.sign_up(control, Vault(control, now), people_site.EMAIL, people_site.HASH, now)
+    with people_site.served(people_site.app()) as port:
+        yield Site(port, home)

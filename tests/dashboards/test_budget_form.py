@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from dashboards import budget_form, sign_in
 from dashboards.gate import Gate
-from tests.dashboards.test_sign_in import EMAIL, HASH, Site, _served, token
+from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
 from tests.pipelines.spend_version import known
 from warehouse import database
 from warehouse.control import budget as budgets
@@ -36,7 +36,7 @@ def site(home: Home, master_key: str) -> Iterator[Site]:
         assert ada
         claim.put(control, "acme", ada[0].account_no, NOW)
     app = Starlette(routes=[*sign_in.ROUTES, *budget_form.ROUTES], middleware=[Middleware(Gate)])
-    with _served(app) as port:
+    with served(app) as port:
         site = Site(port, home)
         _as_member(site, EMAIL)
         yield site

@@ -11,7 +11,7 @@ from dashboards import account, connections, sign_in
 from dashboards.gate import Gate
 from pipelines.sandbox import bill_file, openai_api
 from pipelines.sandbox.admin_api import AdminApi
-from tests.dashboards.test_sign_in import EMAIL, HASH, Site, _served, now, token
+from tests.dashboards.people_site import EMAIL, HASH, Site, now, served, token
 from tests.retention.byte_scan import contents
 from warehouse import database
 from warehouse.control import credential
@@ -46,7 +46,7 @@ def site(home: Home, master_key: str, provider: AdminApi) -> Iterator[Site]:
         with database.transaction(control):
             members.join(control, vault, found[0].account_no, "viewer", None, VIEWER, HASH, now())
     routes = [*sign_in.ROUTES, *account.ROUTES, *connections.ROUTES]
-    with _served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
+    with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, home)
 
 

@@ -1,143 +1,22 @@
 """Attacks on signing in, against the real app on a loopback port: each is refused, and hits where its guard is away."""
 
-import asyncio
-import http.client
 import json
-import re
 import socket
 import statistics
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
+from datetime import timedelta
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, address, gate, session, sign_in, sign_up
-from dashboards.gate import Gate
+from dashboards import address, gate, session
+from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, now, token
 from warehouse import database
-from warehouse.control import claim, password, throttle, ticket
+from warehouse.control import acceptance, claim, password, throttle, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member
 from warehouse.control.vault import Vault
 from warehouse.home import Home
-
-PASSWORD = "canary horses staple"
-EMAIL = "ada@team.example"
-HASH = password.hashed(PASSWORD)
-
-
-def now() -> datetime:
-    """The moment as the store keeps it."""
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-async def _secret(_: Request) -> PlainTextResponse:
-    return PlainTextResponse("figures")
-
-
-async def _socket(socket: WebSocket) -> None:
-    await socket.accept()
-    try:
-        while True:
-            await socket.send_text(f"figures {await socket.receive_text()}")
-    except WebSocketDisconnect:
-        return
-
-
-@contextmanager
-def _served(app: Starlette) -> Iterator[int]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        port = int(listening.getsockname()[1])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, ws="websockets-sansio"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield port
-        server.should_exit = True
-        thread.join(10)
-
-
-@dataclass
-class Site:
-    """The routes and the gate, served: what a browser or an attacker without one sends."""
-
-    port: int
-    home: Home
-    cookie: str = ""
-
-    def ask(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
-        """One request; the status, the headers and the text."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            if self.cookie:
-                sent.setdefault("Cookie", self.cookie)
-            connection.request(method, path, body or None, sent)
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, told, answer.read().decode()
-
-    def fresh(self, path: str = "/sign-in") -> str:
-        """Come as a new browser: keep the cookie; the token of the form."""
-        self.cookie = ""
-        _, headers, text = self.ask("GET", path)
-        self.cookie = headers["set-cookie"].partition(";")[0]
-        return token(text)
-
-    def post(self, path: str, fields: dict[str, str], **headers: str) -> tuple[int, dict[str, str], str]:
-        """A form as a page of ours sends it, but for what is said otherwise."""
-        usual = {
-            "Origin": f"http://127.0.0.1:{self.port}",
-            "Content_Type": "application/x-www-form-urlencoded",
-        }
-        return self.ask("POST", path, urlencode(fields), **(usual | headers))
-
-    def sign_in(self, email: str = EMAIL, secret: str = PASSWORD) -> tuple[int, dict[str, str], str]:
-        """Sign in as a person does; the cookie is kept."""
-        hidden = self.fresh()
-        answer = self.post("/sign-in", {"form": hidden, "email": email, "password": secret})
-        if answer[0] == 303:
-            self.cookie = answer[1]["set-cookie"].partition(";")[0]
-        return answer
-
-
-def token(text: str) -> str:
-    """The hidden field of the first form of a page."""
-    found = re.search(r'name="form" value="(\w+)"', text)
-    assert found
-    return found[1]
-
-
-@pytest.fixture
-def site(home: Home, master_key: str) -> Iterator[Site]:
-    """The routes behind the gate, with a page and a socket of figures, and one person's account."""
-    assert master_key
-    with database.control(home) as control:
-        assert members.sign_up(control, Vault(control, now()), EMAIL, HASH, now())
-    app = Starlette(
-        routes=[
-            *sign_in.ROUTES,
-            *sign_up.ROUTES,
-            *account.ROUTES,
-            Route("/figures", _secret),
-            WebSocketRoute("/_stcore/stream", _socket),
-        ],
-        middleware=[Middleware(Gate)],
-    )
-    with _served(app) as port:
-        yield Site(port, home)
 
 
 def _member(home: Home, email: str = EMAIL) -> Member:
@@ -160,7 +39,7 @@ def test_nobody_is_a_member_without_an_agreement_and_18_years(site: Site, left_o
     assert site.post("/sign-up", {"form": hidden, **fields})[0] == 303
     with database.control(site.home) as control:
         rows = control.execute("SELECT policy_version, is_of_age FROM member").fetchall()
-    assert set(rows) == {(members.POLICY_VERSION, 1)}
+    assert set(rows) == {(acceptance.SHIPPED_VERSION, 1)}
 
 
 def test_without_a_session_nothing_is_given(site: Site) -> None:

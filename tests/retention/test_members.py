@@ -1,4 +1,4 @@
-"""Sessions, links, failed sign-ins, known places and openings go by their days; members stay."""
+"""Sessions, links, letters, failed sign-ins, known places and looks go by their days; members stay."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from retention import expire, policy
 from warehouse import database
-from warehouse.control import claim, member, session, throttle, ticket
+from warehouse.control import claim, letter, member, protection, session, throttle, ticket
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
@@ -17,6 +17,8 @@ LEFT = {
     "throttle": 1,
     "known_place": 30,
     "opening": 1095,
+    "letter": 1,
+    "look": 1095,
 }
 
 
@@ -32,6 +34,8 @@ def test_rows_go_the_night_after_their_last_day(home: Home, master_key: str, tab
         guess = throttle.Guess.of(vault, "ada@team.example", "192.0.2.1")
         throttle.succeeded(control, guess, START)
         throttle.admit(control, guess, START)
+        letter.ask_reset(control, vault, "ada@team.example", START)
+        protection.put(control, vault, "a good reason", START, on=True)
         found_by = session.lookup(token)
         claim.open_account(control, vault, found_by, owner.member_no, owner.account_no, "a good reason", START)
         for days, there in ((LEFT[table], True), (LEFT[table] + 1, False)):

@@ -46,6 +46,8 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-expiry": 2557,
         "R-sessions": 1,
         "R-tickets": 1,
+        "R-letters": 1,
+        "R-looks": 1095,
         "R-throttle": 1,
         "R-known-places": 30,
         "R-openings": 1095,

@@ -26,7 +26,7 @@ def control(home: Home) -> Iterator[sqlite3.Connection]:
 
 
 def test_what_is_sealed_opens_only_where_it_belongs(control: sqlite3.Connection, master_key: str) -> None:
-    """Each sealing is another ciphertext; moved to another account or column, or changed, it does not open."""
+    """T21: each sealing is another ciphertext; moved to another account or column, or changed, it does not open."""
     assert master_key
     vault = Vault(control, NOW)
     first, second = (vault.seal(1, "client.sealed_ip", "203.0.113.7 ü") for _ in range(2))

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import Literal, cast
 
 from warehouse import database
+from warehouse.control import acceptance
 from warehouse.control.connection import OPERATOR
 from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 from warehouse.control.vault import Vault
 from warehouse.errors import WarehouseError
 
-# The day of the policy text that a member accepts; a material change of the text gets another day.
-POLICY_VERSION = "2025-08-19"
 Role = Literal["owner", "editor", "viewer"]
 ROLES: tuple[Role, ...] = ("owner", "editor", "viewer")
 _EMAIL = "member.sealed_email"
@@ -84,7 +83,7 @@ def operator(control: sqlite3.Connection, vault: Vault, now: datetime) -> Member
 def sign_up(control: sqlite3.Connection, vault: Vault, email: str, password_hash: str, now: datetime) -> bool:
     """A new account with its owner; False, and nothing changed, where the address has an account already.
 
-    The address is one that was checked, the person confirmed to be 18 and accepted POLICY_VERSION.
+    The address is one that was checked, the person confirmed to be 18 and accepted the policy that holds now.
     """
     with database.transaction(control):
         if _known(control, vault, email):
@@ -125,8 +124,11 @@ def _insert(
 ) -> int:
     number = secrets.randbelow(2**53 - 1) + 1
     listed = None if projects is None else json.dumps(projects)
-    row = (number, account_no, role, listed, found_by, sealed, password_hash, POLICY_VERSION, 1, database.stamp(now))
+    text = acceptance.newest(control)
+    version = acceptance.SHIPPED_VERSION if text is None else text.version
+    row = (number, account_no, role, listed, found_by, sealed, password_hash, version, 1, database.stamp(now))
     control.execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    acceptance.accept(control, number, account_no, now)
     return number
 
 
@@ -145,6 +147,12 @@ def find(control: sqlite3.Connection, vault: Vault, email: str) -> tuple[Member,
     query = f"SELECT {COLUMNS}, password_hash FROM {_FROM} WHERE lookup = ?"
     row = control.execute(query, (lookup(vault, email),)).fetchone()
     return None if row is None else (of_row(row[:-1]), row[-1])
+
+
+def find_by(control: sqlite3.Connection, found_by: bytes) -> Member | None:
+    """The member of an address's keyed hash; None where there is none."""
+    row = control.execute(f"SELECT {COLUMNS} FROM {_FROM} WHERE lookup = ?", (found_by,)).fetchone()
+    return None if row is None else of_row(row)
 
 
 def of_account(control: sqlite3.Connection, account_no: int) -> list[Member]:
@@ -193,6 +201,20 @@ def remove(control: sqlite3.Connection, account_no: int, member_no: int) -> None
         if not any(member.is_owner for number, member in there.items() if number != member_no):
             raise MemberError("an account keeps its last owner; make another one first")
         control.execute("DELETE FROM member WHERE member_no = ?", (member_no,))
+
+
+def change(
+    control: sqlite3.Connection, account_no: int, member_no: int, role: Role, projects: tuple[str, ...] | None
+) -> None:
+    """Another role, and for a viewer the projects they see (None: all); MemberError as `remove`."""
+    with database.transaction(control):
+        there = {member.member_no: member for member in of_account(control, account_no)}
+        if member_no not in there:
+            raise MemberError("there is no such member")
+        if role != "owner" and not any(member.is_owner for number, member in there.items() if number != member_no):
+            raise MemberError("an account keeps its last owner; make another one first")
+        listed = None if projects is None or role != "viewer" else json.dumps(projects)
+        control.execute("UPDATE member SET role = ?, projects = ? WHERE member_no = ?", (role, listed, member_no))
 
 
 def accounts(control: sqlite3.Connection) -> list[tuple[int, bool]]:

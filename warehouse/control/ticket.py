@@ -1,4 +1,4 @@
-"""Tickets: what lets a person in once, by a link: the operator's first sign-in, a reset, an invitation.
+"""Tickets: what a person does once, by a link: the operator's sign-in, a reset, an invitation, another address.
 
 The ticket itself is in the link alone; here rests its hash. It is used once, and only while it lasts.
 """
@@ -15,11 +15,12 @@ from warehouse.control.member import Member, Role
 from warehouse.control.session import lookup
 from warehouse.control.vault import Vault
 
-Kind = Literal["link", "reset", "invitation"]
+Kind = Literal["link", "reset", "invitation", "address"]
 LASTS: dict[Kind, timedelta] = {
     "link": timedelta(minutes=15),
     "reset": timedelta(minutes=10),
     "invitation": timedelta(days=3),
+    "address": timedelta(minutes=30),
 }
 _EMAIL = "ticket.sealed_email"
 
@@ -36,7 +37,7 @@ class Ticket:
     projects: tuple[str, ...] | None
 
     def email(self, vault: Vault) -> str:
-        """The address that an invitation is for."""
+        """The address that an invitation or a change is for."""
         return vault.open(self.account_no, _EMAIL, self.sealed_email or "")
 
 
@@ -45,12 +46,24 @@ def link(control: sqlite3.Connection, member: Member, now: datetime) -> str:
     return _made(control, "link", now, member.account_no, member.member_no)
 
 
-def reset(control: sqlite3.Connection, member: Member, now: datetime) -> str:
-    """A ticket that sets a new password; those made before for the member are good no more."""
+def reset(control: sqlite3.Connection, member: Member, now: datetime, *, ends_others: bool = True) -> str:
+    """A ticket that sets a new password; those made before for the member are good no more, unless told otherwise."""
     with database.transaction(control):
-        query = "UPDATE ticket SET used_at = ? WHERE member_no = ? AND kind = 'reset' AND used_at IS NULL"
-        control.execute(query, (database.stamp(now), member.member_no))
+        if ends_others:
+            end_resets(control, member.member_no, now)
         return _made(control, "reset", now, member.account_no, member.member_no)
+
+
+def end_resets(control: sqlite3.Connection, member_no: int, now: datetime) -> None:
+    """Every ticket that would set a password for the member is good no more."""
+    query = "UPDATE ticket SET used_at = ? WHERE member_no = ? AND kind = 'reset' AND used_at IS NULL"
+    control.execute(query, (database.stamp(now), member_no))
+
+
+def address(control: sqlite3.Connection, vault: Vault, member: Member, email: str, now: datetime) -> str:
+    """A ticket that makes an address the member's; it proves that mail to it is read."""
+    sealed = vault.seal(member.account_no, _EMAIL, email)
+    return _made(control, "address", now, member.account_no, member.member_no, sealed)
 
 
 def invitation(

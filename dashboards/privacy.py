@@ -1,0 +1,151 @@
+"""The privacy policy, public, with what carries each promise out; and its acceptance where something changed.
+
+Who has not accepted the text that holds sees no figures until they do; their account stays reachable, so that they can
+leave.
+"""
+
+import sqlite3
+from contextlib import suppress
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dashboards import form, session
+from dashboards.form import Fields
+from retention import privacy, promises
+from retention.errors import PolicyError
+from retention.privacy import Notice
+from warehouse import database
+from warehouse.control import acceptance
+from warehouse.control.session import Session
+from warehouse.home import Home
+
+PATH = "/policy"
+_COOKIES = (
+    "<p>Essential ones only, and none of anybody else: <code>sid</code> (<code>__Host-sid</code> over TLS) keeps you "
+    "signed in, <code>_streamlit_xsrf</code> lets no other site send forms. Nothing counts what you look at.</p>"
+)
+
+
+def version() -> str:
+    """The version of the text that holds now, written down at its first showing."""
+    with database.control(Home.own()) as control:
+        _note(control)
+        found = acceptance.newest(control)
+    return acceptance.SHIPPED_VERSION if found is None else found.version
+
+
+def is_due(found: Session) -> bool:
+    """Whether who is signed in has to accept the text first."""
+    with database.control(Home.own()) as control:
+        _note(control)
+        return acceptance.is_due(control, found.member.member_no)
+
+
+def _note(control: sqlite3.Connection) -> None:
+    # An owner's file that cannot be read changes nothing for those who are here; `apiledger doctor` names it.
+    with suppress(PolicyError):
+        privacy.noted(Home.own(), control, session.now())
+
+
+def _privacy_page(request: Request) -> Response:
+    home = Home.own()
+    try:
+        notice = privacy.notice(home)
+    except PolicyError:
+        wrong = "Its text cannot be read at the moment. Whoever runs this apiledger sees why with `apiledger doctor`."
+        return form.page(request, "Privacy policy", lambda _: "", wrong=wrong, status=500)
+    with database.control(home) as control:
+        _note(control)
+        promised = _promised(control)
+    return form.page(request, "Privacy policy", lambda _: _text(notice) + promised, wide=True)
+
+
+def _text(notice: Notice) -> str:
+    processed = "".join(
+        f'<tr><td>{escape(one.what)}</td><td data-is="Why: ">{escape(one.why)}</td>'
+        f'<td data-is="Until: ">{escape(one.until)}</td></tr>'
+        for one in notice.processed
+    )
+    processors = "".join(
+        f'<tr><td>{escape(one.name)}</td><td data-is="What for: ">{escape(one.why)}</td>'
+        f'<td data-is="Where: ">{escape(one.region)}</td></tr>'
+        for one in notice.processor
+    )
+    contact = escape(notice.contact) or "whoever gave you the address of this page; they run it"
+    return (
+        f"<p>{escape(notice.name)} · version {escape(notice.version)} · in force since {notice.in_force:%d %b %Y}</p>"
+        f"<p>{escape(notice.changed)}</p>"
+        '<h2>What is processed</h2><div class="scroll"><table aria-label="What is processed">'
+        f"<tr><th>What</th><th>Why</th><th>Until</th></tr>{processed}</table></div>"
+        "<p>Prompts and completions are never stored. Nothing is sold, and no mail is an advertisement.</p>"
+        '<h2>Who else gets something</h2><div class="scroll"><table aria-label="Processors">'
+        f"<tr><th>Who</th><th>What for</th><th>Where</th></tr>{processors}</table></div>"
+        f"<h2>Where it is kept</h2><p>{escape(notice.region)}</p>"
+        f"<h2>Cookies</h2>{_COOKIES}"
+        f"<h2>Your rights, and questions</h2><p>Access, correction, erasure, restriction, portability: ask {contact}."
+        "</p>"
+    )
+
+
+def _promised(control: sqlite3.Connection) -> str:
+    """Each promise with the clauses and tests that hold it, and when it last took something."""
+    last, rows = promises.last_carried_out(control), ""
+    for one in promises.promises():
+        moments = [last[clause] for clause in one.clauses if clause in last]
+        when = f"last took something on {max(moments):%d %b %Y at %H:%M} UTC" if moments else "nothing was due yet"
+        tests = f"{len(one.tests)} {'test file' if len(one.tests) == 1 else 'test files'}"
+        rows += (
+            f"<li>{escape(one.says)}<small>{escape(one.id)} · {'carried out' if one.whole else 'carried out in part'}"
+            f" · {escape(', '.join(one.clauses))} · held by {tests} · {when}</small></li>"
+        )
+    return f'<h2>What a machine carries out</h2><ul class="promises">{rows}</ul>'
+
+
+def _policy_page(request: Request) -> Response:
+    found = session.find(session.token_of(request.cookies))
+    if found is None:
+        return form.turned("/sign-in")
+    if not is_due(found):
+        return form.turned("/")
+    home = Home.own()
+    notice = privacy.notice(home)
+    with database.control(home) as control:
+        text = privacy.noted(home, control, session.now())
+        before = next((one for one, _ in acceptance.accepted(control, found.member.member_no)), None)
+    last = "" if before is None else f" You accepted the one of {escape(before)}."
+    return form.page(
+        request,
+        "The privacy policy has changed",
+        lambda hidden: (
+            f"<p>Version {escape(notice.version)}, in force since {notice.in_force:%d %b %Y}.{last}</p>"
+            f'<p class="note">{escape(notice.changed)}</p>'
+            '<p><a href="/privacy">Read the whole policy</a></p>'
+            f'<form class="row" method="post" action="{PATH}">{hidden}<input type="hidden" name="text" '
+            f'value="{text.text_no}">{form.button("Accept")}</form>'
+            f'<form class="row" method="post" action="/sign-out">{hidden}{form.button("Sign out", calm=True)}</form>'
+            '<p><small>Until then you see no figures. <a href="/account">Your account</a> stays open to you.'
+            "</small></p>"
+        ),
+    )
+
+
+def _accept(request: Request, fields: Fields) -> Response:
+    """Accepted is the text that was shown: one that changed meanwhile is shown first."""
+    found, now, home = session.find(session.token_of(request.cookies)), session.now(), Home.own()
+    if found is None:
+        return form.turned("/sign-in")
+    with database.control(home) as control:
+        if fields.get("text") != str(privacy.noted(home, control, now).text_no):
+            return form.turned(PATH)
+        acceptance.accept(control, found.member.member_no, found.member.account_no, now)
+    return form.turned("/")
+
+
+ROUTES = [
+    Route("/privacy", _privacy_page, methods=["GET"]),
+    Route(PATH, _policy_page, methods=["GET"]),
+    Route(PATH, form.posted(_accept), methods=["POST"]),
+]
