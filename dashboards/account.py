@@ -14,7 +14,7 @@ from starlette.routing import Route
 from dashboards import account_figures, address, form, session, sign_up
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import claim, password, throttle, ticket
+from warehouse.control import audit, claim, password, throttle, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member, MemberError
@@ -217,6 +217,13 @@ def _remove(request: Request, fields: Fields) -> Response:
     with database.control(Home.own()) as control:
         try:
             members.remove(control, found.member.account_no, int(number[:18]))
+            audit.note(
+                control,
+                "member.removed",
+                session.now(),
+                actor_no=found.member.member_no,
+                object_no=int(number[:18]),
+            )
         except MemberError:
             return form.missing(request)
     return form.turned("/account?said=removed")

@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import form, gate, session, sign_in
+from dashboards import form, gate, privacy, session, sign_in
 from dashboards.form import Fields
-from retention import promises
 from warehouse import database
 from warehouse.control import member as members
 from warehouse.control import password, throttle, ticket
@@ -172,19 +171,6 @@ def _reset_now(control: sqlite3.Connection, sent: str, member_no: int, kept: str
     return True
 
 
-def _privacy(request: Request) -> Response:
-    told = "".join(f"<li>{escape(said)}</li>" for said in promises.kept())
-    return form.page(
-        request,
-        "Privacy policy",
-        lambda _: (
-            f"<p>Of {members.POLICY_VERSION}. What it promises and a machine carries out here, in short:</p><ul>{told}"
-            "<li>Of you it holds your e-mail address, sealed, and a hash of your password that nobody can turn back."
-            "</li><li>One cookie, which keeps you signed in; nothing counts what you look at.</li></ul>"
-        ),
-    )
-
-
 ROUTES = [
     Route("/sign-up", _sign_up_page, methods=["GET"]),
     Route("/sign-up", form.posted(_sign_up), methods=["POST"]),
@@ -192,5 +178,5 @@ ROUTES = [
     Route("/invitation", form.posted(_invitation), methods=["POST"]),
     Route("/reset", _reset_page, methods=["GET"]),
     Route("/reset", form.posted(_reset), methods=["POST"]),
-    Route("/privacy", _privacy, methods=["GET"]),
+    *privacy.ROUTES,
 ]

@@ -20,8 +20,8 @@ from retention.erase_build import Numbers
 from retention.errors import RetentionError
 from retention.subjects import Subject
 from warehouse import bill_tables, database, publication, withholding
+from warehouse.control import audit, tombstone
 from warehouse.control import erasure as erasures
-from warehouse.control import tombstone
 from warehouse.control.erasure import Erasure
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -51,6 +51,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
         erasures.keep(control, erasure)
+        audit.note(control, "erasure.begun", now, object_no=erasure.erasure_no)
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)
@@ -216,11 +217,13 @@ def _prove(
                 "found_in": _places(home, [path for path in scan.found if path not in removed]),
                 "unread": _places(home, scan.unread),
                 "removed_files": len(removed),
+                "audit": audit.tail(control),
                 "beyond_reach": list(erasure_receipt.BEYOND_REACH),
             }
             receipt = erasure_receipt.text(fields)
             erasures.end(control, each, receipt, erasure_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
+            audit.note(control, "erasure.done", now, object_no=each.erasure_no)
     rewrite.truncate_control(control)
     progress("erased", len(pending), len(pending))
     return receipts

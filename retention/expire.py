@@ -265,6 +265,8 @@ _CONTROL = (
     ("R-throttle", "throttle", "last_at", "TRUE", "rowid"),
     ("R-known-places", "known_place", "seen_at", "TRUE", "rowid"),
     ("R-openings", "opening", "opened_at", "TRUE", "opening_no"),
+    ("R-audit", "audit", "at", "TRUE", "audit_no"),
+    ("R-self-audits", "self_audit", "ran_at", "TRUE", "audit_no"),
 )
 
 

@@ -6,6 +6,7 @@ import duckdb
 
 from warehouse import (
     allocation_tables,
+    audit_tables,
     bill_tables,
     fee_tables,
     file_copy,
@@ -106,6 +107,12 @@ def m011_fees(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table that ties a version to the audit chain."""
+    for statement in audit_tables.AUDIT_ANCHOR.ddl():
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -118,6 +125,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m008_fx,
     m012_allocation,
     m011_fees,
+    m022_audit,
 )
 
 

@@ -1,7 +1,7 @@
-"""`apiledger policy`: what would go tonight, whether the policy holds, and carrying it out now."""
+"""`apiledger policy`: what would go tonight, whether the policy holds, its report, and carrying it out now."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,28 +59,24 @@ def plan(named: Path | None) -> None:
 @policy.command()
 @_home
 def verify(named: Path | None) -> None:
-    """Check that every table, column, file and folder has a clause and nothing is overdue; ends with 1 where not."""
-    from pipelines.orchestration import retain
-    from retention import erase, hunter, receipts, stores
+    """Check that the policy holds, the audit chain is whole and nothing is overdue; ends with 1 where not.
+
+    Promises that are not kept yet are said, with the reason; they are no fault of this home.
+    """
+    from pipelines.evidence import proof
+    from retention import edition, self_audit
     from warehouse import database
 
     home = _chosen(named)
-    held = retain.policy_of(home)
-    with database.held(home.build_lock):
-        late = _now() - timedelta(days=1)
-        wrong = [f"no clause holds {name}: add it to retention/policy.toml" for name in hunter.offences(home, held)]
-        with database.build(home) as connection, database.control(home) as control:
-            wrong += [
-                f"overdue under {said}; run `apiledger policy expire`"
-                for said in hunter.overdue(connection, control, held, _now(), retain.report_tables())
-            ]
-            wrong += [
-                f"overdue under {clause.id}: {path.relative_to(home.root)}; run `apiledger policy expire`"
-                for clause, paths in stores.aged(home, held, late)
-                for path in paths
-            ]
-            wrong += [f"receipt {number} was changed, or one before it" for number in receipts.broken(control)]
-            wrong += erase.wrong(connection, control)
+    found = proof.found(home, _now())
+    wrong = [said for check in found.values() for said in check]
+    with database.control(home) as control:
+        if said := self_audit.missed(control, _now()):
+            wrong.append(said)
+    _, promised = edition.in_force(home)
+    for promise in promised:
+        if not promise.kept:
+            click.echo(f"not kept yet  {promise.id:<8} {promise.lacks}")
     for said in wrong:
         click.echo(said)
     click.echo(
@@ -89,6 +85,33 @@ def verify(named: Path | None) -> None:
         else f"Every thing in {home.root} has a clause; nothing is overdue"
     )
     sys.exit(1 if wrong else 0)
+
+
+@policy.command()
+@_home
+def audit(named: Path | None) -> None:
+    """Audit the home as the weekly run does, and keep the result; ends with 1 where something is wrong."""
+    from pipelines.evidence import proof
+    from retention.promises import CHECKS
+
+    found = proof.audited(_chosen(named), _now)
+    for name, wrong in found.items():
+        click.echo(f"{name:<10} {f'{len(wrong)} wrong' if wrong else 'holds':<9} {CHECKS[name]}")
+        for said in wrong:
+            click.echo(f"           {said}")
+    sys.exit(1 if any(found.values()) else 0)
+
+
+@policy.command()
+@click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@_home
+def report(form: str, named: Path | None) -> None:
+    """Print the record of processing, the schedule, processors, measures, and every promise with its last proof."""
+    from pipelines.evidence import proof
+    from retention import report as reports
+
+    said = proof.said(_chosen(named), _now())
+    click.echo(reports.as_json(said) if form == "json" else reports.as_markdown(said), nl=False)
 
 
 @policy.command()

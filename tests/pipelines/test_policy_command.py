@@ -1,0 +1,171 @@
+"""`apiledger policy`: verify, audit and report, over one home that has worked."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipelines.cli import cli
+from retention import edition, policy
+from tests.pipelines.gateway_log import line, put, take_in
+from warehouse import database
+from warehouse.control import audit
+from warehouse.home import Home
+
+OWN = '[kept_days]\nR-client = 14\n\n[installation]\ncontroller = "Acme GmbH"\nregion = "EU, Frankfurt"\n'
+
+
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("made") / "own").make()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("APILEDGER_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+        put(home, "a.jsonl", [line(request_id=f"{n}", ip="203.0.113.5") for n in "ab"])
+        take_in(home)
+    return home
+
+
+@pytest.fixture
+def lived(_made: Home, tmp_path: Path, master_key: str) -> Home:
+    """A copy of a home with two calls."""
+    assert master_key
+    shutil.copytree(_made.root, tmp_path / "own", symlinks=True)
+    return Home(tmp_path / "own")
+
+
+def _run(home: Home, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["policy", *words, "--home", str(home.root)])
+
+
+def test_verify_says_what_is_not_kept_yet_and_finds_nothing_wrong(lived: Home) -> None:
+    """Each promise that is not kept stands there with its reason, and does not make the home wrong."""
+    done = _run(lived, "verify")
+    assert done.exit_code == 0, done.output
+    _, promised = edition.in_force(lived)
+    for promise in promised:
+        assert (f"not kept yet  {promise.id:<8} {promise.lacks}" in done.output) is not promise.kept
+
+
+@pytest.mark.clause("AL-5.3")
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE client SET sealed_ip = '203.0.113.5'", "client.sealed_ip: 1 rows are not sealed"),
+        ("UPDATE connection SET used_since = '2025-01-01T00:00:00.000000Z'", "the key of openai has been the same for"),
+        ("DELETE FROM audit", "the end was cut off"),
+        ("UPDATE audit SET at = '2026-01-01T00:00:00.000000Z'", "was changed, or one before it"),
+    ],
+)
+def test_an_audit_finds_and_keeps_what_is_wrong(lived: Home, sql: str, said: str) -> None:
+    """What is wrong is said by check; its count is kept, with the act that vouches for it; verify finds it, too."""
+    with database.control(lived) as control:
+        control.execute(
+            """INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at)
+               VALUES (5, 'openai', 'openai', 1, 1, '2026-11-21T00:00:00.000000Z')"""
+        )
+    assert _run(lived, "audit").exit_code == 0
+    with database.control(lived) as control:
+        control.execute(sql)
+    done = _run(lived, "audit")
+    assert done.exit_code == 1
+    assert said in done.output
+    assert _run(lived, "verify").exit_code == 1
+    with database.control(lived) as control:
+        ((wrong, number),) = control.execute(
+            "SELECT sum(wrong), max(audit_no) FROM self_audit GROUP BY ran_at ORDER BY ran_at DESC LIMIT 1"
+        ).fetchall()
+        assert wrong >= 1
+        assert (audit.last(control, "selfaudit.run") or pytest.fail("no act")).audit_no == number
+
+
+@pytest.mark.clause("AL-5.3")
+@pytest.mark.clause("AL-5.5")
+def test_an_audit_finds_a_file_that_others_may_read(lived: Home) -> None:
+    """A mode that was widened is named by its path."""
+    lived.control_file.chmod(0o644)
+    done = _run(lived, "audit")
+    assert done.exit_code == 1
+    assert f"others may look into {lived.control_file}" in done.output
+
+
+@pytest.mark.clause("AL-5.3")
+@pytest.mark.clause("VA-5.2")
+def test_an_audit_finds_an_address_that_nobody_expects(lived: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that is asked elsewhere is found, until the owner names that host."""
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-x")
+    assert _run(lived, "audit").exit_code == 0
+    monkeypatch.setenv("APILEDGER_OPENAI_API", "https://proxy.example/v1")
+    assert "OpenAI is asked at proxy.example: name that host" in _run(lived, "audit").output
+    (lived.root / "policy.toml").write_text('[installation]\nhosts = ["proxy.example"]\n')
+    (lived.root / "policy.toml").chmod(0o600)
+    assert _run(lived, "audit").exit_code == 0
+    monkeypatch.setenv("APILEDGER_OPENAI_API", "http://proxy.example/v1")
+    assert "not asked over an encrypted connection" in _run(lived, "audit").output
+
+
+@pytest.mark.clause("AL-5.3")
+def test_an_audit_that_is_missing_for_long_is_said(lived: Home) -> None:
+    """Eight days after the last one, verify ends with 1."""
+    with database.control(lived) as control:
+        control.execute("INSERT INTO self_audit VALUES ('2026-01-01T00:00:00.000000Z', 'modes', 0, 1)")
+    done = _run(lived, "verify")
+    assert done.exit_code == 1
+    assert "no self-audit since 2026-01-01" in done.output
+
+
+@pytest.mark.clause("AL-5.3")
+def test_a_changed_policy_is_written_down_once(lived: Home) -> None:
+    """Its hash, and nothing of what it says."""
+
+    def changes() -> int:
+        with database.control(lived) as control:
+            ((count,),) = control.execute("SELECT count(*) FROM audit WHERE act = 'policy.changed'").fetchall()
+        return int(count)
+
+    for expected in (1, 1):
+        assert _run(lived, "audit").exit_code == 0
+        assert changes() == expected
+    (lived.root / "policy.toml").write_text(OWN)
+    (lived.root / "policy.toml").chmod(0o600)
+    assert _run(lived, "audit").exit_code == 0
+    assert changes() == 2
+
+
+@pytest.mark.clause("AL-10.1")
+@pytest.mark.clause("VA-9.1")
+def test_the_report_tells_all_there_is_and_is_the_same_twice(lived: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers, the region, each processor, each clause and each promise with its last result and receipt."""
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-x")
+    monkeypatch.setenv("APILEDGER_SMTP", "smtp://a%40team.example:canary-5e@mail.example")
+    unsaid = _run(lived, "report").output
+    assert "| Controller | not said: set it under [installation]" in unsaid
+    (lived.root / "policy.toml").write_text(OWN)
+    (lived.root / "policy.toml").chmod(0o600)
+    assert _run(lived, "audit").exit_code == 0
+    first, second = (_run(lived, "report", "--format", "json") for _ in range(2))
+    assert first.exit_code == 0, first.output
+    assert first.output == second.output
+    said = json.loads(first.output)
+    assert said["installation"] == {"contact": None, "controller": "Acme GmbH", "region": "EU, Frankfurt"}
+    assert [(one["name"], one["host"]) for one in said["processors"]] == [
+        ("Anthropic", "api.anthropic.com"),
+        ("Mail server", "mail.example"),
+    ]
+    held = policy.load(lived.root / "policy.toml")
+    assert [one["clause"] for one in said["schedule"]] == [clause.id for clause in held.clauses]
+    assert {one["clause"]: one["kept"] for one in said["record_of_processing"]}["R-client"] == "14 days, then deleted"
+    (shown,) = [one for one in said["promises"] if one["id"] == "AL-5.2"]
+    with database.control(lived) as control:
+        newest = audit.last(control, "selfaudit.run")
+        assert newest
+        receipt = {"act": newest.audit_no, "chain": audit.chain_of(control, newest.audit_no)}
+    assert [(one["check"], one["wrong"], one["receipt"]) for one in shown["checks"]] == [
+        ("sealed", 0, receipt),
+        ("key_age", 0, receipt),
+    ]
+    told = _run(lived, "report").output
+    assert all(f"| {promise['id']} |" in told for promise in said["promises"])
+    assert "canary-5e" not in told + first.output
+    assert "sk-ant" not in told + first.output
