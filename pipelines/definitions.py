@@ -15,7 +15,16 @@ from pipelines.bills.biller import billers
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import Gateway, gateways
 from pipelines.materialization import landed
-from pipelines.orchestration import alert, check, erase_asset, export_schedule, pull_assets, retain, watch_sensor
+from pipelines.orchestration import (
+    alert,
+    audit_asset,
+    check,
+    erase_asset,
+    export_schedule,
+    pull_assets,
+    retain,
+    watch_sensor,
+)
 from pipelines.orchestration.run_history import under_way
 from warehouse import (
     allocation_tables,
@@ -270,15 +279,16 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 _WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS],
+    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
         export_schedule.daily(focus_export),
         *retain.SCHEDULES,
+        *audit_asset.SCHEDULES,
     ],
     executor=dg.in_process_executor,
 )

@@ -31,13 +31,15 @@ from warehouse.prices import PriceBook
 Progress = Callable[[str, int, int], None]
 # A load of ten million rows holds the locks for minutes.
 PATIENCE_S = 900.0
+REASONS = ("request", "minor", "inactive")
 _SWEPT = ("S-work", "S-copies", "S-spill")
 
 
-def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: datetime) -> Erasure:
+def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: datetime, reason: str = "request") -> Erasure:
     """Write an erasure down: from here on nobody sees the subject, nothing of it lands, its data key is gone.
 
-    Its bytes go with `carry_out`. `now` is naive UTC. RetentionError where it is being erased already.
+    Its bytes go with `carry_out`. `now` is naive UTC; `reason` is one of REASONS and stands in the audit chain.
+    RetentionError where it is being erased already.
     """
     _hold_there(control, subject)
     withholding.withhold(home)
@@ -51,7 +53,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
         erasures.keep(control, erasure)
-        audit.note(control, "erasure.begun", now, object_no=erasure.erasure_no)
+        audit.note(control, "erasure.begun", now, object_no=erasure.erasure_no, detail=f"reason={reason}")
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)

@@ -26,6 +26,7 @@ from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
 EVERY = timedelta(days=7)
+SLACK = timedelta(hours=1)
 # A week and a day: later, it was missed.
 STALE_AFTER = timedelta(days=8)
 KEY_OLD_AFTER = timedelta(days=365)

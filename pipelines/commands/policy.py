@@ -16,6 +16,8 @@ _home = click.option(
     "--home", "named", type=click.Path(path_type=Path, file_okay=False), help="The home; chosen as for `run`."
 )
 
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+
 
 def _chosen(named: Path | None) -> "Home":
     from pipelines.commands.chosen_home import chosen_home
@@ -112,6 +114,37 @@ def report(form: str, named: Path | None) -> None:
 
     said = proof.said(_chosen(named), _now())
     click.echo(reports.as_json(said) if form == "json" else reports.as_markdown(said), nl=False)
+
+
+@policy.command()
+@click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="When it began, UTC.")
+@click.option("--until", type=click.DateTime(_MOMENTS), required=True, help="When it ended, UTC.")
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that got out, or a copy of it.")
+@_home
+def breach(since: datetime, until: datetime, file: Path | None, named: Path | None) -> None:
+    """Say which accounts a breach touches, how much of each class of data, and what was done in that time.
+
+    `rested` is what was here before the end; `within` is what is dated inside the time.
+    """
+    from retention import breach as breaches
+    from retention import edition
+    from warehouse import database
+    from warehouse.control import audit as chain
+
+    home = _chosen(named)
+    held, _ = edition.in_force(home)
+    found = breaches.look_up(home, held, since, until, file)
+    with database.control(home) as control:
+        chain.note(control, "breach.listed", _now(), detail=f"accounts={len(found.accounts())}")
+    click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
+    for one in found.touched:
+        number = "no account" if one.account_no is None else one.account_no
+        click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
+    for act in found.acts:
+        click.echo(f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {act.act} by {act.actor_no} to {act.object_no}")
+    if found.at_most:
+        click.echo("These are all who may be in that log; once its day is sealed it is not known who alone is.")
+    click.echo(f"{len(found.accounts())} accounts are touched; `apiledger account list` says whose they are")
 
 
 @policy.command()

@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli import cli
+from pipelines.orchestration import audit_asset
 from retention import edition, policy
-from tests.pipelines.gateway_log import line, put, take_in
+from tests.pipelines.gateway_log import NOW, line, put, take_in
 from warehouse import database
 from warehouse.control import audit
 from warehouse.home import Home
@@ -131,6 +134,36 @@ def test_a_changed_policy_is_written_down_once(lived: Home) -> None:
     (lived.root / "policy.toml").chmod(0o600)
     assert _run(lived, "audit").exit_code == 0
     assert changes() == 2
+
+
+@pytest.mark.clause("AL-5.3")
+def test_a_tail_that_was_cut_is_told_by_the_published_version(lived: Home) -> None:
+    """Whoever takes the newest acts, and the store's own count with them, meets what the version says."""
+    with database.control(lived) as control:
+        audit.note(control, "account.made", NOW.replace(tzinfo=None))
+    put(lived, "b.jsonl", [line(request_id="c")])
+    take_in(lived)
+    assert _run(lived, "verify").exit_code == 0
+    with database.control(lived) as control:
+        control.execute("DELETE FROM audit")
+        control.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
+    done = _run(lived, "verify")
+    assert done.exit_code == 1
+    assert "tells of act 1, which is gone: the end was cut off" in done.output
+
+
+@pytest.mark.clause("AL-5.3")
+def test_once_a_week_dagster_audits_the_home(lived: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is due where none was made, keeps its result, and is due again a week later, not before."""
+    monkeypatch.setattr(audit_asset, "HOME", lived)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    assert audit_asset.is_due(lived, now)
+    made = dg.materialize(audit_asset.ASSETS, instance=dg.DagsterInstance.ephemeral())
+    (told,) = made.asset_materializations_for_node("retention__self_audit")
+    assert told.metadata["wrong"].value == 0
+    assert told.metadata["audit"].value == 0
+    assert not audit_asset.is_due(lived, now + timedelta(days=6))
+    assert audit_asset.is_due(lived, now + timedelta(days=7, hours=-1, minutes=1))
 
 
 @pytest.mark.clause("AL-10.1")

@@ -34,6 +34,9 @@ ACTS = {
     "disclosure.approved": "a disclosure was approved by somebody else: disclosure",
     "disclosure.made": "what was approved was written out: disclosure",
     "export.all": "everything was exported, encrypted to a named key: none",
+    "support.reset": "a link for a new password was made at the terminal: member",
+    "support.invited": "an invitation was made at the terminal: account",
+    "breach.listed": "it was looked up whom a breach touches: none",
     "selfaudit.run": "the installation audited itself: none",
 }
 # Numbers, hashes and words of our own: no address, no name, nothing anybody typed.
