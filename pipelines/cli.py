@@ -12,6 +12,7 @@ from pipelines.commands.account import account
 from pipelines.commands.allocate import allocate
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
+from pipelines.commands.disclose import disclose
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
 from pipelines.commands.fx import fx
@@ -257,7 +258,8 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-for command in (policy, budget, account, erase, fx, allocate, sandbox, export, prices, zone, plan, invoice, close):
+_MONEY = (budget, fx, allocate, prices, zone, plan, invoice, close)
+for command in (policy, account, erase, disclose, sandbox, export, *_MONEY):
     cli.add_command(command)
 
 

@@ -266,6 +266,7 @@ _CONTROL = (
     ("R-known-places", "known_place", "seen_at", "TRUE", "rowid"),
     ("R-openings", "opening", "opened_at", "TRUE", "opening_no"),
     ("R-audit", "audit", "at", "TRUE", "audit_no"),
+    ("R-disclosures", "disclosure", "asked_at", "TRUE", "disclosure_no"),
     ("R-self-audits", "self_audit", "ran_at", "TRUE", "audit_no"),
 )
 

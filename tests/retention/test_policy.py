@@ -60,6 +60,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-openings": 1095,
         "R-audit": 2557,
         "R-self-audits": 400,
+        "R-disclosures": 2557,
     }
 
 
