@@ -29,4 +29,6 @@ td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid
 td.n { text-align: right; }
 td button { margin: 0; padding: .15rem .6rem; }
 .scroll { overflow-x: auto; }
+ul.promises { list-style: none; padding: 0; }
+ul.promises li { border-top: 1px solid var(--line); padding: .5rem 0; }
 """

@@ -4,6 +4,7 @@ A promise is bound to clauses of policy.toml, to the tests that carry its id, an
 a home each week. What is not kept yet is said so, with the reason; nobody has to find it out.
 """
 
+import sqlite3
 import tomllib
 from functools import cache
 from importlib import resources
@@ -97,6 +98,8 @@ def _wrong(promise: Promise, clauses: set[str]) -> str | None:
     return None
 
 
-def kept(policy: Policy, own: Path | None = None) -> tuple[str, ...]:
-    """The sentences of the promises that are kept, each once."""
-    return tuple(dict.fromkeys(promise.says for promise in load(policy, own) if promise.kept))
+def last_carried_out(control: sqlite3.Connection) -> dict[str, str]:
+    """On which day (UTC, ISO) each clause last took something, by its receipts; one that never did is not in it."""
+    rows = control.execute("SELECT clause, max(substr(ran_at, 1, 10)) FROM expiry GROUP BY clause").fetchall()
+    rows += control.execute("SELECT 'K-erasures', max(substr(done_at, 1, 10)) FROM erasure").fetchall()
+    return {clause: day for clause, day in rows if day is not None}

@@ -36,9 +36,13 @@ def fields(
     processors: Sequence[Processor],
     looked: Mapping[str, Looked],
     receipts: Mapping[int, str],
+    last: Mapping[str, str],
     edition: str,
 ) -> dict[str, Any]:
-    """The report as JSON has it; `receipts` are the chains of the acts that vouch for self-audits, by number."""
+    """The report as JSON has it; `receipts` are the chains of the acts that vouch for self-audits, by number.
+
+    `last` is the day on which each clause last took something.
+    """
     return {
         "edition": edition,
         "installation": {
@@ -48,7 +52,7 @@ def fields(
         },
         "record_of_processing": [_processing(clause) for clause in policy.clauses if clause.store != "files"],
         "data_subjects": _SUBJECTS,
-        "schedule": [_scheduled(clause) for clause in policy.clauses],
+        "schedule": [_scheduled(clause, last.get(clause.id)) for clause in policy.clauses],
         "processors": [
             {"name": one.name, "host": one.host, "purpose": one.purpose, "sends": one.sends} for one in processors
         ],
@@ -68,13 +72,14 @@ def _processing(clause: Clause) -> dict[str, Any]:
     }
 
 
-def _scheduled(clause: Clause) -> dict[str, Any]:
+def _scheduled(clause: Clause, last: str | None) -> dict[str, Any]:
     return {
         "clause": clause.id,
         "title": clause.title,
         "days": clause.kept_days,
         "then": clause.then,
         "kept": kept(clause),
+        "last_carried_out": last,
     }
 
 
@@ -134,7 +139,8 @@ def as_markdown(said: Mapping[str, Any]) -> str:
     )
     lines += ["## Schedule", ""]
     lines += _table(
-        ("Clause", "What", "Kept"), [(one["clause"], one["title"], one["kept"]) for one in said["schedule"]]
+        ("Clause", "What", "Kept", "Last carried out"),
+        [(one["clause"], one["title"], one["kept"], one["last_carried_out"] or "") for one in said["schedule"]],
     )
     lines += ["## Processors", ""]
     processors = [(one["name"], one["host"], one["purpose"], one["sends"]) for one in said["processors"]]

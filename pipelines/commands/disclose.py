@@ -84,7 +84,7 @@ def ask(
     with _store(named) as (_, control, vault):
         number = None if account is None else subjects.find(control, vault, "account", account).numbers[0]
         member = _member(control, vault, email)
-        chosen = disclosure.GROUNDS[disclosure.GROUNDS.index(ground)]  # type: ignore[arg-type] # one of click's choices
+        chosen = disclosure.GROUNDS[disclosure.GROUNDS.index(ground)]
         made = disclosure.ask(control, vault, member, number, chosen, reason, recipient, _now())
     click.echo(f"Disclosure {made} waits for another member: `apiledger disclose approve {made}`")
     click.echo(f"Key {recipient}: hold it against what its owner reads to you")

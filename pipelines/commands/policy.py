@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from retention.policy import Policy
     from retention.receipts import Expired
+    from warehouse.control.audit import Act
     from warehouse.home import Home
 
 _home = click.option(
@@ -34,6 +35,16 @@ def _said(expired: "Expired", policy: "Policy") -> str:
     kept = "" if clause.kept_days is None else f", kept {clause.kept_days} days"
     days = expired.days() and f", of {expired.days()}"
     return f"{clause.id:<16} {expired.things:>12,}  {expired.place}{days}\n{'':<31}{clause.title}{kept}"
+
+
+def _told(act: "Act") -> str:
+    """An act in a line: what, by which member, to which number."""
+    from warehouse.control.audit import ACTS
+
+    what, _, kind = ACTS[act.act].partition(": ")
+    by = "" if act.actor_no is None else f" by member {act.actor_no}"
+    to = "" if act.object_no is None else f" ({kind} {act.object_no})"
+    return f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {what}{to}{by}{f'  {act.detail}' if act.detail else ''}"
 
 
 @click.group()
@@ -117,6 +128,19 @@ def report(form: str, named: Path | None) -> None:
 
 
 @policy.command()
+@click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="From when, UTC.")
+@_home
+def acts(since: datetime, named: Path | None) -> None:
+    """List what was done: who opened an account, helped, erased, disclosed, changed the policy; by number alone."""
+    from warehouse import database
+    from warehouse.control import audit as chain
+
+    with database.control(_chosen(named)) as control:
+        for act in chain.acts(control, since, _now()):
+            click.echo(_told(act))
+
+
+@policy.command()
 @click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="When it began, UTC.")
 @click.option("--until", type=click.DateTime(_MOMENTS), required=True, help="When it ended, UTC.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that got out, or a copy of it.")
@@ -141,7 +165,7 @@ def breach(since: datetime, until: datetime, file: Path | None, named: Path | No
         number = "no account" if one.account_no is None else one.account_no
         click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
     for act in found.acts:
-        click.echo(f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {act.act} by {act.actor_no} to {act.object_no}")
+        click.echo(_told(act))
     if found.at_most:
         click.echo("These are all who may be in that log; once its day is sealed it is not known who alone is.")
     click.echo(f"{len(found.accounts())} accounts are touched; `apiledger account list` says whose they are")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.evidence import processors
 from pipelines.orchestration import retain
-from retention import edition, installation, report, self_audit
+from retention import edition, installation, promises, report, self_audit
 from retention.self_audit import Asked
 from warehouse import database
 from warehouse.control import audit
@@ -33,6 +33,7 @@ def said(home: Home, now: datetime) -> dict[str, Any]:
     held, promised = edition.in_force(home)
     with database.control(home) as control:
         looked = results.newest(control)
+        last = promises.last_carried_out(control)
         chains = {one.audit_no: audit.chain_of(control, one.audit_no) or "" for one in looked.values()}
     return report.fields(
         held,
@@ -41,5 +42,6 @@ def said(home: Home, now: datetime) -> dict[str, Any]:
         processors.configured(home, now),
         looked,
         chains,
+        last,
         edition.digest(held, promised),
     )

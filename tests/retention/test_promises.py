@@ -105,7 +105,7 @@ def test_an_owners_promises_take_the_place_of_ours(tmp_path: Path) -> None:
     own = tmp_path / "promises.toml"
     assert listed.load(policy.load(), own) == list(PROMISES.values())
     own.write_text(SAID)
-    assert listed.kept(policy.load(), own) == ("It is so.",)
+    assert [promise.says for promise in listed.load(policy.load(), own)] == ["It is so."]
     with pytest.raises(PolicyError, match=r"promise AL-1\.1 is there twice"):
         listed.parsed(SAID + SAID, "promises", policy.load())
 

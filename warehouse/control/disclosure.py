@@ -28,7 +28,7 @@ class DisclosureError(WarehouseError):
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One disclosure: of an account, or of all (None), on which ground, to which key, by whom and how far it is (UTC)."""
+    """One disclosure: of an account, or of all (None), on which ground, to which key, by whom, how far it is (UTC)."""
 
     disclosure_no: int
     account_no: int | None
