@@ -10,12 +10,14 @@ import click
 
 from pipelines.commands.account import account
 from pipelines.commands.allocate import allocate
+from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
 from pipelines.commands.disclose import disclose
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
 from pipelines.commands.fx import fx
+from pipelines.commands.hold import hold
 from pipelines.commands.invoice import invoice
 from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
@@ -247,7 +249,10 @@ def doctor(named: Path | None) -> None:
 @cli.command()
 @_home
 def restore(named: Path | None) -> None:
-    """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside."""
+    """Put the newest version in the place of a build that is damaged or lacks rows; the old build is set aside.
+
+    What a backup holds is put back by `apiledger backup restore`.
+    """
     from pipelines.materialization import landed
 
     home = _chosen(named)
@@ -259,7 +264,7 @@ def restore(named: Path | None) -> None:
 
 
 _MONEY = (budget, fx, allocate, prices, zone, plan, invoice, close)
-for command in (policy, account, erase, disclose, sandbox, export, *_MONEY):
+for command in (policy, account, erase, backup, hold, disclose, sandbox, export, *_MONEY):
     cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from pipelines.materialization import landed
 from pipelines.orchestration import (
     alert,
     audit_asset,
+    backup_schedule,
     check,
     erase_asset,
     export_schedule,
@@ -238,6 +239,7 @@ a_pass = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 focus_export = export_schedule.job(HOME)
+home_backup = backup_schedule.job(HOME)
 bills = pull_assets.job(_PULLS, [models, mart_views, published], _CONSERVATION)
 expectations = dg.define_asset_job(
     "expectations",
@@ -281,12 +283,13 @@ passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
+    jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
         export_schedule.daily(focus_export),
+        backup_schedule.daily(home_backup),
         *retain.SCHEDULES,
         *audit_asset.SCHEDULES,
     ],

@@ -5,13 +5,17 @@ that names a key is not taken.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pyarrow import fs
 
 from pipelines.bills.billing_api import is_loopback
 from pipelines.errors import PipelineError
+from warehouse import file_copy
 
 ANONYMOUS = "APILEDGER_S3_ANONYMOUS"
 
@@ -62,3 +66,32 @@ def put(system: fs.FileSystem, path: str, body: bytes) -> None:
         return
     with system.open_output_stream(path) as stream:
         stream.write(body)
+
+
+@contextmanager
+def writing(system: fs.FileSystem, path: str) -> Iterator[Any]:
+    """A stream into one new file or object, of any size; whole once the block ends, and not there where it raises."""
+    if isinstance(system, fs.LocalFileSystem):
+        target = Path(path)
+        part = target.with_name(f".{target.name}.part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        part.replace(target)
+        file_copy.synced(target.parent)
+        return
+    stream = system.open_output_stream(path)
+    try:
+        yield stream
+    except BaseException:
+        # An object is there once its stream is closed; there is no other way to give up its parts.
+        stream.close()
+        system.delete_file(path)
+        raise
+    stream.close()

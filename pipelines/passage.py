@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from pipelines import erasing
+from pipelines.backups import swap
 from pipelines.bills import pull
 from pipelines.bills.biller import inboxes
 from pipelines.gateways import ingest, watch
@@ -73,7 +74,11 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:
-    """Make a home and give it an empty first version, so that every reader finds its tables at once."""
+    """Make a home and give it an empty first version, so that every reader finds its tables at once.
+
+    A restore that was killed on its last steps is ended first.
+    """
+    swap.heal(home)
     home.make((*gateways(), *inboxes()), sandbox=sandbox)
     if database.current_version(home) is None:
         with database.held(home.build_lock), database.build(home) as connection:

@@ -15,7 +15,18 @@ from pathlib import Path
 
 import duckdb
 
-from retention import erase_build, erasure_receipt, forget, policy, rewrite, self_scan, stores, subjects
+from retention import (
+    erase_build,
+    erasure_receipt,
+    forget,
+    holds,
+    policy,
+    rewrite,
+    self_scan,
+    stores,
+    subjects,
+    tombstone_ledger,
+)
 from retention.erase_build import Numbers
 from retention.errors import RetentionError
 from retention.subjects import Subject
@@ -57,6 +68,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)
+    tombstone_ledger.keep(home, control)
     return erasure
 
 
@@ -119,6 +131,7 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
     landed = erase_build.landed_rows(connection, numbers.accounts)
     clients = erase_build.own_clients(connection, numbers)
     with database.transaction(control):
+        holds.keep(connection, control, erasure.begun_at.date(), numbers.accounts)
         if landed and not came_back:
             control.execute("DELETE FROM erased_load WHERE erasure_no = ?", (erasure.erasure_no,))
             query = f"INSERT INTO erased_load VALUES ({erasure.erasure_no}, ?, ?, ?, ?, ?, ?)"
@@ -220,6 +233,7 @@ def _prove(
                 "unread": _places(home, scan.unread),
                 "removed_files": len(removed),
                 "audit": audit.tail(control),
+                "held": holds.of_receipt(control, Numbers.of(tombstone.of_erasure(control, each.erasure_no)).accounts),
                 "beyond_reach": list(erasure_receipt.BEYOND_REACH),
             }
             receipt = erasure_receipt.text(fields)
@@ -227,6 +241,7 @@ def _prove(
             receipts.append(receipt)
             audit.note(control, "erasure.done", now, object_no=each.erasure_no)
     rewrite.truncate_control(control)
+    tombstone_ledger.keep(home, control)
     progress("erased", len(pending), len(pending))
     return receipts
 

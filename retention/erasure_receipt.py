@@ -16,7 +16,8 @@ BEYOND_REACH = (
     "the providers' records",
     "mails that were sent",
     "files that were downloaded or exported out of the home",
-    "snapshots and backups of the disk",
+    "snapshots of the disk, and copies of the home that other programs made",
+    "sealed backups, until they are too old: whoever comes back from one is erased before anything is served",
     "blocks that a process holds in memory since before the erasure",
 )
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import duckdb
 
-from retention import receipts, seal, superseded
+from retention import holds, receipts, seal, superseded
 from retention.policy import Clause, Policy
 from retention.receipts import Expired
 from retention.superseded import ReportTable
@@ -106,6 +106,7 @@ def _calls(
     listed = "(requested_at::DATE)::VARCHAR || '/' || gateway IN (SELECT unnest($keys))"
 
     def close() -> None:
+        holds.keep_disputed(connection, control, now.date(), cutoff)
         sealing.close(control, sorted(held), now)
         connection.executemany(f"INSERT INTO {CLOSED_DAY.full_name} VALUES (?, ?)", sorted(held))
         for table in (SEALED_LOAD, tables.BUILT_LOAD):
@@ -200,6 +201,7 @@ def _days(
         return
 
     def note() -> None:
+        holds.keep(connection, control, today, before=cutoff)
         sealing.refuse_before(control, cutoff)
         name = tables.USAGE_DAILY.name
         connection.execute(f"DELETE FROM {EXPIRED_BEFORE.full_name} WHERE table_name = ?", [name])
@@ -245,6 +247,7 @@ def carry_out(
     return expired
 
 
+_HELD_UNTIL = "(SELECT expires_on FROM hold WHERE hold.hold_no = {}.hold_no)"
 # Of the control store: the clause, its table, the column that dates a row, what else must hold, what a row is called.
 _CONTROL = (
     ("R-client", "client", "day", "TRUE", "client_no"),
@@ -268,6 +271,9 @@ _CONTROL = (
     ("R-audit", "audit", "at", "TRUE", "audit_no"),
     ("R-disclosures", "disclosure", "asked_at", "TRUE", "disclosure_no"),
     ("R-self-audits", "self_audit", "ran_at", "TRUE", "audit_no"),
+    ("R-holds", "held_entry", _HELD_UNTIL.format("held_entry"), "TRUE", "rowid"),
+    ("R-holds", "held_request", _HELD_UNTIL.format("held_request"), "TRUE", "request_no"),
+    ("R-holds", "hold", "expires_on", "TRUE", "hold_no"),
 )
 
 

@@ -7,11 +7,12 @@ import sqlite3
 from datetime import datetime
 
 from retention.subjects import Subject
-from warehouse.control import tombstone
+from warehouse.control import hold, tombstone
 from warehouse.control.tombstone import Tombstone
 
-# These tell of an erasure, and say account_no of nobody.
-_KEPT = frozenset({"erasure", "erasure_receipt", "erased_load", "tombstone"})
+# These tell of an erasure, and say account_no of nobody; or of a hold, which keeps sums by number until its day.
+_HELD = frozenset({"hold_account", "held_entry", "held_request"})
+_KEPT = frozenset({"erasure", "erasure_receipt", "erased_load", "tombstone"}) | _HELD
 
 
 def forget(control: sqlite3.Connection, stones: list[Tombstone]) -> dict[str, int]:
@@ -24,6 +25,7 @@ def forget(control: sqlite3.Connection, stones: list[Tombstone]) -> dict[str, in
     accounts = [stone.number for stone in stones if stone.kind == "account"]
     ids = [stone.number for stone in stones]
     if accounts:
+        hold.keep_invoices(control, accounts, min(stone.erased_at for stone in stones).date())
         query = f"SELECT no FROM outside_id WHERE account_no IN ({_listed(accounts)})"
         ids += [number for (number,) in control.execute(query)]
     _delete(control, counts, "label", "no", ids)

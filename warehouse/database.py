@@ -23,6 +23,8 @@ from warehouse.home import Home
 
 BUILD_MEMORY = "256MB"
 LOCK_PATIENCE_S = 120.0
+# What a control store raises that is damaged.
+ControlError = sqlite3.DatabaseError
 # How DuckDB says that a block of a file it has opened is damaged or gone.
 _ROT = ("Corrupt database file", "Could not read enough bytes")
 
@@ -253,6 +255,18 @@ def copied_control(home: Home, target: Path) -> None:
     with sqlite3.connect(home.control_file, timeout=30, isolation_level=None) as connection:
         connection.execute("VACUUM INTO ?", (str(target),))
     target.chmod(0o600)
+
+
+def backed_up_control(home: Home, target: Path) -> None:
+    """A copy of the control store by SQLite's own backup, consistent while others write, as one durable file."""
+    target.touch(mode=0o600)
+    with control(home) as source:
+        copy = sqlite3.connect(target, isolation_level=None)
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        finally:
+            copy.close()
 
 
 def stamp(moment: datetime) -> str:

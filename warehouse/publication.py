@@ -55,6 +55,22 @@ def _anchor(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
                 connection.execute(f"INSERT INTO {AUDIT_ANCHOR.full_name} VALUES (?, ?)", list(newest))
 
 
+def is_version(name: str) -> bool:
+    """Whether a file of `published/` is called as a version is."""
+    match = _VERSION.match(name)
+    return match is not None and match[2] is None
+
+
+def adopt(home: Home, version: int) -> None:
+    """Serve a version whose file was put back, the build's own bytes where it has none; the caller holds the build."""
+    target = home.published / f"warehouse-{version}.duckdb"
+    if not target.exists():
+        file_copy.copied(home.build_file, target)
+    target.chmod(0o400)
+    _pointed(home.published / "current", target.name)
+    mend(home)
+
+
 def mend(home: Home, *, kept: int = KEPT_VERSIONS) -> bool:
     """Give people the newest version where what they have is older, gone or written into; whether that was so.
 

@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from pipelines.backups import swap
 from warehouse import database
 from warehouse.home import Home
 
@@ -10,10 +11,13 @@ EMPTY_VERSION = 1
 
 
 def chosen_home(named: Path | None) -> Home:
-    """Choose the home of a command; nothing is made by looking."""
+    """Choose the home of a command; nothing is made by looking, but a restore that was killed is ended."""
     if named is not None:
-        return Home(named.absolute())
+        home = Home(named.absolute())
+        swap.heal(home)
+        return home
     own = Home.own()
+    swap.heal(own)
     return own if has_something(own) else Home.sandbox()
 
 

@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.alerts import postman
 from pipelines.alerts.mail_server import MailSettingError
+from pipelines.backups import backup_health
 from pipelines.bills import connection_health
 from pipelines.gateways import watch
 from pipelines.gateways.finding import Finding
@@ -49,6 +50,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _mail(home, now)
     yield from _bills(home)
     yield from _watched(home, now)
+    yield from backup_health.findings(home, now)
 
 
 def _bills(home: Home) -> Iterator[Finding]:

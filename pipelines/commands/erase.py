@@ -156,6 +156,11 @@ def _say(receipts: list[str]) -> None:
             f"Erasure {receipt['erasure_no']}: {rows:,} rows gone, version {receipt['version']} is published, "
             f"{searched['files']} files searched"
         )
+        for held in receipt["held"]:
+            click.echo(
+                f"  hold {held['hold']} keeps {held['entries']:,} sums and {held['requests']:,} calls, without a name, "
+                f"until {held['until']}: {held['basis']}"
+            )
         for place, files in receipt["found_in"].items():
             left += not place.startswith("inbox/")
             waiting = ": they wait to be read, and what is dated before today's erasure will not land"

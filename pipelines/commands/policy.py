@@ -55,11 +55,13 @@ def policy() -> None:
 @policy.command()
 @_home
 def plan(named: Path | None) -> None:
-    """Show what would go tonight, and under which clause; nothing is changed.
+    """Show what would go tonight, and under which clause, and what is held back; nothing is changed.
 
     What Dagster keeps of its own runs (clause S-runs) is looked at by the nightly run alone.
     """
+    from pipelines.commands import hold
     from pipelines.orchestration import retain
+    from warehouse import database
 
     home = _chosen(named)
     found = list(retain.plan(home, _now()))
@@ -67,6 +69,9 @@ def plan(named: Path | None) -> None:
         click.echo(_said(expired, retain.policy_of(home)))
     if not found:
         click.echo("Nothing goes tonight")
+    with database.control(home) as control:
+        for line in hold.told(control, _now().date()):
+            click.echo(line)
 
 
 @policy.command()
@@ -178,10 +183,15 @@ def breach(since: datetime, until: datetime, file: Path | None, named: Path | No
 @_home
 def expire(named: Path | None, *, clock_is_right: bool) -> None:
     """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
+    from pipelines.backups.errors import BackupError
     from pipelines.orchestration import retain
 
     home = _chosen(named)
     night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
+    try:
+        night.expired += filter(None, [retain.expire_backups(home, _now())])
+    except BackupError as error:
+        click.echo(str(error), err=True)
     for expired in night.expired:
         click.echo(_said(expired, retain.policy_of(home)))
     published = "nothing had to be written anew" if night.version is None else f"version {night.version} is published"

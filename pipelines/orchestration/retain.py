@@ -16,6 +16,8 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines import erasing
+from pipelines.backups import backup
+from pipelines.backups.errors import BackupError
 from pipelines.bills.biller import billers
 from pipelines.materialization import landed
 from pipelines.orchestration import run_history
@@ -118,6 +120,18 @@ def _note(control: sqlite3.Connection, home: Home, night: Night, now: datetime) 
     audit.note(control, "retention.run", now, detail=detail)
 
 
+def expire_backups(home: Home, now: datetime) -> Expired | None:
+    """Delete the backups that are too old, with a receipt; BackupError where their place cannot be reached."""
+    gone = backup.expire(home, now)
+    if not gone:
+        return None
+    days = [each.made_at.date() for each in gone]
+    names = receipts.digest(each.name for each in gone)
+    with database.control(home) as control:
+        taken = Expired(backup.CLAUSE, "backups", len(gone), min(days), max(days), names)
+        return receipts.write(control, taken, now)
+
+
 def plan(home: Home, now: datetime) -> Iterator[Expired]:
     """What would go tonight, under which clause, as things stand: later steps may find more once earlier ones ran."""
     policy = policy_of(home)
@@ -155,6 +169,10 @@ def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     with database.control(HOME) as control:
         for swept in run_history.sweep(context.instance, HOME, policy_of(HOME).clause("S-runs"), _now()):
             night.expired.append(receipts.write(control, swept, _now()))
+    try:
+        night.expired += filter(None, [expire_backups(HOME, _now())])
+    except BackupError as error:
+        context.log.warning("backups: %s", error)
     policy = policy_of(HOME)
     counted = night.by_clause()
     table = "\n".join(

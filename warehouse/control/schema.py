@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from warehouse.control import evidence_schema
+from warehouse.control import evidence_schema, hold_tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -237,6 +237,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     *evidence_schema.MIGRATIONS,
+    ("m024_hold", hold_tables.MIGRATION),
 )
 
 
