@@ -12,7 +12,7 @@ from starlette.responses import Response
 from dashboards import address, form, session, sign_up
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import letter, ticket
+from warehouse.control import audit, letter, ticket
 from warehouse.control import member as members
 from warehouse.control.member import Member, MemberError, Role
 from warehouse.control.session import Session
@@ -108,6 +108,7 @@ def remove(request: Request, found: Session, fields: Fields) -> Response:
     with database.control(Home.own()) as control:
         try:
             members.remove(control, found.member.account_no, number)
+            audit.note(control, "member.removed", session.now(), actor_no=found.member.member_no, object_no=number)
         except MemberError:
             return form.missing(request)
     return form.turned("/account?said=removed")

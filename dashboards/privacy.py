@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import form, session
+from dashboards import form, proof, session
 from dashboards.form import Fields
-from retention import privacy, promises
+from retention import privacy
 from retention.errors import PolicyError
 from retention.privacy import Notice
 from warehouse import database
@@ -59,7 +59,7 @@ def _privacy_page(request: Request) -> Response:
         return form.page(request, "Privacy policy", lambda _: "", wrong=wrong, status=500)
     with database.control(home) as control:
         _note(control)
-        promised = _promised(control)
+        promised = proof.shown(home, control)
     return form.page(request, "Privacy policy", lambda _: _text(notice) + promised, wide=True)
 
 
@@ -88,20 +88,6 @@ def _text(notice: Notice) -> str:
         f"<h2>Your rights, and questions</h2><p>Access, correction, erasure, restriction, portability: ask {contact}."
         "</p>"
     )
-
-
-def _promised(control: sqlite3.Connection) -> str:
-    """Each promise with the clauses and tests that hold it, and when it last took something."""
-    last, rows = promises.last_carried_out(control), ""
-    for one in promises.promises():
-        moments = [last[clause] for clause in one.clauses if clause in last]
-        when = f"last took something on {max(moments):%d %b %Y at %H:%M} UTC" if moments else "nothing was due yet"
-        tests = f"{len(one.tests)} {'test file' if len(one.tests) == 1 else 'test files'}"
-        rows += (
-            f"<li>{escape(one.says)}<small>{escape(one.id)} · {'carried out' if one.whole else 'carried out in part'}"
-            f" · {escape(', '.join(one.clauses))} · held by {tests} · {when}</small></li>"
-        )
-    return f'<h2>What a machine carries out</h2><ul class="promises">{rows}</ul>'
 
 
 def _policy_page(request: Request) -> Response:

@@ -14,6 +14,7 @@ from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
 from pipelines.commands.connect import connect
+from pipelines.commands.disclose import disclose
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
 from pipelines.commands.fx import fx
@@ -265,25 +266,20 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
+_MONEY = (budget, fx, allocate, prices, zone, plan, invoice, close)
 for command in (
     policy,
-    budget,
     account,
     connect,
+    naming,
+    protect,
     erase,
     backup,
     hold,
-    fx,
-    allocate,
+    disclose,
     sandbox,
     export,
-    prices,
-    zone,
-    plan,
-    invoice,
-    close,
-    naming,
-    protect,
+    *_MONEY,
 ):
     cli.add_command(command)
 

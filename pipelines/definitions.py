@@ -17,6 +17,7 @@ from pipelines.gateways.provider import Gateway, gateways
 from pipelines.materialization import landed
 from pipelines.orchestration import (
     alert,
+    audit_asset,
     backup_schedule,
     check,
     erase_asset,
@@ -280,9 +281,9 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 _WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS],
+    jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
@@ -290,6 +291,7 @@ defs = dg.Definitions(
         export_schedule.daily(focus_export),
         backup_schedule.daily(home_backup),
         *retain.SCHEDULES,
+        *audit_asset.SCHEDULES,
     ],
     executor=dg.in_process_executor,
 )

@@ -31,8 +31,8 @@ from retention.erase_build import Numbers
 from retention.errors import RetentionError
 from retention.subjects import Subject
 from warehouse import bill_tables, database, publication, withholding
+from warehouse.control import audit, tombstone
 from warehouse.control import erasure as erasures
-from warehouse.control import tombstone
 from warehouse.control.erasure import Erasure
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -42,13 +42,15 @@ from warehouse.prices import PriceBook
 Progress = Callable[[str, int, int], None]
 # A load of ten million rows holds the locks for minutes.
 PATIENCE_S = 900.0
+REASONS = ("request", "minor", "inactive")
 _SWEPT = ("S-work", "S-copies", "S-spill")
 
 
-def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: datetime) -> Erasure:
+def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: datetime, reason: str = "request") -> Erasure:
     """Write an erasure down: from here on nobody sees the subject, nothing of it lands, its data key is gone.
 
-    Its bytes go with `carry_out`. `now` is naive UTC. RetentionError where it is being erased already.
+    Its bytes go with `carry_out`. `now` is naive UTC; `reason` is one of REASONS and stands in the audit chain.
+    RetentionError where it is being erased already.
     """
     _hold_there(control, subject)
     withholding.withhold(home)
@@ -62,6 +64,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
         erasures.keep(control, erasure)
+        audit.note(control, "erasure.begun", now, object_no=erasure.erasure_no, detail=f"reason={reason}")
     # Whoever ended another erasure meanwhile has let versions be read again.
     withholding.withhold(home)
     rewrite.truncate_control(control)
@@ -229,12 +232,14 @@ def _prove(
                 "found_in": _places(home, [path for path in scan.found if path not in removed]),
                 "unread": _places(home, scan.unread),
                 "removed_files": len(removed),
+                "audit": audit.tail(control),
                 "held": holds.of_receipt(control, Numbers.of(tombstone.of_erasure(control, each.erasure_no)).accounts),
                 "beyond_reach": list(erasure_receipt.BEYOND_REACH),
             }
             receipt = erasure_receipt.text(fields)
             erasures.end(control, each, receipt, erasure_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
+            audit.note(control, "erasure.done", now, object_no=each.erasure_no)
     rewrite.truncate_control(control)
     tombstone_ledger.keep(home, control)
     progress("erased", len(pending), len(pending))

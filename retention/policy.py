@@ -85,16 +85,21 @@ def _shipped() -> str:
 
 
 def load(own: Path | None = None) -> Policy:
-    """The shipped policy with the owner's days in it: a file with a table [kept_days] of clause ids.
+    """The shipped policy with the owner's days in it, a table [kept_days] of clause ids; or the owner's own instead.
 
+    A policy of the owner's own has every clause that the program carries out, with its own days, and any others.
     PolicyError names the clause and the fix.
     """
     policy = parsed(_shipped(), "retention/policy.toml")
     if own is None or not own.exists():
         return policy
-    said = _toml(own.read_text(encoding="utf-8"), str(own))
+    said = toml_of(own.read_text(encoding="utf-8"), str(own))
+    # Read by retention/installation.py.
+    said.pop("installation", None)
+    if said.keys() & {"clause", "columns"}:
+        return _owned(parsed(own.read_text(encoding="utf-8"), str(own)), policy, str(own))
     if said.keys() - {"kept_days"} or not isinstance(said.get("kept_days", {}), dict):
-        raise PolicyError(f"{own}: it may hold one table, [kept_days], such as R-client = 14")
+        raise PolicyError(f"{own}: it may hold one table, [kept_days], such as R-client = 14, or clauses of its own")
     clauses = list(policy.clauses)
     for clause_id, days in said.get("kept_days", {}).items():
         clause = policy.clause(clause_id)
@@ -107,14 +112,33 @@ def load(own: Path | None = None) -> Policy:
     return _consistent(Policy(clauses=clauses), str(own))
 
 
+def _owned(own: Policy, shipped: Policy, name: str) -> Policy:
+    """The owner's policy, where nothing that the program carries out by its id is missing or means something else."""
+    there = {clause.id: clause for clause in own.clauses}
+    for ours in shipped.clauses:
+        if ours.kept_days is None:
+            continue
+        if ours.id not in there:
+            raise PolicyError(f"{name}: clause {ours.id} is missing: the program carries it out, so say how long")
+        mine = there[ours.id]
+        for field in ("kind", "store", "date", "then", "rolls_into"):
+            if getattr(mine, field) != getattr(ours, field):
+                raise PolicyError(
+                    f"{name}: clause {ours.id}: {field} is {getattr(ours, field)!r}; change kept_days alone"
+                )
+    return own
+
+
 def parsed(text: str, name: str) -> Policy:
     """A policy from TOML: [columns] names groups of columns, [[clause]] is a clause; PolicyError names the clause."""
-    said = _toml(text, name)
-    if unknown := said.keys() - {"columns", "clause"}:
+    said = toml_of(text, name)
+    if unknown := said.keys() - {"columns", "clause", "installation"}:
         raise PolicyError(f"{name}: {min(unknown)!r} is neither [columns] nor [[clause]]")
-    groups = said.get("columns", {})
+    groups, entries = said.get("columns", {}), said.get("clause", [])
+    if not isinstance(entries, list):
+        raise PolicyError(f"{name}: write each clause as [[clause]]")
     clauses = []
-    for number, entry in enumerate(said.get("clause", []), 1):
+    for number, entry in enumerate(entries, 1):
         clause_id = entry.get("id", f"number {number}")
         columns: list[str] = []
         for column in entry.get("columns", []):
@@ -161,7 +185,8 @@ def _wrong(clause: Clause) -> str | None:
     return None
 
 
-def _toml(text: str, name: str) -> dict[str, Any]:
+def toml_of(text: str, name: str) -> dict[str, Any]:
+    """TOML as a mapping; PolicyError where it is none."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

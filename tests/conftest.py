@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.clause_marks import ClauseMarks
 from warehouse.home import PROJECT, Home
 
 # Before any library is imported: some read these only once.
@@ -81,6 +82,11 @@ class Guard:
 
 _GUARD = Guard()
 sys.addaudithook(_GUARD)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every run notes which promises its tests carry."""
+    config.pluginmanager.register(ClauseMarks())
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import duckdb
 
 from warehouse import (
     allocation_tables,
+    audit_tables,
     bill_tables,
     failure_tables,
     fee_tables,
@@ -129,6 +130,12 @@ def m015_claim(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table that ties a version to the audit chain."""
+    for statement in audit_tables.AUDIT_ANCHOR.ddl():
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -143,6 +150,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m011_fees,
     m013_failures_and_naming,
     m015_claim,
+    m022_audit,
 )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 
 from warehouse import database, file_copy, protected_copy, tables, withholding
-from warehouse.control import protection
+from warehouse.audit_tables import AUDIT_ANCHOR
+from warehouse.control import audit, protection
 from warehouse.home import Home
 
 KEPT_VERSIONS = 2
@@ -36,6 +37,7 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
         f"INSERT INTO {tables.PUBLISHED.full_name} VALUES (?, ?, ?, ?)",
         [version, now.replace(tzinfo=None), "sandbox" if home.is_sandbox else "own", revision(connection)],
     )
+    _anchor(home, connection)
     connection.execute("FORCE CHECKPOINT")
     target = home.published / f"warehouse-{version}.duckdb"
     over = _retiring(home.published, kept, home.published / "current")
@@ -51,6 +53,15 @@ def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *,
     _pointed(home.published / "current", target.name)
     mend(home, kept=kept)
     return version
+
+
+def _anchor(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
+    """Say in the version which act of the audit chain is the newest."""
+    connection.execute(f"DELETE FROM {AUDIT_ANCHOR.full_name}")
+    if home.control_file.exists():
+        with database.control(home) as control:
+            if newest := audit.tail(control):
+                connection.execute(f"INSERT INTO {AUDIT_ANCHOR.full_name} VALUES (?, ?)", list(newest))
 
 
 def is_version(name: str) -> bool:

@@ -155,14 +155,15 @@ def unclaimed(named: Path | None) -> None:
 def reset(email: str, named: Path | None) -> None:
     """Print a link by which a member sets a new password: once, within 10 minutes."""
     from pipelines.services import dashboard_address
+    from warehouse.control import audit, ticket
     from warehouse.control import member as members
-    from warehouse.control import ticket
 
     with _store(named) as (home, control, vault):
         found = members.find(control, vault, email)
         if found is None:
             raise PipelineError("nobody has that address; `apiledger account list` shows the accounts")
         click.echo(dashboard_address.link(home, "reset", ticket.reset(control, found[0], _now())))
+        audit.note(control, "support.reset", _now(), object_no=found[0].member_no)
 
 
 @account.command()
@@ -175,8 +176,8 @@ def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, 
     """Print a link by which an address becomes a member: once, within 3 days."""
     from pipelines.alerts import mail
     from pipelines.services import dashboard_address
+    from warehouse.control import audit, ticket
     from warehouse.control import member as members
-    from warehouse.control import ticket
 
     if projects and role != "viewer":
         raise PipelineError("only a viewer is limited to projects")
@@ -189,6 +190,7 @@ def invite(email: str, role: str, projects: tuple[str, ...], whose: str | None, 
             control, vault, number, address, members.ROLES[members.ROLES.index(role)], limited, now
         )
         click.echo(dashboard_address.link(home, "invitation", made))
+        audit.note(control, "support.invited", now, object_no=number)
 
 
 @account.command()

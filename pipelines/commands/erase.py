@@ -16,6 +16,14 @@ _home = click.option(
 )
 _dry = click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask again.")
+# As retention/erase.py knows them, which imports what takes a while.
+_why = click.option(
+    "--reason",
+    type=click.Choice(["request", "minor", "inactive"]),
+    default="request",
+    show_default=True,
+    help="Why; it stands in the audit chain.",
+)
 _of = click.option("--account", help="The account whose user is meant, where several have one of this id.")
 
 
@@ -40,37 +48,44 @@ def erase() -> None:
 
 @erase.command()
 @click.argument("names", nargs=-1, required=True)
+@_why
 @_dry
 @_yes
 @_home
-def account(names: tuple[str, ...], *, dry_run: bool, yes: bool, named: Path | None) -> None:
+def account(names: tuple[str, ...], reason: str, *, dry_run: bool, yes: bool, named: Path | None) -> None:
     """Erase accounts by outside id or name: calls, sums, names, budgets, mails, connections with their bills.
 
     Where somebody else pays the bill, its total stays. NAMES are erased together, with one rewrite of the build.
     """
-    _erase(_chosen(named), "account", names, None, dry_run=dry_run, yes=yes)
+    _erase(_chosen(named), "account", names, None, reason, dry_run=dry_run, yes=yes)
 
 
 @erase.command()
 @click.argument("names", nargs=-1, required=True)
 @_of
+@_why
 @_dry
 @_yes
 @_home
-def user(names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool, named: Path | None) -> None:
+def user(
+    names: tuple[str, ...], account: str | None, reason: str, *, dry_run: bool, yes: bool, named: Path | None
+) -> None:
     """Erase users of a gateway by outside id: their number, address and user agent; what they spent stays, unnamed."""
-    _erase(_chosen(named), "user", names, account, dry_run=dry_run, yes=yes)
+    _erase(_chosen(named), "user", names, account, reason, dry_run=dry_run, yes=yes)
 
 
 @erase.command(name="end-user")
 @click.argument("names", nargs=-1, required=True)
 @_of
+@_why
 @_dry
 @_yes
 @_home
-def end_user(names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool, named: Path | None) -> None:
+def end_user(
+    names: tuple[str, ...], account: str | None, reason: str, *, dry_run: bool, yes: bool, named: Path | None
+) -> None:
     """Erase end users, the customers your callers serve, in the same way."""
-    _erase(_chosen(named), "end_user", names, account, dry_run=dry_run, yes=yes)
+    _erase(_chosen(named), "end_user", names, account, reason, dry_run=dry_run, yes=yes)
 
 
 @erase.command()
@@ -97,7 +112,9 @@ def receipts(named: Path | None) -> None:
             click.echo(json.dumps({"receipt": json.loads(receipt), "chain": chain}))
 
 
-def _erase(home: "Home", kind: str, names: tuple[str, ...], account: str | None, *, dry_run: bool, yes: bool) -> None:
+def _erase(
+    home: "Home", kind: str, names: tuple[str, ...], account: str | None, reason: str, *, dry_run: bool, yes: bool
+) -> None:
     from retention import erase as saga
     from retention import erase_build, forget, subjects
     from retention.erase_build import Numbers
@@ -125,7 +142,7 @@ def _erase(home: "Home", kind: str, names: tuple[str, ...], account: str | None,
         if not yes:
             click.confirm("This cannot be taken back. Erase?", abort=True)
         for subject in found:
-            saga.begin(home, control, subject, _now())
+            saga.begin(home, control, subject, _now(), reason)
     click.echo("From now on nobody sees them, and nothing of them lands; their bytes go next", err=True)
     _say(saga.carry_out(home, _now(), _told))
 

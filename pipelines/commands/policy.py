@@ -1,7 +1,7 @@
-"""`apiledger policy`: what would go tonight, whether the policy holds, and carrying it out now."""
+"""`apiledger policy`: what would go tonight, whether the policy holds, its report, and carrying it out now."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,14 @@ import click
 if TYPE_CHECKING:
     from retention.policy import Policy
     from retention.receipts import Expired
+    from warehouse.control.audit import Act
     from warehouse.home import Home
 
 _home = click.option(
     "--home", "named", type=click.Path(path_type=Path, file_okay=False), help="The home; chosen as for `run`."
 )
+
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 
 
 def _chosen(named: Path | None) -> "Home":
@@ -32,6 +35,16 @@ def _said(expired: "Expired", policy: "Policy") -> str:
     kept = "" if clause.kept_days is None else f", kept {clause.kept_days} days"
     days = expired.days() and f", of {expired.days()}"
     return f"{clause.id:<16} {expired.things:>12,}  {expired.place}{days}\n{'':<31}{clause.title}{kept}"
+
+
+def _told(act: "Act") -> str:
+    """An act in a line: what, by which member, to which number."""
+    from warehouse.control.audit import ACTS
+
+    what, _, kind = ACTS[act.act].partition(": ")
+    by = "" if act.actor_no is None else f" by member {act.actor_no}"
+    to = "" if act.object_no is None else f" ({kind} {act.object_no})"
+    return f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {what}{to}{by}{f'  {act.detail}' if act.detail else ''}"
 
 
 @click.group()
@@ -64,28 +77,24 @@ def plan(named: Path | None) -> None:
 @policy.command()
 @_home
 def verify(named: Path | None) -> None:
-    """Check that every table, column, file and folder has a clause and nothing is overdue; ends with 1 where not."""
-    from pipelines.orchestration import retain
-    from retention import erase, hunter, receipts, stores
+    """Check that the policy holds, the audit chain is whole and nothing is overdue; ends with 1 where not.
+
+    Promises that are not kept yet are said, with the reason; they are no fault of this home.
+    """
+    from pipelines.evidence import proof
+    from retention import edition, self_audit
     from warehouse import database
 
     home = _chosen(named)
-    held = retain.policy_of(home)
-    with database.held(home.build_lock):
-        late = _now() - timedelta(days=1)
-        wrong = [f"no clause holds {name}: add it to retention/policy.toml" for name in hunter.offences(home, held)]
-        with database.build(home) as connection, database.control(home) as control:
-            wrong += [
-                f"overdue under {said}; run `apiledger policy expire`"
-                for said in hunter.overdue(connection, control, held, _now(), retain.report_tables())
-            ]
-            wrong += [
-                f"overdue under {clause.id}: {path.relative_to(home.root)}; run `apiledger policy expire`"
-                for clause, paths in stores.aged(home, held, late)
-                for path in paths
-            ]
-            wrong += [f"receipt {number} was changed, or one before it" for number in receipts.broken(control)]
-            wrong += erase.wrong(connection, control)
+    found = proof.found(home, _now())
+    wrong = [said for check in found.values() for said in check]
+    with database.control(home) as control:
+        if said := self_audit.missed(control, _now()):
+            wrong.append(said)
+    _, promised = edition.in_force(home)
+    for promise in promised:
+        if not promise.kept:
+            click.echo(f"not kept yet  {promise.id:<8} {promise.lacks}")
     for said in wrong:
         click.echo(said)
     click.echo(
@@ -94,6 +103,77 @@ def verify(named: Path | None) -> None:
         else f"Every thing in {home.root} has a clause; nothing is overdue"
     )
     sys.exit(1 if wrong else 0)
+
+
+@policy.command()
+@_home
+def audit(named: Path | None) -> None:
+    """Audit the home as the weekly run does, and keep the result; ends with 1 where something is wrong."""
+    from pipelines.evidence import proof
+    from retention.promises import CHECKS
+
+    found = proof.audited(_chosen(named), _now)
+    for name, wrong in found.items():
+        click.echo(f"{name:<10} {f'{len(wrong)} wrong' if wrong else 'holds':<9} {CHECKS[name]}")
+        for said in wrong:
+            click.echo(f"           {said}")
+    sys.exit(1 if any(found.values()) else 0)
+
+
+@policy.command()
+@click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@_home
+def report(form: str, named: Path | None) -> None:
+    """Print the record of processing, the schedule, processors, measures, and every promise with its last proof."""
+    from pipelines.evidence import proof
+    from retention import report as reports
+
+    said = proof.said(_chosen(named), _now())
+    click.echo(reports.as_json(said) if form == "json" else reports.as_markdown(said), nl=False)
+
+
+@policy.command()
+@click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="From when, UTC.")
+@_home
+def acts(since: datetime, named: Path | None) -> None:
+    """List what was done: who opened an account, helped, erased, disclosed, changed the policy; by number alone."""
+    from warehouse import database
+    from warehouse.control import audit as chain
+
+    with database.control(_chosen(named)) as control:
+        for act in chain.acts(control, since, _now()):
+            click.echo(_told(act))
+
+
+@policy.command()
+@click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="When it began, UTC.")
+@click.option("--until", type=click.DateTime(_MOMENTS), required=True, help="When it ended, UTC.")
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that got out, or a copy of it.")
+@_home
+def breach(since: datetime, until: datetime, file: Path | None, named: Path | None) -> None:
+    """Say which accounts a breach touches, how much of each class of data, and what was done in that time.
+
+    `rested` is what was here before the end; `within` is what is dated inside the time.
+    """
+    from retention import breach as breaches
+    from retention import edition
+    from warehouse import database
+    from warehouse.control import audit as chain
+
+    home = _chosen(named)
+    held, _ = edition.in_force(home)
+    found = breaches.look_up(home, held, since, until, file)
+    with database.control(home) as control:
+        chain.note(control, "breach.listed", _now(), detail=f"accounts={len(found.accounts())}")
+    click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
+    for one in found.touched:
+        number = "no account" if one.account_no is None else one.account_no
+        click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
+    for act in found.acts:
+        click.echo(_told(act))
+    if found.at_most:
+        click.echo("These are all who may be in that log; once its day is sealed it is not known who alone is.")
+    click.echo(f"{len(found.accounts())} accounts are touched; `apiledger account list` says whose they are")
 
 
 @policy.command()

@@ -5,6 +5,7 @@ transaction with its proof in it, and the rewrite that removes the bytes is mark
 """
 
 import os
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,12 +21,13 @@ from pipelines.backups.errors import BackupError
 from pipelines.bills.biller import billers
 from pipelines.materialization import landed
 from pipelines.orchestration import run_history
-from retention import clock, expire, receipts, rewrite, stores
+from retention import clock, edition, expire, receipts, rewrite, stores
 from retention.clock import Reading
 from retention.policy import Policy, load
 from retention.receipts import Expired
 from retention.superseded import ReportTable
 from warehouse import conservation, database, publication
+from warehouse.control import audit
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -104,10 +106,18 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
             night.saved_bytes = rewrite.rewrite(home)
             progress("publishing", 0, 1)
             night.version = rewrite.publish(home, control, read.now)
+        _note(control, home, night, read.now)
         rewrite.truncate_control(control)
         clock.remember(control, read)
         progress("expired", 1, 1)
     return night
+
+
+def _note(control: sqlite3.Connection, home: Home, night: Night, now: datetime) -> None:
+    """Write down that the policy ran, and first, if it is another than last time, that it was changed."""
+    edition.note(control, home, now)
+    detail = f"clauses={len(night.by_clause())} things={sum(night.by_clause().values())}"
+    audit.note(control, "retention.run", now, detail=detail)
 
 
 def expire_backups(home: Home, now: datetime) -> Expired | None:

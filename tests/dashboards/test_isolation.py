@@ -163,6 +163,7 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
     return "".join(str(one.to_pylist() if hasattr(one, "to_pylist") else one) for one in found)
 
 
+@pytest.mark.clause("AL-3.1")
 @pytest.mark.clause("AL-5.4")
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "dashboards.spend_figures.view"])
 def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:

@@ -1,6 +1,7 @@
 """Attacks on signing in, against the real app on a loopback port: each is refused, and hits where its guard is away."""
 
 import json
+import re
 import socket
 import statistics
 import time
@@ -42,6 +43,38 @@ def test_nobody_is_a_member_without_an_agreement_and_18_years(site: Site, left_o
     assert set(rows) == {(acceptance.SHIPPED_VERSION, 1)}
 
 
+@pytest.mark.clause("AL-1.1")
+@pytest.mark.clause("VA-2.1")
+def test_an_account_asks_for_an_address_and_a_password_alone(site: Site) -> None:
+    """The form has these two fields, two ticks and its token; the rows hold the password as a hash alone."""
+    _, _, text = site.ask("GET", "/sign-up")
+    names = re.findall(r'<(?:input|select|textarea)[^>]* name="([^"]+)"', text)
+    assert sorted(names) == ["email", "form", "of_age", "password", "policy"]
+    stored = b"".join(path.read_bytes() for path in site.home.root.glob("control*"))
+    assert HASH.encode() in stored
+    assert PASSWORD.encode() not in stored
+    assert EMAIL.encode() not in stored
+
+
+@pytest.mark.clause("AL-6.1")
+@pytest.mark.clause("AL-6.2")
+@pytest.mark.clause("AL-6.3")
+@pytest.mark.clause("AL-6.4")
+def test_one_cookie_is_set_and_what_is_open_needs_none(site: Site) -> None:
+    """Through every form, in and out, the cookie's name is one; without it the open pages are answered all the same."""
+    site.sign_in()
+    kept, names = site.cookie, set()
+    for path in ("/sign-in", "/sign-up", "/privacy", "/account", "/figures", "/link", "/reset", "/invitation"):
+        for site.cookie in (kept, ""):
+            status, headers, _ = site.ask("GET", path, Accept="text/html")
+            # Who is signed in is not asked to; who is not is sent to it.
+            away = path == "/sign-in" if site.cookie else path in {"/account", "/figures"}
+            assert status == (303 if away else 200), path
+            if "set-cookie" in headers:
+                names.add(headers["set-cookie"].partition("=")[0])
+    assert names == {"sid"}
+
+
 def test_without_a_session_nothing_is_given(site: Site) -> None:
     """A person is sent to sign in and back; a program gets a plain no; a made-up cookie is none."""
     assert site.ask("GET", "/figures")[0] == 403
@@ -74,6 +107,7 @@ def test_the_id_is_new_at_every_sign_in_and_only_its_hash_rests(site: Site) -> N
     assert site.ask("GET", "/figures", Cookie=f"sid={sessions.lookup(value).hex()}")[0] == 403
 
 
+@pytest.mark.clause("AL-5.1")
 def test_over_tls_the_cookie_is_bound_to_the_host(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T03: `__Host-sid`, Secure, behind a proxy that is named; its origin alone may send forms."""
     monkeypatch.setenv("APILEDGER_PUBLIC_URL", "https://costs.team.example")
@@ -187,6 +221,8 @@ def test_a_second_sign_up_of_an_address_is_answered_as_the_first(site: Site) -> 
     assert site.sign_in(EMAIL, PASSWORD)[0] == 303
 
 
+@pytest.mark.clause("AL-2.3")
+@pytest.mark.clause("VA-4.6")
 def test_guesses_wait_and_no_owner_is_locked_out(home: Home, master_key: str) -> None:
     """T07: 2,000 guesses at one account from 200 places; the owner comes in from a known place all the same."""
     assert master_key

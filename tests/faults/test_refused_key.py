@@ -50,6 +50,9 @@ def tick(made: World, now: datetime, provider: str = "openai") -> Pulled:
     return pulled
 
 
+@pytest.mark.clause("AL-2.3")
+@pytest.mark.clause("AL-7.1")
+@pytest.mark.clause("VA-4.4")
 def test_a_revoked_key_is_one_mail_and_one_try_a_day(
     billed: World, trap: Trap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,8 @@ def test_a_reset_and_an_invitation_are_printed(filled: Home) -> None:
     assert b"team.example" not in stored
 
 
+@pytest.mark.clause("AL-2.5")
+@pytest.mark.clause("AL-5.5")
 def test_openings_are_told(filled: Home) -> None:
     """When, which member, and the reason."""
     with database.control(filled) as control:

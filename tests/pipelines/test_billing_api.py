@@ -185,6 +185,7 @@ def test_a_body_of_any_transfer_is_taken_whole_or_not(encoding: str | None, chun
                 session.get("/costs", [])
 
 
+@pytest.mark.clause("AL-5.1")
 @pytest.mark.parametrize("address", ["http://api.openai.com/v1", "ftp://127.0.0.1/", "https://a:b@c.example/", "", "x"])
 def test_an_address_that_would_show_the_key_is_refused(address: str) -> None:
     """Plain http is for this machine alone."""

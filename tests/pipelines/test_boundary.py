@@ -155,6 +155,8 @@ def planted_in_the_contract() -> list[str]:
     return lines
 
 
+@pytest.mark.clause("VA-2.3")
+@pytest.mark.clause("VA-3.1")
 @pytest.mark.parametrize("road", ["careful", "short"])
 def test_no_canary_of_the_contract_is_in_any_file(road: str, home: Home) -> None:
     """What a person said or is, in every place of a line, is in no file of the home; labels that are labels are."""
@@ -250,6 +252,8 @@ def test_no_canary_of_litellm_is_in_any_file(shared: Path, home: Home) -> None:
     assert one(home, "SELECT count(*) > 100 FROM model.request_tag WHERE tag = 'team:blue'")
 
 
+@pytest.mark.clause("AL-1.4")
+@pytest.mark.clause("AL-5.2")
 def test_address_and_agent_rest_sealed_and_open_with_the_key(home: Home) -> None:
     """The only copy is ciphertext under the account's key; the vault gives it back, and only where it belongs."""
     put(home, "calls.jsonl", [line(ip=IP, user_agent=AGENT), line(request_id="b", ip=IP6), line(request_id="c")])
@@ -300,6 +304,7 @@ def test_a_text_that_is_no_label_is_a_number_and_two_stay_two(field: str, home: 
     assert all(name.split()[0] == field.removesuffix("_id") and name.split()[1].isdigit() for name in names)
 
 
+@pytest.mark.clause("AL-5.5")
 def test_every_file_of_the_home_is_private(home: Home) -> None:
     """Files 0600 (what is published 0400), folders 0700: nobody else of the machine reads them."""
     put(home, "calls.jsonl", [line(ip=IP)]).chmod(0o600)

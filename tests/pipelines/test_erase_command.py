@@ -7,10 +7,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli import cli
+from retention import erase
 from tests.pipelines.billed_world import LATER, world
 from tests.pipelines.gateway_log import query
 from tests.retention.erased_world import Canary, lived
 from warehouse import database
+from warehouse.control import audit
 from warehouse.home import Home
 
 _ANNE, _BELA = Canary(1), Canary(2)
@@ -53,6 +55,22 @@ def test_one_command_erases_and_leaves_a_receipt(home: Home, master_key: str) ->
     again = _run(home, "account", _ANNE.account, "--yes")
     assert again.exit_code == 1
     assert _run(home, "resume").output == "Nobody waits to be erased\n"
+
+
+@pytest.mark.clause("AL-9.2")
+def test_what_a_minor_left_is_erased_and_the_reason_written_down(home: Home, master_key: str) -> None:
+    """The same road as any erasure, at once; the audit chain says why, and of whom nothing."""
+    assert master_key
+    assert erase.REASONS == ("request", "minor", "inactive")
+    lived(home, [_ANNE, _BELA])
+    done = _run(home, "account", _ANNE.account, "--reason", "minor", "--yes")
+    assert done.exit_code == 0, done.output
+    assert _ANNE.found(home) == {}
+    with database.control(home) as control:
+        begun = audit.last(control, "erasure.begun")
+        assert (begun and begun.detail) == "reason=minor"
+        assert (audit.last(control, "erasure.done") or begun) != begun
+        assert audit.wrong(control, []) == []
 
 
 @pytest.mark.clause("AL-4.2")

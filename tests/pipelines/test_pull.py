@@ -82,6 +82,7 @@ def adds_up(made: World) -> None:
         assert conservation.differences(connection) == []
 
 
+@pytest.mark.clause("AL-2.1")
 @pytest.mark.parametrize("seed", range(5))
 def test_a_week_of_spend_is_the_bill(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Detail from the log and one signed row a day are the bill, exactly; without a bill it is the priced log."""
@@ -202,6 +203,7 @@ def test_a_provider_that_stays_wrong_stores_nothing(fault: str | int, billed: Wo
     assert billed.pull("openai").rows > 0
 
 
+@pytest.mark.clause("AL-7.1")
 def test_a_refused_key_is_asked_once_and_others_go_on(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 401 is not tried again until the key is another one; the other provider's bill lands."""
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-revoked-0000000000")
@@ -237,6 +239,7 @@ def test_a_redirect_never_carries_the_key_on(billed: World) -> None:
     assert met == []
 
 
+@pytest.mark.clause("AL-1.2")
 def test_the_keys_rest_in_no_file(billed: World, caplog: pytest.LogCaptureFixture) -> None:
     """After good pulls and failed ones no file of the home holds a key, and no log line says it."""
     caplog.set_level("DEBUG")

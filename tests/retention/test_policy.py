@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from retention import installation
 from retention.errors import PolicyError
 from retention.policy import load, parsed
+from warehouse.home import PROJECT
 
 _CLAUSE = """
 [[clause]]
@@ -21,6 +23,13 @@ kept_days = 90
 then = "delete"
 basis = "billing"
 """
+
+
+def _shipped() -> str:
+    """Our own policy, as a text that an owner may begin with."""
+    return (PROJECT / "retention" / "policy.toml").read_text(encoding="utf-8")
+
+
 _GROUP = '[columns]\nsome = ["requested_at", "model"]\n'
 
 
@@ -51,6 +60,9 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-throttle": 1,
         "R-known-places": 30,
         "R-openings": 1095,
+        "R-audit": 2557,
+        "R-self-audits": 400,
+        "R-disclosures": 2557,
         # Its date is the last day of a hold.
         "R-holds": 0,
     }
@@ -100,6 +112,19 @@ def test_an_owner_says_how_long(tmp_path: Path) -> None:
     assert load(own).clause("R-requests") == load().clause("R-requests")
 
 
+def test_an_owners_own_policy_takes_the_place_of_ours(tmp_path: Path) -> None:
+    """With other days and clauses of its own; beside it stands what the owner says of the installation."""
+    own = tmp_path / "policy.toml"
+    more = _CLAUSE.replace("R-calls", "K-mine").replace('kind = "R"', 'kind = "K"').replace('["@some"]', '["mine"]')
+    more = more.replace("kept_days = 90\n", "").replace('then = "delete"\n', "").replace("model.requests", "model.mine")
+    own.write_text(_shipped().replace("kept_days = 30", "kept_days = 20", 1) + more + '[installation]\nregion = "EU"\n')
+    held = load(own)
+    assert held.clause("R-client").kept_days == 20
+    assert held.clause("K-mine").columns == ["mine"]
+    assert len(held.clauses) == len(load().clauses) + 1
+    assert installation.load(own).region == "EU"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -107,7 +132,11 @@ def test_an_owner_says_how_long(tmp_path: Path) -> None:
         ("[kept_days]\nK-monthly = 14\n", "clause K-monthly is not one of time"),
         ("[kept_days]\nR-client = 1.5\n", "clause R-client: kept_days"),
         ("[kept_days]\nR-requests = 500\n", "clause R-requests: 500 days, longer than R-hourly with 400; shorten it"),
-        ("[clause]\n", r"it may hold one table, \[kept_days\]"),
+        ("[clauses]\n", r"it may hold one table, \[kept_days\]"),
+        ("[clause]\nid = 'R-client'\n", r"write each clause as \[\[clause\]\]"),
+        ("[[clause]]\nid = 'K-mine'\n", "clause K-mine: kind: Field required"),
+        (_GROUP + _CLAUSE, "clause R-client is missing: the program carries it out"),
+        (_shipped().replace('store = "control"', 'store = "build"', 1), "clause R-client: store is 'control'"),
     ],
 )
 def test_an_owners_mistake_is_told(tmp_path: Path, text: str, said: str) -> None:

@@ -37,6 +37,7 @@ def filled(home: Home, master_key: str) -> Home:
     return home
 
 
+@pytest.mark.clause("AL-2.1")
 def test_every_mart_sums_to_the_calls(filled: Home) -> None:
     """Days, hours and sources each sum to what the calls say; a missing name loses no row and doubles none."""
     calls = query(

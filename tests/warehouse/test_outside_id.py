@@ -17,6 +17,8 @@ def key(master_key: str) -> str:
     return master_key
 
 
+@pytest.mark.clause("VA-4.1")
+@pytest.mark.clause("VA-5.1")
 def test_an_id_keeps_its_number_and_two_accounts_share_none(home: Home) -> None:
     """Over passes the same id is the same number; the same text under another account or kind is another."""
     with database.control(home) as control:
@@ -31,6 +33,7 @@ def test_an_id_keeps_its_number_and_two_accounts_share_none(home: Home) -> None:
         assert all(0 < number < 2**53 for number in numbers)
 
 
+@pytest.mark.clause("VA-4.1")
 def test_an_id_rests_sealed_and_opens_with_its_accounts_key(home: Home) -> None:
     """The control store can say what an id was, to who holds the master key."""
     with database.control(home) as control:

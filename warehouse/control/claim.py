@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from warehouse import database
+from warehouse.control import audit
 from warehouse.control.member import MemberError
 from warehouse.control.vault import Vault
 
@@ -95,6 +96,7 @@ def open_account(
             (member_no, account_no, sealed, database.stamp(now)),
         )
         control.execute("UPDATE session SET opened_account_no = ? WHERE lookup = ?", (account_no, session))
+        audit.note(control, "account.opened", now, actor_no=member_no, object_no=account_no)
 
 
 def close_account(control: sqlite3.Connection, session: bytes, member_no: int, now: datetime) -> None:
@@ -105,7 +107,8 @@ def close_account(control: sqlite3.Connection, session: bytes, member_no: int, n
 
 def _close(control: sqlite3.Connection, session: bytes, member_no: int, now: datetime) -> None:
     query = "UPDATE opening SET closed_at = ? WHERE member_no = ? AND closed_at IS NULL"
-    control.execute(query, (database.stamp(now), member_no))
+    if control.execute(query, (database.stamp(now), member_no)).rowcount:
+        audit.note(control, "account.closed", now, actor_no=member_no)
     control.execute("UPDATE session SET opened_account_no = NULL WHERE lookup = ?", (session,))
 
 

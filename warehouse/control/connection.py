@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database
-from warehouse.control import refusal
+from warehouse.control import audit, refusal
 from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 
 # The namespace of the operator's account; no gateway has this name.
@@ -137,10 +137,12 @@ def skip(control: sqlite3.Connection, connection_no: int, why: str, now: datetim
 
 def use(control: sqlite3.Connection, connection_no: int, key_lookup: bytes, now: datetime) -> None:
     """Note from when on a key is used, by its keyed hash."""
-    control.execute(
+    known = control.execute(
         "UPDATE connection SET used_key = ?, used_since = ? WHERE connection_no = ? AND used_key IS NOT ?",
         (key_lookup, database.stamp(now), connection_no, key_lookup),
     )
+    if known.rowcount:
+        audit.note(control, "key.connected", now, object_no=connection_no)
 
 
 @dataclass(frozen=True)

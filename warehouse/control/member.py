@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, cast
 
 from warehouse import database
-from warehouse.control import acceptance
+from warehouse.control import acceptance, audit
 from warehouse.control.connection import OPERATOR
 from warehouse.control.outside_id import UNNAMED_ACCOUNT, OutsideIds
 from warehouse.control.vault import Vault
@@ -91,6 +91,7 @@ def sign_up(control: sqlite3.Connection, vault: Vault, email: str, password_hash
         account_no = secrets.randbelow(2**53 - 1) + 1
         control.execute("INSERT INTO account VALUES (?, 0, ?)", (account_no, database.stamp(now)))
         sealed = vault.seal(account_no, _EMAIL, email)
+        audit.note(control, "account.made", now, object_no=account_no)
         _insert(control, account_no, "owner", None, lookup(vault, email), sealed, password_hash, now)
     return True
 
@@ -129,6 +130,7 @@ def _insert(
     row = (number, account_no, role, listed, found_by, sealed, password_hash, version, 1, database.stamp(now))
     control.execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     acceptance.accept(control, number, account_no, now)
+    audit.note(control, "member.joined", now, object_no=number, detail=f"role={role}")
     return number
 
 
