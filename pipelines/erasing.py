@@ -16,8 +16,9 @@ def resume(
 
     What `erase.carry_out` raises stops the pass: nothing is read or published while somebody waits to be erased.
     """
-    # Never published, so that nobody is known yet.
-    if not home.published.exists() or not home.build_file.exists():
+    # Nobody is known yet, or the build is lost and comes back first.
+    is_lost = database.current_version(home) is not None and not home.build_file.exists()
+    if not home.control_file.exists() or is_lost:
         return []
     now = now.replace(tzinfo=None)
     receipts = erase.carry_out(home, now, progress) if erase.is_pending(home) else []
@@ -28,7 +29,7 @@ def resume(
 
 def _came_back(home: Home) -> bool:
     with database.control(home) as control:
-        if not tombstone.numbers(control):
+        if not tombstone.numbers(control) or not home.build_file.exists():
             return False
         with database.held(home.build_lock), database.build(home) as connection:
             return bool(erase.came_back(connection, control))
