@@ -43,6 +43,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
         parts = [_self(control, vault, found.member)]
         if found.member.is_owner:
             parts.append(_members(control, vault, found.member))
+        parts.append('<h2>Delete for good</h2><p><a href="/account/delete">Delete yourself or the account</a></p>')
         if found.member.is_operator:
             parts.append(_accounts(control, vault, found))
         else:
@@ -180,7 +181,7 @@ def _changed(
 ) -> str:
     """Change address and password; what stands in the way, or nothing."""
     now = session.now()
-    guess = Guess.of(vault, str(member.member_no), request.client.host if request.client else "")
+    guess = Guess.of(vault, email, request.client.host if request.client else "", member.member_no)
     if throttle.admit(control, guess, now):
         return "Too many tries. Try again in a few minutes."
     if member.has_password and not password.fits(members.password_of(control, member), fields.get("current", "")):

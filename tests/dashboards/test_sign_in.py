@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, address, gate, session, sign_in, sign_up
+from dashboards import account, address, deletion, gate, session, sign_in, sign_up
 from dashboards.gate import Gate
 from warehouse import database
 from warehouse.control import claim, password, throttle, ticket
@@ -57,7 +57,8 @@ async def _socket(socket: WebSocket) -> None:
 
 
 @contextmanager
-def _served(app: Starlette) -> Iterator[int]:
+def served(app: Starlette) -> Iterator[int]:
+    """An app on a port of its own, in a thread."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = int(listening.getsockname()[1])
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, ws="websockets-sansio"))
@@ -131,12 +132,13 @@ def site(home: Home, master_key: str) -> Iterator[Site]:
             *sign_in.ROUTES,
             *sign_up.ROUTES,
             *account.ROUTES,
+            *deletion.ROUTES,
             Route("/figures", _secret),
             WebSocketRoute("/_stcore/stream", _socket),
         ],
         middleware=[Middleware(Gate)],
     )
-    with _served(app) as port:
+    with served(app) as port:
         yield Site(port, home)
 
 
@@ -220,7 +222,8 @@ FORGED = {
 
 
 @pytest.mark.parametrize(
-    "path", ["/sign-in", "/sign-out", "/sign-out-everywhere", "/account/password", "/account/open"]
+    "path",
+    ["/sign-in", "/sign-out", "/sign-out-everywhere", "/account/password", "/account/open", "/account/delete"],
 )
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_form_of_another_site_does_nothing(site: Site, path: str, forged: str) -> None:
@@ -361,7 +364,8 @@ def test_a_reset_is_good_once_for_ten_minutes_and_one_member(site: Site, monkeyp
     assert "evil" not in site.ask("GET", "/reset", Host="evil.example")[2]
 
 
-def _shake_hands(site: Site, cookie: str) -> socket.socket:
+def shake_hands(site: Site, cookie: str) -> socket.socket:
+    """A WebSocket to the figures, asked for with a cookie."""
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=20)
     connection.sendall(
         f"GET /_stcore/stream HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -370,7 +374,7 @@ def _shake_hands(site: Site, cookie: str) -> socket.socket:
     return connection
 
 
-def _said(connection: socket.socket) -> bytes:
+def said(connection: socket.socket) -> bytes:
     """Send one masked text frame `x`; what comes back."""
     connection.sendall(b"\x81\x81\x00\x00\x00\x00x")
     return connection.recv(4096)
@@ -379,17 +383,17 @@ def _said(connection: socket.socket) -> bytes:
 def test_a_socket_ends_with_its_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T04: no handshake without a session; after signing out an open socket is cut and gives no more figures."""
     monkeypatch.setattr(gate, "LOOK_EVERY_S", 0.2)
-    with _shake_hands(site, "sid=" + "A" * 43) as refused:
+    with shake_hands(site, "sid=" + "A" * 43) as refused:
         assert b" 403 " in refused.recv(4096)
     site.sign_in()
-    with _shake_hands(site, site.cookie) as connection:
+    with shake_hands(site, site.cookie) as connection:
         assert b" 101 " in connection.recv(4096)
-        assert b"figures x" in _said(connection)
+        assert b"figures x" in said(connection)
         time.sleep(0.5)
-        assert b"figures x" in _said(connection)
+        assert b"figures x" in said(connection)
         site.post("/sign-out", {"form": session.form_token(site.cookie.partition("=")[2])})
         time.sleep(0.6)
-        told = _said(connection)
+        told = said(connection)
         assert b"figures" not in told
         assert told[:1] in {b"\x88", b""}
 
@@ -398,10 +402,10 @@ def test_a_socket_outlives_its_session_where_nobody_looks(site: Site, monkeypatc
     """T04, weakened: without looking again the socket goes on after the sign-out."""
     monkeypatch.setattr(gate, "LOOK_EVERY_S", 3600.0)
     site.sign_in()
-    with _shake_hands(site, site.cookie) as connection:
+    with shake_hands(site, site.cookie) as connection:
         assert b" 101 " in connection.recv(4096)
         site.post("/sign-out", {"form": session.form_token(site.cookie.partition("=")[2])})
-        assert b"figures x" in _said(connection)
+        assert b"figures x" in said(connection)
 
 
 def test_what_is_anothers_is_answered_as_what_is_not_there(site: Site) -> None:

@@ -106,6 +106,11 @@ def receipts(control: sqlite3.Connection) -> list[tuple[str, str]]:
     return control.execute("SELECT receipt, chain FROM erasure_receipt ORDER BY receipt_no").fetchall()
 
 
+def is_known(control: sqlite3.Connection, erasure_no: int) -> bool:
+    """Whether there is an erasure of this number."""
+    return control.execute("SELECT 1 FROM erasure WHERE erasure_no = ?", (erasure_no,)).fetchone() is not None
+
+
 def receipt_of(control: sqlite3.Connection, erasure_no: int) -> tuple[str, str, str] | None:
     """The newest receipt of an erasure, its chain, and the chain of the receipt before it; None while it waits."""
     row = control.execute(
