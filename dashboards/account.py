@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import account_figures, address, form, session, sign_up
+from dashboards import account_figures, address, deletion, form, session, sign_up
 from dashboards.form import Fields
+from retention import erase, people
+from retention.errors import RetentionError
 from warehouse import database
 from warehouse.control import claim, password, throttle, ticket
 from warehouse.control import member as members
@@ -216,10 +218,14 @@ def _remove(request: Request, fields: Fields) -> Response:
     if found is None or not found.member.is_owner or not (number.isascii() and number.isdigit()):
         return form.missing(request)
     with database.control(Home.own()) as control:
-        try:
-            members.remove(control, found.member.account_no, int(number[:18]))
-        except MemberError:
+        member_no = int(number[:18])
+        if member_no not in {one.member_no for one in members.of_account(control, found.member.account_no)}:
             return form.missing(request)
+        try:
+            erase.begin(Home.own(), control, people.member(control, member_no), session.now())
+        except RetentionError:
+            return form.missing(request)
+    deletion.carry_out(Home.own(), session.now())
     return form.turned("/account?said=removed")
 
 

@@ -51,7 +51,8 @@ def _delete_page(request: Request, *, wrong: str = "", status: int = 200) -> Res
         "Delete for good",
         lambda hidden: (
             '<p><a href="/account">Back to your account</a></p>'
-            "<p>At once, and nobody can take it back. You are signed out everywhere, and get a receipt.</p>"
+            "<p>At once, and nobody can take it back. Whoever is deleted is signed out everywhere, and there is a "
+            "receipt.</p>"
             + "".join(parts).replace("@form@", hidden)
             + f"<h2>What this cannot reach</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in BEYOND_REACH)}</ul>"
         ),
@@ -115,7 +116,7 @@ def _delete(request: Request, fields: Fields) -> Response:
             return _delete_page(request, wrong=f"Nothing was deleted: {error}.", status=422)
         response = form.turned(erased.address(vault, erasure.erasure_no))
     marts.forget()
-    _carry_out(Home.own(), now)
+    carry_out(Home.own(), now)
     if session.find(session.token_of(request.cookies)) is None:
         # The id the browser has is nobody's any more; forms of those who are not signed in need one.
         session.keep(response, secrets.token_urlsafe(32))
@@ -146,7 +147,7 @@ def _unproved(request: Request, control: sqlite3.Connection, vault: Vault, membe
     return ""
 
 
-def _carry_out(home: Home, now: datetime) -> None:
+def carry_out(home: Home, now: datetime) -> None:
     """Begin the work in a process of its own; where a pass or Dagster takes it up first, it finds nothing to do."""
     child = subprocess.Popen(
         [sys.executable, "-m", "retention", str(home.root.absolute()), now.isoformat()],

@@ -17,20 +17,30 @@ from warehouse.control import erasure as erasures
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
+# In the order in which a person cares; what is not named is told by its table's name.
 _TOLD = {
-    "requests": "calls",
-    "request_tag": "tags of calls",
-    "calls": "rows as the gateway told them",
-    "usage_hourly": "hours",
-    "usage_daily": "days",
-    "usage_monthly": "months",
-    "outside_id": "ids of accounts, keys, projects, teams and people",
-    "label": "names",
-    "data_key": "data keys",
-    "client": "IP addresses with their user agents",
-    "known_place": "places you signed in from",
-    "throttle": "counts of failed sign-ins",
-}
+    "calls": ("requests", "calls"),
+    "rows as the gateway told them": ("calls",),
+    "tags of calls": ("request_tag",),
+    "sums by hour, day and month": (
+        "usage_hourly", "usage_daily", "usage_tag_daily", "usage_monthly", "latency_hourly", "latency_daily",
+        "repriced_daily", "change",
+    ),
+    "bills and what providers counted": ("charges", "bill_day", "usage_reported", "report_day", "pull", "built_pull"),
+    "names": ("label", "project", "team", "key"),
+    "ids of accounts, keys, projects, teams and people": ("outside_id",),
+    "IP addresses with their user agents": ("client",),
+    "accounts": ("account",),
+    "members": ("member",),
+    "sessions and links": ("session", "ticket"),
+    "places of sign-ins, and failed ones": ("known_place", "throttle"),
+    "labels held": ("claim",),
+    "looks of the operator": ("opening",),
+    "budgets, alerts and mails": ("budget", "alert", "mail"),
+    "connections": ("connection",),
+    "keys of what was sealed": ("data_key",),
+}  # fmt: skip
+_NAMES = {table: name for name, tables in _TOLD.items() for table in tables}
 
 
 def _proof(vault: Vault, erasure_no: int) -> str:
@@ -58,8 +68,8 @@ def _receipt_page(request: Request) -> Response:
         return form.missing(request)
     if told is None:
         waiting = (
-            "<p>Nobody sees it any more, no session of it lives, and its data key is gone. Now the bytes go: every "
-            "table, file and older version, and then each file is searched. This page looks again by itself.</p>"
+            "<p>Nobody sees it any more, and no session of it lives. Now the bytes go: every table, file and older "
+            "version, and then each file is searched. The receipt comes here by itself.</p>"
         )
         response = form.page(request, "Deleted; the bytes are going", lambda _: waiting)
         response.headers["Refresh"] = "2"
@@ -69,12 +79,14 @@ def _receipt_page(request: Request) -> Response:
 
 
 def _receipt(receipt: dict[str, Any], path: str) -> str:
-    counted: dict[str, int] = {}
+    counted = dict.fromkeys(_TOLD, 0)
     for table, count in receipt["rows"].items():
-        name = table.rpartition(".")[2]
-        told = _TOLD.get(name, name.replace("_", " "))
-        counted[told] = counted.get(told, 0) + count
-    listed = "".join(f'<tr><td>{escape(name)}</td><td class="n">{count:,}</td></tr>' for name, count in counted.items())
+        last = table.rpartition(".")[2]
+        name = _NAMES.get(last, last.replace("_", " "))
+        counted[name] = counted.get(name, 0) + count
+    listed = "".join(
+        f'<tr><td>{escape(name)}</td><td class="n">{count:,}</td></tr>' for name, count in counted.items() if count
+    )
     places = {"still found in": receipt["found_in"], "could not be opened in": receipt["unread"]}
     found = "".join(
         f"<li>{what} {escape(str(place))}: {count} files</li>"
@@ -90,7 +102,8 @@ def _receipt(receipt: dict[str, Any], path: str) -> str:
         '<a href="/erased/verify_receipt.py" download>Save the script that checks it</a></p>'
         "<p><small>It needs nothing but Python: <code>python3 verify_receipt.py receipt.json</code>. This page shows "
         "the receipt again under its address; nothing in it says who you were.</small></p>"
-        f'<h2>What is gone</h2><table aria-label="What is gone"><tr><th>Of</th><th>Rows</th></tr>{listed}</table>'
+        '<h2>What is gone</h2><table aria-label="What is gone"><tr><th>Of</th><th class="n">Rows</th></tr>'
+        f"{listed}</table>"
         f"<h2>What this could not reach</h2><ul>{beyond}</ul>"
     )
 

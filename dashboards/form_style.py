@@ -29,7 +29,7 @@ a { color: var(--act); }
 .note.wrong { border-color: #d97757; background: #d9775722; }
 table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
-td.n { text-align: right; }
+td.n, th.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 td button { margin: 0; padding: .15rem .6rem; }
 .scroll { overflow-x: auto; }
 """

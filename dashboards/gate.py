@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg, ForwardMsgMetadata
 
 from dashboards import session
 
@@ -35,6 +37,10 @@ _OPEN = frozenset(
 )
 # The address of a receipt is one that nobody guesses, and who it was given to has no session any more.
 _OPEN_FOLDERS = ("/static/", "/erased/")
+# What a page still shows of before is taken off the screen: in Streamlit's own words the browser is sent to sign in.
+_AWAY = ForwardMsg(
+    metadata=ForwardMsgMetadata(cacheable=False), auth_redirect=AuthRedirect(url="/sign-in?said=out")
+).SerializeToString()
 _BOUNCE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>apiledger</title>'
     '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
@@ -121,7 +127,7 @@ class _Sockets:
 
 
 class _Watched:
-    """A WebSocket with its session: once that has ended, nothing goes in or out any more."""
+    """A WebSocket with its session: once that has ended, nothing goes in or out any more but the way to sign in."""
 
     def __init__(self, found_by: bytes, receive: Receive, send: Send) -> None:
         self.found_by = found_by
@@ -140,6 +146,7 @@ class _Watched:
         self._ended.set()
         with suppress(RuntimeError, OSError):
             # The browser may have hung up at this very moment; the others are cut all the same.
+            await self._send({"type": "websocket.send", "bytes": _AWAY})
             await self._send({"type": "websocket.close", "code": 1008})
 
     async def _received(self) -> Message:

@@ -184,17 +184,6 @@ def set_email(control: sqlite3.Connection, vault: Vault, member: Member, email: 
     return True
 
 
-def remove(control: sqlite3.Connection, account_no: int, member_no: int) -> None:
-    """Take a member, with all their sessions, out of an account; MemberError for one of another, and the last owner."""
-    with database.transaction(control):
-        there = {member.member_no: member for member in of_account(control, account_no)}
-        if member_no not in there:
-            raise MemberError("there is no such member")
-        if not any(member.is_owner for number, member in there.items() if number != member_no):
-            raise MemberError("an account keeps its last owner; make another one first")
-        control.execute("DELETE FROM member WHERE member_no = ?", (member_no,))
-
-
 def accounts(control: sqlite3.Connection) -> list[tuple[int, bool]]:
     """Every account's number and whether it is the operator's, the oldest first."""
     query = "SELECT account_no, is_operator FROM account ORDER BY created_at, account_no"
