@@ -129,7 +129,15 @@ def _delivered(
 
 
 def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
-    """A leased mail; None where nobody is to be told any more."""
+    """A leased mail; None where nobody is to be told any more. What it says is of one moment of the store."""
+    control.execute("BEGIN")
+    try:
+        return _written(home, control, vault, sender, lease)
+    finally:
+        control.execute("COMMIT")
+
+
+def _written(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
     if lease.mail_class == refusal.MAIL_CLASS:
         operator, refused = operator_address(), refusal.told_by(control, lease)
         if operator is None or refused is None:
@@ -138,6 +146,8 @@ def _message(home: Home, control: sqlite3.Connection, vault: Vault, sender: str,
             refused, sender=sender, receiver=operator, message_id=lease.message_id, sandbox=home.is_sandbox
         )
     alert = outbox.alert_of(control, lease)
+    if alert is None:
+        return None
     try:
         receiver = budgets.address_of(control, vault, alert.budget_no)
     except KeyUnavailableError:
