@@ -44,6 +44,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
         parts = [_self(control, vault, found.member)]
         if found.member.is_owner:
             parts.append(members_forms.table(control, vault, found.member))
+        parts.append('<h2>Delete for good</h2><p><a href="/account/delete">Delete yourself or the account</a></p>')
         if found.member.is_operator:
             parts.append(_accounts(control, vault, found))
         else:

@@ -134,6 +134,7 @@ def field(name: str, label: str, kind: str = "text", *, hint: str = "", more: st
     )
 
 
-def button(name: str, *, calm: bool = False) -> str:
-    """The button that sends a form."""
-    return f'<button type="submit"{" class=calm" if calm else ""}>{escape(name)}</button>'
+def button(name: str, *, calm: bool = False, grave: bool = False) -> str:
+    """The button that sends a form; a grave one does what cannot be taken back."""
+    kind = " class=grave" if grave else " class=calm" if calm else ""
+    return f'<button type="submit"{kind}>{escape(name)}</button>'

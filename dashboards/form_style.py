@@ -1,9 +1,11 @@
 """How the pages outside Streamlit look: forms in one column, light and dark; its hash is in their policy (CSP)."""
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d2125; --ground: #fcfcfb; --line: #c9cdc7; --act: #23705d; --on: #fff; }
+:root { color-scheme: light dark; --ink: #1d2125; --ground: #fcfcfb; --line: #c9cdc7; --act: #23705d; --on: #fff;
+  --grave: #a8371f; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e7e9eb; --ground: #14171a; --line: #4a525a; --act: #35a58a; --on: #08110e; }
+  :root { --ink: #e7e9eb; --ground: #14171a; --line: #4a525a; --act: #35a58a; --on: #08110e;
+    --grave: #ef8a70; }
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 28rem; margin: 8vh auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
@@ -28,6 +30,7 @@ small { display: block; opacity: .8; margin-top: .2rem; }
 button { font: inherit; font-weight: 600; margin: 1.2rem .5rem 0 0; padding: .5rem 1.1rem; border-radius: 6px;
   border: 1px solid var(--act); background: var(--act); color: var(--on); cursor: pointer; }
 button.calm { background: transparent; color: inherit; border-color: var(--line); }
+button.grave { background: var(--grave); border-color: var(--grave); }
 form.row { display: inline; }
 :focus-visible { outline: 2px solid var(--act); outline-offset: 2px; }
 a { color: var(--act); }
@@ -35,7 +38,7 @@ a { color: var(--act); }
 .note.wrong { border-color: #d97757; background: #d9775722; }
 table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
-td.n { text-align: right; }
+td.n, th.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
 ul.promises { list-style: none; padding: 0; }

@@ -6,6 +6,7 @@ session has ended is cut.
 
 import asyncio
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -13,11 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg, ForwardMsgMetadata
 
 from dashboards import privacy, session
 
-# A page asks every few seconds by itself and says so in words; this is for one that does not.
-LOOK_EVERY_S = 10.0
+# Whoever is erased or signed out is cut off within a second.
+LOOK_EVERY_S = 0.5
 # Forms for those who are not signed in, what they are drawn with, and the sign of life.
 _OPEN = frozenset(
     {
@@ -34,9 +37,14 @@ _OPEN = frozenset(
         "/_stcore/health",
     }
 )
-_OPEN_FOLDERS = ("/static/",)
+# The address of a receipt is one that nobody guesses, and who it was given to has no session any more.
+_OPEN_FOLDERS = ("/static/", "/erased/")
 # Whoever has not accepted the policy may do so, and may leave.
 _ALWAYS = ("/policy", "/account")
+# What a page still shows of before is taken off the screen: in Streamlit's own words the browser is sent to sign in.
+_AWAY = ForwardMsg(
+    metadata=ForwardMsgMetadata(cacheable=False), auth_redirect=AuthRedirect(url="/sign-in?said=out")
+).SerializeToString()
 _BOUNCE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>apiledger</title>'
     '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
@@ -48,6 +56,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._sockets = _Sockets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
@@ -61,7 +70,7 @@ class Gate:
             if found is None or await run_in_threadpool(privacy.is_due, found):
                 await send({"type": "websocket.close", "code": 1008})
             else:
-                await _Watched(found.lookup, receive, send).run(self._app, scope)
+                await _Watched(found.lookup, receive, send).run(self._app, scope, self._sockets)
         elif found is not None:
             if scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
                 await self._app(scope, receive, send)
@@ -94,29 +103,60 @@ def bounce() -> HTMLResponse:
     return HTMLResponse(_BOUNCE, headers={"Cache-Control": "no-store", "Referrer-Policy": "same-origin"})
 
 
+class _Sockets:
+    """The open sockets of a server: one look for all of them, so that looking often costs the same with fifty."""
+
+    def __init__(self) -> None:
+        self._open: dict[_Watched, None] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    def add(self, socket: "_Watched") -> None:
+        """Look after a socket from now on."""
+        self._open[socket] = None
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+
+    def leave(self, socket: "_Watched") -> None:
+        """It is closed; with the last one the looking ends."""
+        self._open.pop(socket, None)
+        if not self._open and self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            living = await run_in_threadpool(_living, frozenset(socket.found_by for socket in self._open))
+            over = [socket for socket in self._open if socket.found_by not in living]
+            for socket in over:
+                self._open.pop(socket)
+            if over:
+                # A browser that takes nothing any more keeps nobody else's socket open.
+                await asyncio.wait([asyncio.create_task(socket.cut()) for socket in over], timeout=1)
+
+
 class _Watched:
-    """A WebSocket with its session: once that has ended, nothing goes in or out any more."""
+    """A WebSocket with its session: once that has ended, nothing goes in or out any more but the way to sign in."""
 
     def __init__(self, found_by: bytes, receive: Receive, send: Send) -> None:
-        self._found_by = found_by
+        self.found_by = found_by
         self._receive = receive
         self._send = send
         self._ended = asyncio.Event()
 
-    async def run(self, app: ASGIApp, scope: MutableMapping[str, Any]) -> None:
-        watch = asyncio.create_task(self._watch())
+    async def run(self, app: ASGIApp, scope: MutableMapping[str, Any], sockets: _Sockets) -> None:
+        sockets.add(self)
         try:
             await app(scope, self._received, self._sent)
         finally:
-            watch.cancel()
+            sockets.leave(self)
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if await run_in_threadpool(_is_over, self._found_by):
-                break
+    async def cut(self) -> None:
         self._ended.set()
-        await self._send({"type": "websocket.close", "code": 1008})
+        with suppress(RuntimeError, OSError):
+            # The browser may have hung up at this very moment; the others are cut all the same.
+            await self._send({"type": "websocket.send", "bytes": _AWAY})
+            await self._send({"type": "websocket.close", "code": 1008})
 
     async def _received(self) -> Message:
         receiving = asyncio.ensure_future(self._receive())
@@ -133,8 +173,8 @@ class _Watched:
             await self._send(message)
 
 
-def _is_over(found_by: bytes) -> bool:
+def _living(every: frozenset[bytes]) -> frozenset[bytes]:
     try:
-        return session.find_by(found_by) is None
+        return session.living(every)
     except Exception:  # noqa: BLE001 - a store that cannot be asked vouches for nobody
-        return True
+        return frozenset()

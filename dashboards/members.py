@@ -9,8 +9,10 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboards import address, form, session, sign_up
+from dashboards import address, deletion, form, session, sign_up
 from dashboards.form import Fields
+from retention import erase, people
+from retention.errors import RetentionError
 from warehouse import database
 from warehouse.control import audit, letter, ticket
 from warehouse.control import member as members
@@ -101,16 +103,19 @@ def change(request: Request, found: Session, fields: Fields) -> Response | str:
 
 
 def remove(request: Request, found: Session, fields: Fields) -> Response:
-    """Take a member out, and with them their sessions."""
+    """Erase a member, and with them their sessions."""
     number = _number(fields)
     if number is None:
         return form.missing(request)
     with database.control(Home.own()) as control:
-        try:
-            members.remove(control, found.member.account_no, number)
-            audit.note(control, "member.removed", session.now(), actor_no=found.member.member_no, object_no=number)
-        except MemberError:
+        if number not in {one.member_no for one in members.of_account(control, found.member.account_no)}:
             return form.missing(request)
+        try:
+            erase.begin(Home.own(), control, people.member(control, number), session.now())
+        except RetentionError:
+            return form.missing(request)
+        audit.note(control, "member.removed", session.now(), actor_no=found.member.member_no, object_no=number)
+    deletion.carry_out(Home.own(), session.now())
     return form.turned("/account?said=removed")
 
 

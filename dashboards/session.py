@@ -68,6 +68,15 @@ def find_by(found_by: bytes) -> Session | None:
         return sessions.find(control, found_by, now())
 
 
+def living(every: frozenset[bytes]) -> frozenset[bytes]:
+    """Which of these hashes are of sessions that live."""
+    home, moment = Home.own(), now()
+    if not home.control_file.exists():
+        return frozenset()
+    with database.control(home) as control:
+        return frozenset(found_by for found_by in every if sessions.find(control, found_by, moment))
+
+
 def of_page() -> bytes:
     """The hash of the id that the page's browser sent; SignedOutError where it sent none.
 

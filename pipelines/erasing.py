@@ -20,8 +20,9 @@ def resume(
 
     What `erase.carry_out` raises stops the pass: nothing is read or published while somebody waits to be erased.
     """
-    # Never published, so that nobody is known yet.
-    if not home.published.exists() or not home.build_file.exists():
+    # Nobody is known yet, or the build is lost and comes back first.
+    is_lost = database.current_version(home) is not None and not home.build_file.exists()
+    if not home.control_file.exists() or is_lost:
         return []
     now = now.replace(tzinfo=None)
     if restored:
@@ -48,7 +49,7 @@ def _take_up_forgotten(home: Home, now: datetime) -> None:
 
 def _came_back(home: Home) -> bool:
     with database.control(home) as control:
-        if not tombstone.numbers(control):
+        if not tombstone.numbers(control) or not home.build_file.exists():
             return False
         with database.held(home.build_lock), database.build(home) as connection:
             return bool(erase.came_back(connection, control))

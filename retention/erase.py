@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 
@@ -20,15 +19,15 @@ from retention import (
     erasure_receipt,
     forget,
     holds,
+    people,
     policy,
     rewrite,
     self_scan,
     stores,
-    subjects,
     tombstone_ledger,
+    verify_receipt,
 )
 from retention.erase_build import Numbers
-from retention.errors import RetentionError
 from retention.subjects import Subject
 from warehouse import bill_tables, database, publication, withholding
 from warehouse.control import audit, tombstone
@@ -50,32 +49,30 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
     """Write an erasure down: from here on nobody sees the subject, nothing of it lands, its data key is gone.
 
     Its bytes go with `carry_out`. `now` is naive UTC; `reason` is one of REASONS and stands in the audit chain.
-    RetentionError where it is being erased already.
+    RetentionError where it is being erased already. While a version that tells of it is there none is read; of a member
+    none tells.
     """
-    _hold_there(control, subject)
-    withholding.withhold(home)
+    people.hold_there(control, subject)
+    if is_shown := people.is_shown(control, subject):
+        withholding.withhold(home)
     with database.transaction(control):
         # Two who ask at once begin one erasure; the mark that is left over is taken away by whoever carries it out.
-        _hold_there(control, subject)
+        people.hold_there(control, subject)
         vault = Vault(control, now)
-        erasure = erasures.begin(control, subject.kind, now)
+        erasure = erasures.begin(control, subject.kind, now, is_shown=is_shown)
         stones = forget.stones_of(control, subject, now)
-        erasures.seal_needles(control, vault, erasure.erasure_no, subjects.needles(control, vault, subject))
+        erasures.seal_needles(control, vault, erasure.erasure_no, people.needles(control, vault, subject))
         tombstone.lay(control, erasure.erasure_no, stones)
+        people.hand_over(control, vault, subject)
         erasure.counted(forget.forget(control, stones))
         erasures.keep(control, erasure)
         audit.note(control, "erasure.begun", now, object_no=erasure.erasure_no, detail=f"reason={reason}")
-    # Whoever ended another erasure meanwhile has let versions be read again.
-    withholding.withhold(home)
+    if is_shown:
+        # Whoever ended another erasure meanwhile has let versions be read again.
+        withholding.withhold(home)
     rewrite.truncate_control(control)
     tombstone_ledger.keep(home, control)
     return erasure
-
-
-def _hold_there(control: sqlite3.Connection, subject: Subject) -> None:
-    listed = ", ".join(str(number) for number in subject.numbers)
-    if control.execute(f"SELECT 1 FROM outside_id WHERE no IN ({listed})").fetchone() is None:
-        raise RetentionError("they are being erased already; `apiledger erase resume` goes on with it")
 
 
 def is_pending(home: Home) -> bool:
@@ -96,7 +93,9 @@ def carry_out(home: Home, now: datetime, progress: Progress, patience_s: float =
             stack.enter_context(database.held(lock, patience_s))
         control = stack.enter_context(database.control(home))
         pending = erasures.pending(control)
-        if any(each.step in {"begun", "deleted"} for each in pending):
+        waits = any(each.step in {"begun", "deleted"} for each in pending)
+        # People may have an account before there is a build. One that was published and is lost has to come back first.
+        if waits and (home.build_file.exists() or database.current_version(home) is not None):
             with database.build(home) as connection:
                 for number, each in enumerate(pending):
                     progress("erasing", number, len(pending))
@@ -104,12 +103,13 @@ def carry_out(home: Home, now: datetime, progress: Progress, patience_s: float =
                         _delete(connection, control, each)
                 _compare(home, connection, control, {month for each in pending for month in each.months})
                 connection.execute("CHECKPOINT")
+        if waits:
             _publish(home, control, pending, now, progress)
         # A mark without an erasure was laid by one that was killed before it was written down.
-        if {each.step for each in erasures.pending(control)} <= {"published"}:
+        if {each.step for each in erasures.pending(control) if each.is_shown} <= {"published"}:
             withholding.release(home)
             publication.mend(home)
-            if pending:
+            if any(each.is_shown for each in pending):
                 # The copy that was made while nobody might open it.
                 publication.withdraw(home)
         if not pending:
@@ -121,11 +121,12 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
     """Step 2: first what will be gone is written down, then it goes, then the receipts of loads lose it."""
     # What has come back with an older build has no receipts to lose, and whoever has returned since is somebody new.
     came_back = erasures.has_receipt(control, erasure.erasure_no)
-    if not came_back:
-        with database.transaction(control):
-            late = forget.late(control, erasure.erasure_no)
-            tombstone.lay(control, erasure.erasure_no, late)
-            erasure.counted(forget.forget(control, late))
+    with database.transaction(control):
+        stones = tombstone.of_erasure(control, erasure.erasure_no) if came_back else []
+        if not came_back:
+            stones = forget.late(control, erasure.erasure_no)
+            tombstone.lay(control, erasure.erasure_no, stones)
+        erasure.counted(forget.forget(control, stones))
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))
     rows = erase_build.counted(connection, numbers)
     landed = erase_build.landed_rows(connection, numbers.accounts)
@@ -140,7 +141,9 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
         months = reconciliation.months(connection, erase_build.days_of(connection, numbers.accounts))
         erasure.months = sorted({*erasure.months, *(month.isoformat() for month in months)})
         erasures.keep(control, erasure)
-        rewrite.mark(control)
+        # An account that had no data yet costs nobody a rewrite, nor a moment without pages.
+        if any(rows.values()) or erasure.is_shown:
+            rewrite.mark(control)
     if any(rows.values()):
         erase_build.carry_out(connection, numbers)
     with database.transaction(control):
@@ -204,8 +207,7 @@ def _prove(
     rewrite.truncate_control(control)
     vault = Vault(control, now)
     needles = sorted({text for each in pending for text in erasures.needles(control, vault, each.erasure_no)})
-    with database.published(home) as connection:
-        words = self_scan.vocabulary(connection, control)
+    words = self_scan.vocabulary(home, control)
     told = [needle for needle in needles if needle not in words]
     progress("searching", 0, 1)
     scan = self_scan.scan(home, told)
@@ -215,29 +217,17 @@ def _prove(
     receipts = []
     with database.transaction(control):
         for each in pending:
-            fields = {
-                "erasure_no": each.erasure_no,
-                "kind": each.kind,
-                "begun_at": database.stamp(each.begun_at),
-                "done_at": database.stamp(now),
-                "rows": each.rows,
-                "version": database.current_version(home),
-                "files": {name: told for name, told in scan.hashes.items() if name.endswith(".duckdb")},
-                "searched": {
-                    "files": scan.files,
-                    "bytes": scan.bytes,
-                    "for": len(told),
-                    "words_of_others": len(needles) - len(told),
-                },
-                "found_in": _places(home, [path for path in scan.found if path not in removed]),
-                "unread": _places(home, scan.unread),
-                "removed_files": len(removed),
-                "audit": audit.tail(control),
-                "held": holds.of_receipt(control, Numbers.of(tombstone.of_erasure(control, each.erasure_no)).accounts),
-                "beyond_reach": list(erasure_receipt.BEYOND_REACH),
-            }
-            receipt = erasure_receipt.text(fields)
-            erasures.end(control, each, receipt, erasure_receipt.link(erasures.last_chain(control), receipt), now)
+            kept_back = holds.of_receipt(control, Numbers.of(tombstone.of_erasure(control, each.erasure_no)).accounts)
+            receipt = erasure_receipt.written(
+                home,
+                each,
+                scan,
+                removed=removed,
+                words=len(needles) - len(told),
+                beside={"audit": audit.tail(control), "held": kept_back},
+                now=now,
+            )
+            erasures.end(control, each, receipt, verify_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
             audit.note(control, "erasure.done", now, object_no=each.erasure_no)
     rewrite.truncate_control(control)
@@ -246,19 +236,14 @@ def _prove(
     return receipts
 
 
-def _places(home: Home, paths: list[Path]) -> dict[str, int]:
-    """How many files of each folder: a file's own name may say something of somebody."""
-    places = [str(path.relative_to(home.root).parent) for path in paths]
-    return {place: places.count(place) for place in sorted(set(places))}
-
-
 def came_back(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> list[int]:
-    """Erasures whose subjects the build has again, as after an older one was put back; they are pending from here on.
+    """Erasures whose subjects are there again, as after an older build was put back; they are pending from here on.
 
     Looked for only where a tombstone lies; the caller holds the build.
     """
     numbers = tombstone.numbers(control)
     there = erase_build.numbers_there(connection, {number: kind for number, (kind, _) in numbers.items()})
+    there |= forget.numbers_there(control)
     again = sorted({numbers[number][1] for number in there} - {each.erasure_no for each in erasures.pending(control)})
     with database.transaction(control):
         for erasure_no in again:
@@ -274,12 +259,10 @@ def wrong(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) ->
     ]
     numbers = tombstone.numbers(control)
     there = erase_build.numbers_there(connection, {number: kind for number, (kind, _) in numbers.items()})
-    there |= {
-        number for (number,) in control.execute("SELECT no FROM outside_id WHERE no IN (SELECT number FROM tombstone)")
-    }
+    there |= forget.numbers_there(control)
     back = sorted({numbers[number][1] for number in there})
     said += [f"whom erasure {number} erased is here again; run `apiledger erase resume`" for number in back]
     chained = erasures.receipts(control)
     return said + [
-        f"the receipt of erasure {number} was changed, or one before it" for number in erasure_receipt.broken(chained)
+        f"the receipt of erasure {number} was changed, or one before it" for number in verify_receipt.broken(chained)
     ]

@@ -1,15 +1,17 @@
 """The receipt of an erasure: counts, hashes of what is there since, what cannot be reached; no personal value.
 
-Each is chained to the one before. This file needs nothing but Python: `apiledger erase receipts > receipts.jsonl`, then
-`python retention/erasure_receipt.py receipts.jsonl [home]` says whether a receipt was changed, left out or put in, and,
-with the home, whether the databases are still those that the newest receipt tells of.
+Each is chained to the one before; `retention/verify_receipt.py` checks them with nothing but Python.
 """
 
-import hashlib
-import json
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+
+from retention import verify_receipt
+from retention.self_scan import Scan
+from warehouse import database
+from warehouse.control.erasure import Erasure
+from warehouse.home import Home
 
 BEYOND_REACH = (
     "the gateway's own database and the copies it keeps of its logs",
@@ -22,54 +24,45 @@ BEYOND_REACH = (
 )
 
 
-def link(before: str, receipt: str) -> str:
-    """The chain of a receipt after the chain of the one before it; empty before the first."""
-    return hashlib.sha256(f"{before}\n{receipt}".encode()).hexdigest()
+def written(
+    home: Home,
+    erasure: Erasure,
+    scan: Scan,
+    *,
+    removed: list[Path],
+    words: int,
+    beside: Mapping[str, object],
+    now: datetime,
+) -> str:
+    """The receipt of an erasure after this search; `words` of what was to be searched for are words of others.
+
+    `removed` are files in which it found something and which went; `beside` is what stands with it, such as holds.
+    """
+    return verify_receipt.text(
+        {
+            "erasure_no": erasure.erasure_no,
+            "kind": erasure.kind,
+            "begun_at": database.stamp(erasure.begun_at),
+            "done_at": database.stamp(now),
+            "rows": erasure.rows,
+            "version": database.current_version(home),
+            "files": {name: told for name, told in scan.hashes.items() if name.endswith(".duckdb")},
+            "searched": {
+                "files": scan.files,
+                "bytes": scan.bytes,
+                "for": scan.needles,
+                "words_of_others": words,
+            },
+            "found_in": _places(home, [path for path in scan.found if path not in removed]),
+            "unread": _places(home, scan.unread),
+            "removed_files": len(removed),
+            **beside,
+            "beyond_reach": list(BEYOND_REACH),
+        }
+    )
 
 
-def text(fields: Mapping[str, object]) -> str:
-    """A receipt as one line of JSON, always the same for the same fields."""
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
-
-
-def broken(receipts: Iterable[tuple[str, str]]) -> list[int]:
-    """The places, from 1, of receipts whose chain does not follow: they, or one before them, were changed."""
-    wrong, before = [], ""
-    for number, (receipt, chain) in enumerate(receipts, 1):
-        if link(before, receipt) != chain:
-            wrong.append(number)
-        before = chain
-    return wrong
-
-
-def changed_files(receipt: str, home: Path) -> list[str]:
-    """Databases that a receipt tells of and that are there with other bytes; a later version is a file of its own."""
-    said = json.loads(receipt)["files"]
-    return [
-        name
-        for name, sha256 in said.items()
-        if name.startswith("published/") and (home / name).exists() and _sha256(home / name) != sha256
-    ]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def main(arguments: list[str]) -> int:
-    """Check a file of receipts, one JSON object a line; gives the exit code."""
-    lines = [json.loads(line) for line in Path(arguments[0]).read_text(encoding="utf-8").splitlines() if line]
-    receipts = [(text(line["receipt"]), line["chain"]) for line in lines]
-    said = [f"receipt {number} was changed, or one before it" for number in broken(receipts)]
-    if len(arguments) > 1 and receipts:
-        said += [
-            f"{name} is not the file the receipt tells of"
-            for name in changed_files(receipts[-1][0], Path(arguments[1]))
-        ]
-    sys.stdout.write("".join(f"{each}\n" for each in said or [f"{len(receipts)} receipts follow from one another"]))
-    return 1 if said else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _places(home: Home, paths: list[Path]) -> dict[str, int]:
+    """How many files of each folder: a file's own name may say something of somebody."""
+    places = [str(path.relative_to(home.root).parent) for path in paths]
+    return {place: places.count(place) for place in sorted(set(places))}

@@ -33,27 +33,34 @@ class Scan:
     hashes: dict[str, str] = field(default_factory=dict)
     found: list[Path] = field(default_factory=list)
     unread: list[Path] = field(default_factory=list)
+    needles: int = 0
 
 
-def vocabulary(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> str:
+def vocabulary(home: Home, control: sqlite3.Connection) -> str:
     """The words that a version has of itself or of others: an erased project that was called `search` is in no file.
 
     Its tables with their meanings, its views, providers, models, and the names that the control store still knows.
     """
-    words = connection.execute(
+    words = control.execute("SELECT DISTINCT label FROM label").fetchall()
+    if database.current_version(home) is not None:
+        with database.published(home) as connection:
+            words += _of_version(connection)
+    return "\n".join(word for (word,) in words)
+
+
+def _of_version(connection: duckdb.DuckDBPyConnection) -> list[tuple[str]]:
+    return connection.execute(
         """SELECT coalesce(sql, '') FROM duckdb_views() UNION ALL
            SELECT concat_ws(' ', schema_name, table_name, comment) FROM duckdb_tables() UNION ALL
            SELECT concat_ws(' ', column_name, comment) FROM duckdb_columns() UNION ALL
            SELECT DISTINCT concat_ws(' ', gateway, provider, model, price_version) FROM model.usage_daily UNION ALL
            SELECT DISTINCT concat_ws(' ', line, service, token_type, model) FROM model.charges"""
     ).fetchall()
-    words += control.execute("SELECT DISTINCT label FROM label").fetchall()
-    return "\n".join(word for (word,) in words)
 
 
 def scan(home: Home, needles: list[str]) -> Scan:
     """Search every regular file below the home; a packed file that does not open is listed as unread."""
-    done = Scan()
+    done = Scan(needles=len(needles))
     hashed: dict[str, bool] = {}
     for path in sorted(home.root.rglob("*")):
         if path.is_symlink() or not path.is_file():

@@ -21,10 +21,15 @@ MOST_NEEDLES = 2_000
 
 @dataclass(frozen=True)
 class Subject:
-    """Somebody: the kind and, by gateway and account, their numbers, each with the keyed hash of the outside id."""
+    """Somebody: the kind and, by gateway and account, their numbers, each with the keyed hash of the outside id.
+
+    `account_no` is an account that people sign in to, `member_no` one of its members: `retention/people.py` finds them.
+    """
 
     kind: str
     ids: tuple[tuple[int, str, int, bytes], ...]
+    account_no: int | None = None
+    member_no: int | None = None
 
     @property
     def numbers(self) -> list[int]:
@@ -43,11 +48,17 @@ def find(control: sqlite3.Connection, vault: Vault, kind: str, text: str, accoun
     ids = [row for row in _rows(control, vault, kind, text) if owners is None or row[2] in owners]
     if not ids:
         raise RetentionError(f"no {what} is called so here: take the id a log has, or the name a page shows")
-    if kind == "account" and any(gateway == OPERATOR or _is_unnamed(vault, row) for row in ids for gateway in [row[1]]):
-        raise RetentionError("this account owns the installation: remove its home as a whole to erase it")
+    if kind == "account":
+        hold_no_owner(vault, ids)
     if kind != "account" and len({row[2] for row in ids}) > 1:
         raise RetentionError(f"several accounts have a {what} of this id: say which with --account")
     return Subject(kind, tuple(ids))
+
+
+def hold_no_owner(vault: Vault, ids: list[tuple[int, str, int, bytes]]) -> None:
+    """RetentionError where one of these accounts is who owns the installation."""
+    if any(row[1] == OPERATOR or _is_unnamed(vault, row) for row in ids):
+        raise RetentionError("this account owns the installation: remove its home as a whole to erase it")
 
 
 def _is_unnamed(vault: Vault, row: tuple[int, str, int, bytes]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retention import erasure_receipt, forget, subjects
+from retention import forget, subjects, verify_receipt
 from retention.subjects import Subject
 from warehouse import database, file_copy
 from warehouse.control import erasure as erasures
@@ -208,7 +208,7 @@ def _take_over(control: sqlite3.Connection, entry: Entry) -> None:
     if not control.execute(done, row).rowcount:
         return
     for receipt, chain in entry.receipts:
-        if erasure_receipt.link(erasures.last_chain(control), receipt) == chain:
+        if verify_receipt.link(erasures.last_chain(control), receipt) == chain:
             control.execute(
                 "INSERT INTO erasure_receipt (erasure_no, receipt, chain) VALUES (?, ?, ?)",
                 (entry.erasure_no, receipt, chain),

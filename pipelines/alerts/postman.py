@@ -134,10 +134,18 @@ def _delivered(
 def _message(
     home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease, now: datetime
 ) -> EmailMessage | None:
-    """A leased mail; None where nobody is to be told any more."""
+    """A leased mail; None where nobody is to be told any more. What it says is of one moment of the store."""
     if lease.mail_class == letter.MAIL_CLASS:
         said = letter.opened(control, vault, lease, now)
         return None if said is None else letter_mail.message(home, said, sender=sender, message_id=lease.message_id)
+    control.execute("BEGIN")
+    try:
+        return _written(home, control, vault, sender, lease)
+    finally:
+        control.execute("COMMIT")
+
+
+def _written(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
     if lease.mail_class == refusal.MAIL_CLASS:
         operator, refused = operator_address(), refusal.told_by(control, lease)
         if operator is None or refused is None:
@@ -147,6 +155,8 @@ def _message(
             refused, sender=sender, receiver=holder, message_id=lease.message_id, sandbox=home.is_sandbox
         )
     alert = outbox.alert_of(control, lease)
+    if alert is None:
+        return None
     try:
         receiver = budgets.address_of(control, vault, alert.budget_no)
     except KeyUnavailableError:

@@ -1,4 +1,4 @@
-"""`apiledger erase`: an account, a gateway's user or an end user, gone from every store, with a receipt."""
+"""`apiledger erase`: an account, a member, a gateway's user or an end user, gone from every store, with a receipt."""
 
 import json
 import sys
@@ -55,9 +55,21 @@ def erase() -> None:
 def account(names: tuple[str, ...], reason: str, *, dry_run: bool, yes: bool, named: Path | None) -> None:
     """Erase accounts by outside id or name: calls, sums, names, budgets, mails, connections with their bills.
 
+    By its number or a member's address an account that people sign in to goes with its members and all its labels.
     Where somebody else pays the bill, its total stays. NAMES are erased together, with one rewrite of the build.
     """
     _erase(_chosen(named), "account", names, None, reason, dry_run=dry_run, yes=yes)
+
+
+@erase.command()
+@click.argument("names", nargs=-1, required=True)
+@_why
+@_dry
+@_yes
+@_home
+def member(names: tuple[str, ...], reason: str, *, dry_run: bool, yes: bool, named: Path | None) -> None:
+    """Erase members by address or number: they cannot sign in any more; what their account has stays its co-owners'."""
+    _erase(_chosen(named), "member", names, None, reason, dry_run=dry_run, yes=yes)
 
 
 @erase.command()
@@ -103,7 +115,7 @@ def resume(named: Path | None) -> None:
 @erase.command()
 @_home
 def receipts(named: Path | None) -> None:
-    """Print every receipt, one JSON object a line; `python retention/erasure_receipt.py FILE [HOME]` checks them."""
+    """Print every receipt, one JSON object a line; `python retention/verify_receipt.py FILE [HOME]` checks them."""
     from warehouse import database
     from warehouse.control import erasure
 
@@ -116,7 +128,7 @@ def _erase(
     home: "Home", kind: str, names: tuple[str, ...], account: str | None, reason: str, *, dry_run: bool, yes: bool
 ) -> None:
     from retention import erase as saga
-    from retention import erase_build, forget, subjects
+    from retention import erase_build, forget, people
     from retention.erase_build import Numbers
     from warehouse import database
     from warehouse.control.vault import Vault
@@ -124,18 +136,18 @@ def _erase(
     with database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, _now())
-        found = [subjects.find(control, vault, kind, name, account) for name in dict.fromkeys(names)]
+        found = [people.find(control, vault, kind, name, account) for name in dict.fromkeys(names)]
         if dry_run or not yes:
-            with database.published(home) as connection:
-                rows: dict[str, int] = {}
-                for subject in found:
-                    numbers = Numbers.of(forget.stones_of(control, subject, _now()))
-                    for table, count in erase_build.counted(connection, numbers).items():
-                        rows[table] = rows.get(table, 0) + count
+            stones = [stone for subject in found for stone in forget.stones_of(control, subject, _now())]
+            rows: dict[str, int] = {}
+            # An account may have nothing that is published, and before the first version nobody has.
+            if any(people.is_shown(control, subject) for subject in found):
+                with database.published(home) as connection:
+                    rows = erase_build.counted(connection, Numbers.of(stones))
             for table, count in sorted(rows.items()):
                 if count:
                     click.echo(f"{count:>14,}  {table.removeprefix('build.')}")
-            verb = "deleted" if kind == "account" else "blanked"
+            verb = "blanked" if kind in {"user", "end_user"} else "deleted"
             click.echo(f"{sum(rows.values()):>14,}  rows would be {verb}; and what control.sqlite has of them")
         if dry_run:
             return

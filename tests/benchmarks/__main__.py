@@ -23,12 +23,14 @@ PAIRS = {
     "expire": (5_000, "1.2", 3),
     "rewrite": (5_000, "1.3", 3),
 }
+# These print figures of several parts, at a million rows unless told otherwise.
+REPORTS = ("pages", "erase")
 
 
 def main() -> None:
     """Run what is asked for and print one row a question."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=[*PAIRS, "pages"])
+    parser.add_argument("names", nargs="*", default=[*PAIRS, *REPORTS])
     parser.add_argument("--rows", type=int)
     parser.add_argument("--times", type=int)
     asked = parser.parse_args()
@@ -38,7 +40,7 @@ def main() -> None:
     shown = Table("question", "rows", "ours s", "MB", "yardstick s", "MB", "ratio", "of CPU", "aim at most")
     for name in asked.names:
         bench = importlib.import_module(f"tests.benchmarks.{name}")
-        if name == "pages":
+        if name in REPORTS:
             bench.report(console, folder, asked.rows or 1_000_000)
             continue
         rows, aim, times = PAIRS[name]

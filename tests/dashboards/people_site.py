@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, credentials, privacy, reset, sign_in, sign_up
+from dashboards import account, credentials, deletion, privacy, reset, sign_in, sign_up
 from dashboards.gate import Gate
 from warehouse.control import password
 from warehouse.home import Home
@@ -37,11 +37,13 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-async def _secret(_: Request) -> PlainTextResponse:
+async def figures(_: Request) -> PlainTextResponse:
+    """A page that is nobody's without a session."""
     return PlainTextResponse("figures")
 
 
-async def _socket(socket: WebSocket) -> None:
+async def live_figures(socket: WebSocket) -> None:
+    """A socket that is nobody's without a session: it repeats what it is sent."""
     await socket.accept()
     try:
         while True:
@@ -132,10 +134,11 @@ def app() -> Starlette:
             *sign_up.ROUTES,
             *reset.ROUTES,
             *account.ROUTES,
+            *deletion.ROUTES,
             *credentials.ROUTES,
             *privacy.ROUTES,
-            Route("/figures", _secret),
-            WebSocketRoute("/_stcore/stream", _socket),
+            Route("/figures", figures),
+            WebSocketRoute("/_stcore/stream", live_figures),
         ],
         middleware=[Middleware(Gate)],
     )

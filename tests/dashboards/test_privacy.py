@@ -46,7 +46,7 @@ def test_the_policy_is_there_for_everybody(site: Site) -> None:
     assert "Frankfurt &amp; nowhere else" in text
     assert "14 days have passed" in text
     assert "tests/" not in text
-    assert "AL-1.3 · carried out · R-requests" in text
+    assert "AL-1.3 · kept · R-requests" in text
     assert "nothing was due yet" in text
     with database.control(site.home) as control:
         control.execute(

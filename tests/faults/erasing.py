@@ -1,5 +1,7 @@
 """`python -m tests.faults.erasing HOME NOW STEP NAME...`: an erasure killed at its STEP-th step, -1: none.
 
+An address is a member's, anything else an account's.
+
 A step is what the erasure tells of and every name that is made, moved or removed in the home meanwhile.
 """
 
@@ -10,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from retention import erase, subjects
+from retention import erase, people
 from warehouse import database
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -38,7 +40,8 @@ def main() -> None:
         with database.transaction(control):
             vault = Vault(control, now)
         for name in sys.argv[4:]:
-            erase.begin(home, control, subjects.find(control, vault, "account", name), now)
+            kind = "member" if "@" in name else "account"
+            erase.begin(home, control, people.find(control, vault, kind, name), now)
             step()
     erase.carry_out(home, now, step)
     print(steps)

@@ -11,6 +11,7 @@ from retention import erase
 from tests.pipelines.billed_world import LATER, world
 from tests.pipelines.gateway_log import query
 from tests.retention.erased_world import Canary, lived
+from tests.retention.people_world import moved_in
 from warehouse import database
 from warehouse.control import audit
 from warehouse.home import Home
@@ -104,3 +105,25 @@ def test_a_bill_that_somebody_else_pays_keeps_its_total(
         assert billed.query(cause)[0][0] - differs[0][0] == whole - left
         billed.take_in(LATER)
         assert billed.query(total) == days
+
+
+@pytest.mark.clause("AL-8.3")
+def test_a_member_is_erased_by_address(home: Home, master_key: str) -> None:
+    """One address, no version withheld; the account by number next, with everything it holds."""
+    assert master_key
+    lived(home, [_ANNE, _BELA])
+    people = moved_in(home, _ANNE)
+    assert _run(home, "member", people.first, "--dry-run").exit_code == 0
+    assert people.member(home, people.first)
+    done = _run(home, "member", people.first, "--yes")
+    assert done.exit_code == 0, done.output
+    assert people.first not in done.output
+    assert people.member(home, people.first) is None
+    assert _accounts(home) == [_ANNE.account, _BELA.account]
+    last = _run(home, "member", people.second, "--yes")
+    assert last.exit_code == 1
+    assert "last owner" in last.output + str(last.exception)
+    whole = _run(home, "account", str(people.account_no), answer="y\n")
+    assert whole.exit_code == 0, whole.output
+    assert _accounts(home) == [_BELA.account]
+    assert _ANNE.found(home) == {}

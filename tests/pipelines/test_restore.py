@@ -15,7 +15,7 @@ from pipelines.backups import restore, swap
 from pipelines.backups.errors import BackupError
 from pipelines.cli import cli
 from pipelines.materialization.landed import missing_loads
-from retention import erase, erasure_receipt, tombstone_ledger
+from retention import erase, tombstone_ledger, verify_receipt
 from tests.pipelines.backed_up_world import ANNE, BELA, World, quiet, worlds
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, begin, erased
@@ -117,7 +117,7 @@ def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Pat
         assert erase.wrong(build, control) == []
         receipts = erasures.receipts(control)
         assert receipts[0] == told
-        assert erasure_receipt.broken(receipts) == []
+        assert verify_receipt.broken(receipts) == []
         again = json.loads(receipts[1][0])
         assert (again["found_in"], again["searched"]["for"] > 3) == ({}, True)
         assert control.execute("SELECT count(*) FROM data_key").fetchone() == (1,)
@@ -137,7 +137,7 @@ def test_restored_twice_they_are_erased_once_each_time(world: World) -> None:
         assert ANNE.found(world.home) == {}
         with database.control(world.home) as control:
             told = erasures.receipts(control)
-        assert (len(told), erasure_receipt.broken(told)) == (receipts, [])
+        assert (len(told), verify_receipt.broken(told)) == (receipts, [])
 
 
 @pytest.mark.clause("AL-4.2")

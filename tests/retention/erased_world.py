@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines import erasing
 from pipelines.passage import PassReport
-from retention import erase, subjects
+from retention import erase, people
 from tests.pipelines.gateway_log import line, put, take_in
 from tests.retention import byte_scan
 from warehouse import database
@@ -82,7 +82,7 @@ def begin(home: Home, kind: str, *names: str, account: str | None = None, now: d
         with database.transaction(control):
             vault = Vault(control, now)
         for name in names:
-            erase.begin(home, control, subjects.find(control, vault, kind, name, account), now)
+            erase.begin(home, control, people.find(control, vault, kind, name, account), now)
 
 
 def erased(home: Home, kind: str, *names: str, account: str | None = None, now: datetime = NOW) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines import erasing
 from pipelines.materialization.landed import missing_loads
-from retention import erase, erasure_receipt
+from retention import erase, verify_receipt
 from retention.errors import RetentionError
 from tests.pipelines.gateway_log import line, put, quarantine, query, take_in, taken
 from tests.retention.erased_world import NOW, Canary, begin, erased, lived
@@ -254,11 +254,13 @@ def test_a_receipt_tells_of_nobody_and_anyone_can_check_it(home: Home, master_ke
 
     def check(lines: list[tuple[str, str]]) -> tuple[int, str]:
         file.write_text("\n".join(json.dumps({"receipt": json.loads(one), "chain": chain}) for one, chain in lines))
-        command = [sys.executable, "-I", "-S", str(PROJECT / "retention/erasure_receipt.py"), str(file), str(home.root)]
+        command = [sys.executable, "-I", "-S", str(PROJECT / "retention/verify_receipt.py"), str(file), str(home.root)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
-    assert check(chained) == (0, "2 receipts follow from one another\n")
+    fine, told = check(chained)
+    assert (fine, told.splitlines()[0]) == (0, "2 receipts follow from one another")
+    assert "  the gateway's own database and the copies it keeps of its logs" in told.splitlines()
     changed = chained[0][0].replace('"build.model.requests":6', '"build.model.requests":5')
     assert changed != chained[0][0]
     assert check([(changed, chained[0][1]), chained[1]])[0] == 1
@@ -267,7 +269,7 @@ def test_a_receipt_tells_of_nobody_and_anyone_can_check_it(home: Home, master_ke
     version.chmod(0o600)
     version.write_bytes(version.read_bytes() + b"\0")
     assert check(chained) == (1, f"published/{version.name} is not the file the receipt tells of\n")
-    assert erasure_receipt.broken(chained) == []
+    assert verify_receipt.broken(chained) == []
 
 
 def test_what_is_found_after_it_is_said(home: Home, master_key: str) -> None:

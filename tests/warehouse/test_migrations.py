@@ -86,3 +86,30 @@ def test_the_control_store_is_brought_up_after_a_copy(filled: Home, monkeypatch:
         assert before.execute("SELECT count(*) FROM load").fetchone() == (1,)
         assert before.execute("SELECT 1 FROM sqlite_master WHERE name = 'later'").fetchone() is None
     before.close()
+
+
+def test_an_erasure_of_an_older_store_keeps_what_it_was_of(
+    home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind, receipt and tombstone stay bound to it, a member's is possible now, and unbound places are forgotten."""
+    assert master_key
+    steps = schema.MIGRATIONS
+    names = [name for name, _ in steps]
+    monkeypatch.setattr(schema, "MIGRATIONS", steps[: names.index("m026_erased_people")])
+    with database.control(home) as control:
+        made = "INSERT INTO erasure (kind, step, begun_at, counts) VALUES ('{}', 'done', '2026-11-01', '{{}}')"
+        for kind in ("user", "account"):
+            control.execute(made.format(kind))
+        control.execute("INSERT INTO erasure_receipt (erasure_no, receipt, chain) VALUES (1, '{}', 'c')")
+        control.execute("INSERT INTO tombstone VALUES (7, 'user', 'g', x'00', '2026-11-01', 1)")
+        control.execute("INSERT INTO known_place VALUES (x'01', '2026-11-01')")
+        with pytest.raises(sqlite3.IntegrityError):
+            control.execute(made.format("member"))
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    with database.control(home) as control:
+        assert control.execute("SELECT erasure_no, kind FROM erasure").fetchall() == [(1, "user"), (2, "account")]
+        assert control.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert control.execute("SELECT count(*) FROM known_place").fetchone() == (0,)
+        control.execute(made.format("member"))
+        with pytest.raises(sqlite3.IntegrityError):
+            control.execute("DELETE FROM erasure WHERE erasure_no = 1")

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from warehouse import database, money
 from warehouse.control.vault import Vault
-from warehouse.errors import WarehouseError
+from warehouse.errors import KeyUnavailableError, WarehouseError
 from warehouse.zone import UTC_NAME
 
 ZONE = UTC_NAME
@@ -198,11 +198,28 @@ def remove(control: sqlite3.Connection, place: Scope, now: datetime) -> bool:
 
 
 def address_of(control: sqlite3.Connection, vault: Vault, budget_no: int) -> str | None:
-    """Where the mails of a budget go now; None once it was removed."""
+    """Where the mails of a budget go now; None once it was removed, or its receiver was erased and nobody took over."""
     row = control.execute(
         "SELECT account_no, sealed_address FROM budget WHERE budget_no = ? AND ended_at IS NULL", (budget_no,)
     ).fetchone()
-    return None if row is None else vault.open(row[0], _ADDRESS, row[1])
+    return None if row is None or row[1] is None else vault.open(row[0], _ADDRESS, row[1])
+
+
+def readdress(control: sqlite3.Connection, vault: Vault, old: str, new: str | None) -> int:
+    """Send the mails of every budget in force that go to one address to another, or nowhere; how many there were."""
+    query = "SELECT budget_no, version, account_no, sealed_address FROM budget WHERE sealed_address IS NOT NULL"
+    moved = 0
+    for budget_no, version, account_no, sealed in control.execute(query).fetchall():
+        try:
+            address = vault.open(account_no, _ADDRESS, sealed)
+        except KeyUnavailableError:
+            # Sealed under a key that is gone: nobody can be told by it.
+            continue
+        if address.casefold() == old.casefold():
+            row = (new and vault.seal(account_no, _ADDRESS, new), budget_no, version)
+            control.execute("UPDATE budget SET sealed_address = ? WHERE budget_no = ? AND version = ?", row)
+            moved += 1
+    return moved
 
 
 def _in_force(control: sqlite3.Connection, place: Scope) -> Budget | None:

@@ -17,7 +17,10 @@ _PLACE = "erasure.sealed"
 
 @dataclass
 class Erasure:
-    """One erasure; `rows` counts what it took by table, `months` are those (ISO) whose comparison is made anew."""
+    """One erasure; `rows` counts what it took by table, `months` are those (ISO) whose comparison is made anew.
+
+    `is_shown`: a published version may tell of the subject, so that none is read before the erasure has published one.
+    """
 
     erasure_no: int
     kind: str
@@ -25,6 +28,7 @@ class Erasure:
     begun_at: datetime
     rows: dict[str, int] = field(default_factory=dict)
     months: list[str] = field(default_factory=list)
+    is_shown: bool = True
 
     def counted(self, rows: dict[str, int]) -> None:
         """Count rows; one that is taken up finds fewer than there were, and the larger count stands."""
@@ -33,12 +37,12 @@ class Erasure:
                 self.rows[table] = max(number, self.rows.get(table, 0))
 
 
-def begin(control: sqlite3.Connection, kind: str, now: datetime) -> Erasure:
+def begin(control: sqlite3.Connection, kind: str, now: datetime, *, is_shown: bool = True) -> Erasure:
     """Write an erasure down; the caller holds the transaction."""
     made = control.execute(
         "INSERT INTO erasure (kind, step, begun_at, counts) VALUES (?, 'begun', ?, '{}')", (kind, database.stamp(now))
     )
-    return Erasure(int(made.lastrowid or 0), kind, "begun", now)
+    return Erasure(int(made.lastrowid or 0), kind, "begun", now, is_shown=is_shown)
 
 
 def pending(control: sqlite3.Connection) -> list[Erasure]:
@@ -54,7 +58,7 @@ def pending(control: sqlite3.Connection) -> list[Erasure]:
 
 def keep(control: sqlite3.Connection, erasure: Erasure) -> None:
     """Write down how far an erasure is and what it counted."""
-    counts = json.dumps({"rows": erasure.rows, "months": erasure.months})
+    counts = json.dumps({"rows": erasure.rows, "months": erasure.months, "is_shown": erasure.is_shown})
     control.execute(
         "UPDATE erasure SET step = ?, counts = ? WHERE erasure_no = ?", (erasure.step, counts, erasure.erasure_no)
     )
@@ -100,6 +104,24 @@ def has_receipt(control: sqlite3.Connection, erasure_no: int) -> bool:
 def receipts(control: sqlite3.Connection) -> list[tuple[str, str]]:
     """Every receipt with its chain, in the order in which they were written."""
     return control.execute("SELECT receipt, chain FROM erasure_receipt ORDER BY receipt_no").fetchall()
+
+
+def is_known(control: sqlite3.Connection, erasure_no: int) -> bool:
+    """Whether there is an erasure of this number."""
+    return control.execute("SELECT 1 FROM erasure WHERE erasure_no = ?", (erasure_no,)).fetchone() is not None
+
+
+def receipt_of(control: sqlite3.Connection, erasure_no: int) -> tuple[str, str, str] | None:
+    """The newest receipt of an erasure, its chain, and the chain of the receipt before it; None while it waits."""
+    row = control.execute(
+        "SELECT receipt_no, receipt, chain FROM erasure_receipt WHERE erasure_no = ? ORDER BY receipt_no DESC LIMIT 1",
+        (erasure_no,),
+    ).fetchone()
+    if row is None:
+        return None
+    query = "SELECT chain FROM erasure_receipt WHERE receipt_no < ? ORDER BY receipt_no DESC LIMIT 1"
+    before = control.execute(query, row[:1]).fetchone()
+    return row[1], row[2], "" if before is None else str(before[0])
 
 
 def last_chain(control: sqlite3.Connection) -> str:

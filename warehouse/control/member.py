@@ -194,21 +194,13 @@ def set_email(control: sqlite3.Connection, vault: Vault, member: Member, email: 
     return True
 
 
-def remove(control: sqlite3.Connection, account_no: int, member_no: int) -> None:
-    """Take a member, with all their sessions, out of an account; MemberError for one of another, and the last owner."""
-    with database.transaction(control):
-        there = {member.member_no: member for member in of_account(control, account_no)}
-        if member_no not in there:
-            raise MemberError("there is no such member")
-        if not any(member.is_owner for number, member in there.items() if number != member_no):
-            raise MemberError("an account keeps its last owner; make another one first")
-        control.execute("DELETE FROM member WHERE member_no = ?", (member_no,))
-
-
 def change(
     control: sqlite3.Connection, account_no: int, member_no: int, role: Role, projects: tuple[str, ...] | None
 ) -> None:
-    """Another role, and for a viewer the projects they see (None: all); MemberError as `remove`."""
+    """Another role, and for a viewer the projects they see (None: all).
+
+    MemberError of a member of another account, and of the last owner.
+    """
     with database.transaction(control):
         there = {member.member_no: member for member in of_account(control, account_no)}
         if member_no not in there:

@@ -150,13 +150,15 @@ def take(
     return lease
 
 
-def alert_of(control: sqlite3.Connection, lease: Lease) -> Alert:
-    """What a leased mail tells of."""
+def alert_of(control: sqlite3.Connection, lease: Lease) -> Alert | None:
+    """What a leased mail tells of; None where its account was erased since."""
     rows = control.execute(
         """SELECT budget_no, budget_version, period_start_utc, threshold_percent, spent_usd, unpriced_requests,
            crossed_at FROM alert WHERE mail_no = ? ORDER BY threshold_percent""",
         (lease.mail_no,),
     ).fetchall()
+    if not rows:
+        return None
     number, version, period_start, _, spent_usd, unpriced, crossed_at = rows[0]
     return Alert(
         number,

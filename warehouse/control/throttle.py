@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from warehouse import database
+from warehouse.control import member as members
 from warehouse.control.vault import Vault
 
 _FREE_GUESSES = 5
@@ -22,20 +23,27 @@ _MEMORY = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Guess:
-    """Who is guessed at and from where, as keyed hashes; an address that nobody has is treated as any other."""
+    """Who is guessed at and from where, as keyed hashes; an address that nobody has is treated as any other.
+
+    `member_no` where it is known beforehand whose password it is; `member` finds who has the address.
+    """
 
     pair: bytes
     place: bytes
     account: bytes
+    member: bytes
+    member_no: int | None = None
 
     @staticmethod
-    def of(vault: Vault, email: str, ip: str) -> "Guess":
-        """The guess at an address from an IP."""
-        text = email.casefold()
+    def of(vault: Vault, email: str, ip: str, member_no: int | None = None) -> "Guess":
+        """The guess at an address from an IP; with `member_no` at the password of somebody who is signed in."""
+        text = email.casefold() if member_no is None else str(member_no)
         return Guess(
             vault.lookup("throttle", "pair", text, ip),
             vault.lookup("throttle", "place", ip),
             vault.lookup("throttle", "account", text),
+            members.lookup(vault, email),
+            member_no,
         )
 
 
@@ -62,16 +70,24 @@ def admit(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta
     with database.transaction(control):
         pause = wait(control, guess, now)
         if pause <= timedelta(0):
-            for found_by in (guess.pair, guess.place, guess.account):
-                count(control, found_by, now)
+            member_no = _whose(control, guess)
+            for found_by, whose in ((guess.pair, member_no), (guess.place, None), (guess.account, member_no)):
+                count(control, found_by, now, whose)
     return max(pause, timedelta(0))
 
 
-def count(control: sqlite3.Connection, found_by: bytes, now: datetime) -> None:
-    """Count one more try under a keyed hash."""
+def count(control: sqlite3.Connection, found_by: bytes, now: datetime, member_no: int | None = None) -> None:
+    """Count one more try under a keyed hash; with the member it is about, it goes when they are erased."""
     failures, _ = _failures(control, found_by, now)
-    row = (found_by, failures + 1, database.stamp(now))
-    control.execute("INSERT OR REPLACE INTO throttle VALUES (?, ?, ?)", row)
+    row = (found_by, failures + 1, database.stamp(now), member_no)
+    control.execute("INSERT OR REPLACE INTO throttle (lookup, failures, last_at, member_no) VALUES (?, ?, ?, ?)", row)
+
+
+def _whose(control: sqlite3.Connection, guess: Guess) -> int | None:
+    if guess.member_no is not None:
+        return guess.member_no
+    row = control.execute("SELECT member_no FROM member WHERE lookup = ?", (guess.member,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def succeeded(control: sqlite3.Connection, guess: Guess, now: datetime) -> None:
@@ -80,7 +96,10 @@ def succeeded(control: sqlite3.Connection, guess: Guess, now: datetime) -> None:
         control.execute("DELETE FROM throttle WHERE lookup = ?", (guess.pair,))
         query = "UPDATE throttle SET failures = failures - 1 WHERE lookup IN (?, ?) AND failures > 0"
         control.execute(query, (guess.place, guess.account))
-        control.execute("INSERT OR REPLACE INTO known_place VALUES (?, ?)", (guess.pair, database.stamp(now)))
+        control.execute(
+            "INSERT OR REPLACE INTO known_place (lookup, seen_at, member_no) VALUES (?, ?, ?)",
+            (guess.pair, database.stamp(now), _whose(control, guess)),
+        )
 
 
 def _failures(control: sqlite3.Connection, found_by: bytes, now: datetime) -> tuple[int, datetime]:

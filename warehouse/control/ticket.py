@@ -111,6 +111,13 @@ def find(control: sqlite3.Connection, kind: Kind, token: str, now: datetime) -> 
     return Ticket(row[0], row[1], row[2], row[3], cast("Role | None", row[4]), listed)
 
 
+def invited(control: sqlite3.Connection, vault: Vault, account_no: int) -> list[tuple[bytes, str]]:
+    """The hash and the address of every invitation of an account that was not used."""
+    query = "SELECT lookup, sealed_email FROM ticket WHERE account_no = ? AND sealed_email IS NOT NULL"
+    rows = control.execute(query, (account_no,)).fetchall()
+    return [(found_by, vault.open(account_no, _EMAIL, sealed)) for found_by, sealed in rows]
+
+
 def use(control: sqlite3.Connection, kind: Kind, token: str, now: datetime) -> Ticket | None:
     """Use a ticket up; None where it is good no more. Of two at once one gets it; the caller holds the transaction."""
     found = find(control, kind, token, now)
