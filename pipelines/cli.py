@@ -21,6 +21,7 @@ from pipelines.commands.invoice import invoice
 from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
 from pipelines.commands.prices import prices
+from pipelines.commands.rights import rights
 from pipelines.commands.sandbox import sandbox
 from pipelines.commands.zone import zone
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
@@ -267,6 +268,7 @@ for command in (
     budget,
     account,
     erase,
+    rights,
     backup,
     hold,
     fx,

@@ -15,7 +15,7 @@ from retention import holds, receipts, seal, superseded
 from retention.policy import Clause, Policy
 from retention.receipts import Expired
 from retention.superseded import ReportTable
-from warehouse import conservation, database, publication, sealing, tables
+from warehouse import conservation, database, publication, restricting, sealing, tables
 from warehouse.allocation_tables import USAGE_TAG_DAILY
 from warehouse.models import usage_tag_daily
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
@@ -49,7 +49,7 @@ def from_build(
     `reports` are the raw tables of the providers that send bills. Made one after the other, so that the proof of each
     is looked for when its turn comes.
     """
-    today, clause = now.date(), policy.clause(seal.CLAUSE)
+    today, clause, may_be_read = now.date(), policy.clause(seal.CLAUSE), restricting.may_be_read(control)
 
     @cache
     def held() -> seal.Days:
@@ -58,7 +58,11 @@ def from_build(
         return conservation.hours_hold_calls(connection, clause.cutoff(today))
 
     for gateway in seal.sources(connection):
-        if days := seal.ready(connection, clause, today, gateway, held):
+        ready = seal.ready(connection, clause, today, gateway, held)
+        # What waits for a restriction to be lifted is said by nothing else.
+        waits = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE NOT ({may_be_read})" if ready else ""
+        waiting = {day for (day,) in connection.execute(waits).fetchall()} if may_be_read != "TRUE" and ready else set()
+        if days := [day for day in ready if day not in waiting]:
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",
@@ -271,6 +275,7 @@ _CONTROL = (
     ("R-holds", "held_entry", _HELD_UNTIL.format("held_entry"), "TRUE", "rowid"),
     ("R-holds", "held_request", _HELD_UNTIL.format("held_request"), "TRUE", "request_no"),
     ("R-holds", "hold", "expires_on", "TRUE", "hold_no"),
+    ("R-rights", "rights_request", "asked_at", "state <> 'open'", "request_no"),
 )
 
 

@@ -8,6 +8,7 @@ gone are asked for again.
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from pipelines.materialization import dlt_load
 from warehouse import database
 from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
-from warehouse.control import coverage
+from warehouse.control import consent, coverage, restriction
 from warehouse.control import pull as receipts
 from warehouse.control.connection import Connection
 from warehouse.control.outside_id import OutsideIds
@@ -84,6 +85,8 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             vault = Vault(control, now)
             ids = OutsideIds(control, vault, now)
             connection = connections.of_environment(control, ids, biller.name, biller.name, now)
+        if held := _held_back(control, connection):
+            return Pulled(biller.name, skipped=held)
         lookup = vault.lookup("credential", biller.name, billing_key.held(biller))
         refused = connections.refused_since(control, connection.connection_no, lookup)
         # A refusal from tomorrow was noted by a clock that ran ahead.
@@ -149,6 +152,15 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
             one.sign(control, now)
             given.notes += one.notes
     return given
+
+
+def _held_back(control: sqlite3.Connection, connection: Connection) -> str | None:
+    """Why a connection may not be read, by the rights of its account; None where it may."""
+    if consent.is_withdrawn(control, connection.connection_no):
+        return "the account has withdrawn its consent to this connection; it is not read"
+    if connection.account_no in restriction.numbers(control):
+        return "the account's data is restricted; it is read again once that is lifted"
+    return None
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from warehouse.control import hold_tables
+from warehouse.control import hold_tables, right_tables
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -237,6 +237,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
     ("m024_hold", hold_tables.MIGRATION),
+    ("m020_right", right_tables.SCRIPT),
 )
 
 
