@@ -31,6 +31,7 @@ _SAID = {
     "opened": "The pages show that account now. It was written down with your reason.",
     "closed": "The pages show your own figures again.",
 }
+_LINKS = '<p><a href="/">Back to the figures</a> · <a href="/account/rights">Your rights</a></p>'
 
 
 def _account_page(request: Request, *, said: str = "", wrong: str = "", status: int = 200) -> Response:
@@ -50,7 +51,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
     return form.page(
         request,
         "Your account",
-        lambda hidden: '<p><a href="/">Back to the figures</a></p>' + "".join(parts).replace("@form@", hidden),
+        lambda hidden: _LINKS + "".join(parts).replace("@form@", hidden),
         said=said,
         wrong=wrong,
         status=status,

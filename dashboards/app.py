@@ -12,7 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
-from dashboards import account, address, sign_in, sign_up, states, theme
+from dashboards import account, address, rights, sign_in, sign_up, states, theme
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
 from warehouse.errors import WithheldError
@@ -67,7 +67,7 @@ app = App(
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],
-    routes=[*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES],
+    routes=[*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES],
     on_script_error=_told,
 )
 

@@ -198,7 +198,9 @@ class Opened:
     def digest(self, name: str) -> bytes:
         """The SHA-256 of a dataset's Parquet file."""
         return next(
-            bytes.fromhex(file["sha256"]) for file in self.manifest["files"] if file["path"] == f"parquet/{name}.parquet"
+            bytes.fromhex(file["sha256"])
+            for file in self.manifest["files"]
+            if file["path"] == f"parquet/{name}.parquet"
         )
 
 
@@ -216,7 +218,9 @@ def opened(path: Path) -> Iterator[Opened]:
             for name, told in listed.items():
                 with archive.open(name) as handle:
                     if hashlib.file_digest(handle, "sha256").hexdigest() != told:  # type: ignore[arg-type] # it reads
-                        raise RetentionError(f"{path.name} is not what its manifest says: {name}; take the bundle again")
+                        raise RetentionError(
+                            f"{path.name} is not what its manifest says: {name}; take the bundle again"
+                        )
             yield Opened(archive, manifest)
     except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise RetentionError(f"{path} is no bundle that can be read ({type(error).__name__})") from None

@@ -1,7 +1,8 @@
 """A bundle -> a fresh installation: the same numbers, names, roll-ups, bills, budgets and members, with equal totals.
 
 The calls are told as sealed: nothing but the bundle says them any more, and its file stands as their load. What proves
-who somebody is was not in the bundle: members set a password by a new link, keys of providers are entered anew.
+who somebody is was not in the bundle: members set a password by a new link, keys of providers are entered anew, and
+raw rows of bills come with the next pull.
 """
 
 import sqlite3
@@ -35,19 +36,24 @@ def take_in(home: Home, path: Path, now: datetime) -> dict[str, list[str]]:
     RetentionError where the home holds something, the bundle is not whole, or what was taken in is not what it says:
     then nothing is kept. BusyError where a pass is under way.
     """
-    with bundle.opened(path) as opened, database.held(home.inbox_lock), database.held(home.build_lock):
-        with database.build(home) as build, database.control(home) as control:
-            _hold_fresh(build, control)
-            with database.transaction(control), _all_or_nothing(build):
-                control.execute("PRAGMA defer_foreign_keys = ON")
-                _into_control(control, Vault(control, now), opened, now)
-                _into_build(build, opened)
-                _loads(build, control, opened, now)
-                control.execute(_BEFORE_LOGS)
-                publication.changed(build)
-                conservation.hold(build)
-                found = _totals(build, control, opened)
-            publication.publish(home, build, now)
+    with (
+        bundle.opened(path) as opened,
+        database.held(home.inbox_lock),
+        database.held(home.build_lock),
+        database.build(home) as build,
+        database.control(home) as control,
+    ):
+        _hold_fresh(build, control)
+        with database.transaction(control), _all_or_nothing(build):
+            control.execute("PRAGMA defer_foreign_keys = ON")
+            _into_control(control, Vault(control, now), opened, now)
+            _into_build(build, opened)
+            _loads(build, control, opened, now)
+            control.execute(_BEFORE_LOGS)
+            publication.changed(build)
+            conservation.hold(build)
+            found = _totals(build, control, opened)
+        publication.publish(home, build, now)
     return found
 
 
@@ -119,14 +125,20 @@ def _into_build(build: duckdb.DuckDBPyConnection, opened: Opened) -> None:
     there = {name for (name,) in build.execute("SELECT 'model.' || table_name FROM duckdb_tables()").fetchall()}
     for name in (name for name in opened.names if name in there):
         # Registered under a name of its own: DuckDB looks a name up among Python's variables, too.
-        build.register("bundle_rows", pa.RecordBatchReader.from_batches(opened.arrow_schema(name), opened.batches(name)))
+        build.register(
+            "bundle_rows", pa.RecordBatchReader.from_batches(opened.arrow_schema(name), opened.batches(name))
+        )
         columns = opened.columns(name)
         build.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM bundle_rows")
         build.unregister("bundle_rows")
 
 
 def _loads(build: duckdb.DuckDBPyConnection, control: sqlite3.Connection, opened: Opened, now: datetime) -> None:
-    """A receipt a gateway for its calls, the bundle's file as what was landed; days without calls are closed."""
+    """A receipt a gateway for its calls, the bundle's file as what was landed.
+
+    Nothing of its days lands again but of the last: a call's number is keyed by the installation, so that a log which
+    the other one has read would count anew.
+    """
     days = build.execute(
         """SELECT gateway, requested_at::DATE, count(*), sum(input_tokens)::BIGINT, sum(output_tokens)::BIGINT,
              coalesce(sum(logged_cost_usd), 0), min(requested_at), max(requested_at)
@@ -136,8 +148,8 @@ def _loads(build: duckdb.DuckDBPyConnection, control: sqlite3.Connection, opened
     for gateway in sorted({row[0] for row in days}):
         mine = [row for row in days if row[0] == gateway]
         made = control.execute(
-            """INSERT INTO load (gateway, file_sha256, file_bytes, state, begun_at, landed_at, rows, quarantined, first_at,
-                 last_at, input_tokens, output_tokens, logged_cost_usd)
+            """INSERT INTO load (gateway, file_sha256, file_bytes, state, begun_at, landed_at, rows, quarantined,
+                 first_at, last_at, input_tokens, output_tokens, logged_cost_usd)
                VALUES (?, ?, 0, 'landed', ?, ?, ?, 0, ?, ?, ?, ?, ?)""",
             (
                 gateway,
@@ -154,10 +166,13 @@ def _loads(build: duckdb.DuckDBPyConnection, control: sqlite3.Connection, opened
         )
         for _, day, rows, *_ in mine:
             control.execute("INSERT INTO load_day VALUES (?, ?, ?)", (made.lastrowid, day.isoformat(), rows))
-            build.execute(f"INSERT INTO {SEALED_LOAD.full_name} VALUES (?, ?, ?, ?)", [day, gateway, made.lastrowid, rows])
+            build.execute(
+                f"INSERT INTO {SEALED_LOAD.full_name} VALUES (?, ?, ?, ?)", [day, gateway, made.lastrowid, rows]
+            )
             build.execute(f"INSERT INTO {tables.BUILT_LOAD.full_name} VALUES (?, ?, ?)", [day, gateway, made.lastrowid])
+    as_of = database.moment(opened.manifest["as_of"]).date()
     closed: list[tuple[date, str]] = build.execute(f"SELECT day, gateway FROM {CLOSED_DAY.full_name}").fetchall()
-    sealing.close(control, closed, now)
+    sealing.close(control, [*closed, *((row[1], row[0]) for row in days if row[1] < as_of)], now)
 
 
 def _totals(build: duckdb.DuckDBPyConnection, control: sqlite3.Connection, opened: Opened) -> dict[str, list[str]]:

@@ -60,7 +60,9 @@ def from_build(
     for gateway in seal.sources(connection):
         ready = seal.ready(connection, clause, today, gateway, held)
         # What waits for a restriction to be lifted is said by nothing else.
-        waits = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE NOT ({may_be_read})" if ready else ""
+        waits = (
+            f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE NOT ({may_be_read})" if ready else ""
+        )
         waiting = {day for (day,) in connection.execute(waits).fetchall()} if may_be_read != "TRUE" and ready else set()
         if days := [day for day in ready if day not in waiting]:
             yield Going(

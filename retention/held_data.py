@@ -138,7 +138,7 @@ def of_version(
         else:
             continue
         blanked = {"connection_no": f"CASE WHEN {paid} THEN connection_no END"} if only == mine else {}
-        selected = ", ".join(f'{blanked.get(name, name_of(name))} AS {name_of(name)}' for name in names)
+        selected = ", ".join(f"{blanked.get(name, name_of(name))} AS {name_of(name)}" for name in names)
         query = f"SELECT {selected} FROM {table} WHERE {only}"
         yield Dataset(table, meaning, columns, _asked(connection, query))
 

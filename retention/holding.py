@@ -48,7 +48,8 @@ def of_account(control: sqlite3.Connection, account_no: int) -> Holding:
     if account_no not in known:
         raise RetentionError("there is no such account; `apiledger account list` shows them by number")
     query = """SELECT outside_id.no, label.label FROM outside_id
-               LEFT JOIN label ON label.no = outside_id.no AND label.valid_to IS NULL WHERE outside_id.kind = 'account'"""
+               LEFT JOIN label ON label.no = outside_id.no AND label.valid_to IS NULL
+               WHERE outside_id.kind = 'account'"""
     rows = control.execute(query).fetchall()
     if known[account_no]:
         others = set(claim.labels_of_others(control, account_no))

@@ -83,7 +83,7 @@ def _clause(held: Policy, store: Store, place: str) -> dict[str, Any]:
 def totals(
     connection: duckdb.DuckDBPyConnection, accounts: tuple[int, ...], connections: tuple[int, ...]
 ) -> dict[str, list[str]]:
-    """Calls (or lines), listed or billed cost and logged cost of an account by table, as texts without trailing zeros."""
+    """Calls (or lines), listed or billed cost and logged cost of an account by table, as texts."""
     found = {}
     for table, sums in _SUMS.items():
         numbers = connections if table == "model.charges" else accounts

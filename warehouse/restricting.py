@@ -28,9 +28,10 @@ def _rows(waiting: Waiting) -> str:
 
 
 def resume(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> int:
-    """Make the days dirty whose calls have waited and wait no longer; how many loads of a day. The caller holds the build.
+    """Make the days dirty whose calls have waited and wait no longer; how many loads of a day.
 
-    A kill before the restriction is forgotten leaves it to be done again, which makes a day twice and none wrong.
+    The caller holds the build. A kill before the restriction is forgotten leaves it to be done again, which makes a day
+    twice and none wrong.
     """
     restriction.widen(control)
     lifted = restriction.lifted(control)
@@ -38,7 +39,9 @@ def resume(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -
         return 0
     rows = " OR ".join(map(_rows, lifted))
     dirty = 0
-    query = "SELECT schema_name FROM duckdb_tables() WHERE schema_name LIKE 'raw\\_%' ESCAPE '\\' AND table_name = 'calls'"
+    query = (
+        "SELECT schema_name FROM duckdb_tables() WHERE schema_name LIKE 'raw\\_%' ESCAPE '\\' AND table_name = 'calls'"
+    )
     for (schema,) in connection.execute(query).fetchall():
         found = connection.execute(
             f"SELECT DISTINCT requested_at::DATE, load_no FROM {schema}.calls WHERE {rows}"

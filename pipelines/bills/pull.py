@@ -85,13 +85,9 @@ def pull(home: Home, biller: Biller, now: datetime, progress: Progress, clock: C
             vault = Vault(control, now)
             ids = OutsideIds(control, vault, now)
             connection = connections.of_environment(control, ids, biller.name, biller.name, now)
-        if held := _held_back(control, connection):
-            return Pulled(biller.name, skipped=held)
         lookup = vault.lookup("credential", biller.name, billing_key.held(biller))
-        refused = connections.refused_since(control, connection.connection_no, lookup)
-        # A refusal from tomorrow was noted by a clock that ran ahead.
-        if refused is not None and abs(now - refused) < _RETRY_REFUSED:
-            return Pulled(biller.name, skipped=f"the key was refused; set another {biller.key_variable}")
+        if held := _held_back(control, biller, connection, lookup, now):
+            return Pulled(biller.name, skipped=held)
         with database.held(home.build_lock), database.build(home) as build:
             receipts.lose(control, _lost(build, biller, receipts.days(control, connection.connection_no)))
         with database.transaction(control):
@@ -154,12 +150,18 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
     return given
 
 
-def _held_back(control: sqlite3.Connection, connection: Connection) -> str | None:
-    """Why a connection may not be read, by the rights of its account; None where it may."""
+def _held_back(
+    control: sqlite3.Connection, biller: Biller, connection: Connection, lookup: bytes, now: datetime
+) -> str | None:
+    """Why a connection may not be read: its account's rights, or a key that was refused; None where it may."""
     if consent.is_withdrawn(control, connection.connection_no):
         return "the account has withdrawn its consent to this connection; it is not read"
     if connection.account_no in restriction.numbers(control):
         return "the account's data is restricted; it is read again once that is lifted"
+    refused = connections.refused_since(control, connection.connection_no, lookup)
+    # A refusal from tomorrow was noted by a clock that ran ahead.
+    if refused is not None and abs(now - refused) < _RETRY_REFUSED:
+        return f"the key was refused; set another {biller.key_variable}"
     return None
 
 

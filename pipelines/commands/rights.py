@@ -120,7 +120,8 @@ def listed(named: Path | None, *, ended: bool) -> None:
         state = f"{one.state} {one.ended_at:%Y-%m-%d}" if one.ended_at else f"due {one.due_on}"
         late = "  OVERDUE" if one.is_overdue(_now().date()) else ""
         said = "".join(f"\n       {text}" for text in (one.note, one.answer) if text)
-        click.echo(f"{one.request_no:>5}  {one.kind:<14} account {one.account_no}  asked {one.asked_at:%Y-%m-%d}  {state}{late}{said}")
+        whose = f"account {one.account_no}  asked {one.asked_at:%Y-%m-%d}"
+        click.echo(f"{one.request_no:>5}  {one.kind:<14} {whose}  {state}{late}{said}")
     if not found:
         click.echo("Nobody waits for an answer")
 

@@ -128,7 +128,8 @@ def take(
             """SELECT mail_no, lease_no + 1, tries + 1, class, message_id, may_repeat OR handed_at IS NOT NULL
                FROM mail
                WHERE class IS NOT :without
-               AND account_no NOT IN (SELECT account_no FROM restriction WHERE lifted_at IS NULL) AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
+               AND account_no NOT IN (SELECT account_no FROM restriction WHERE lifted_at IS NULL)
+                 AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
                   OR (state = 'sending' AND (leased_until <= :now OR leased_until > :lease)))
                ORDER BY next_at, mail_no LIMIT 1""",
             {

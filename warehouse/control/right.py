@@ -24,7 +24,7 @@ _COLUMNS = "request_no, account_no, kind, state, asked_at, due_on, ended_at, sea
 
 @dataclass(frozen=True)
 class Request:
-    """A request: its number, whose it is, which right, how it stands, and until which day (UTC) it is to be answered."""
+    """A request: its number, whose it is, which right, how it stands, and by which UTC day it is due."""
 
     request_no: int
     account_no: int
@@ -47,9 +47,7 @@ def due(asked_on: date) -> date:
     return date(year, month, min(asked_on.day, calendar.monthrange(year, month)[1]))
 
 
-def ask(
-    control: sqlite3.Connection, vault: Vault, account_no: int, kind: Kind, note: str, now: datetime
-) -> Request:
+def ask(control: sqlite3.Connection, vault: Vault, account_no: int, kind: Kind, note: str, now: datetime) -> Request:
     """Write a request down; WarehouseError where its note is longer than LONGEST_NOTE characters."""
     if len(note) > LONGEST_NOTE:
         raise WarehouseError(f"say it in {LONGEST_NOTE:,} characters at most")
