@@ -30,6 +30,10 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def _told(what: str, done: int, total: int) -> None:
+    click.echo(f"{what}: {done} of {total}", err=True)
+
+
 @dataclass(frozen=True)
 class _Opened:
     """A home with its control store, open for one command."""
@@ -164,6 +168,33 @@ def refuse(number: int, reason: str, named: Path | None) -> None:
     with _store(named) as opened:
         right.end(opened.control, opened.vault, number, "refused", reason, _now())
     click.echo(f"Request {number} is refused")
+
+
+@rights.command()
+@_WHOSE
+@click.argument("what", type=click.Choice(("account", "project", "team", "key", "email")))
+@click.argument("old")
+@click.argument("new")
+@_home
+def rectify(whose: str, what: str, old: str, new: str, named: Path | None) -> None:
+    """Put a name or an e-mail address of an account right; the OLD one is in no byte of the home after it."""
+    from pipelines.alerts import mail
+    from retention import rectify as rectification
+
+    with _store(named) as opened:
+        found = opened.holding(whose)
+        if what == "email":
+            changed = rectification.address(opened.home, found, old, mail.checked_address(new), _now())
+            click.echo(f"{changed} addresses are put right")
+        else:
+            put_right = rectification.name(opened.home, found, what, old, new, _now(), _told)
+            click.echo(f"{put_right.changed} names are put right, version {put_right.version} is published")
+            for path in put_right.found_in:
+                click.echo(f"  still in {path}: mend it by hand, where it is yours to mend", err=True)
+            if not put_right.searched:
+                click.echo("  not searched for: it is too short, or somebody else's name as well", err=True)
+        number = opened.carried_out(found.owner_no, "rectification", f"{what} put right")
+    click.echo(f"Request {number} is done")
 
 
 @rights.command()
