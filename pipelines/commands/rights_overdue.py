@@ -8,8 +8,8 @@ from warehouse import database
 from warehouse.control import right
 from warehouse.home import Home
 
-# An answer takes a person a while.
-SOON = timedelta(days=7)
+# A week, and the day itself: an answer takes a person a while.
+SOON = timedelta(days=8)
 
 
 def findings(home: Home, now: datetime) -> Iterator[Finding]:
@@ -17,7 +17,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     if not home.control_file.exists():
         return
     with database.control(home) as control:
-        soon = right.overdue(control, (now + SOON).date())
+        soon = right.due_before(control, (now + SOON).date())
     for number, kind, due_on in soon:
         step = f"`apiledger rights list` shows it; `apiledger rights done {number}` once it is answered"
         if due_on < now.date():

@@ -98,11 +98,11 @@ def listed(control: sqlite3.Connection, vault: Vault, *, ended: bool = False) ->
     return [_request(vault, row) for row in rows.fetchall()]
 
 
-def overdue(control: sqlite3.Connection, today: date) -> list[tuple[int, str, date]]:
-    """Number, kind and due day of each request whose day has passed; what people wrote is not opened."""
+def due_before(control: sqlite3.Connection, day: date) -> list[tuple[int, str, date]]:
+    """Number, kind and due day of each open request that is due before a day; what people wrote is not opened."""
     rows = control.execute(
         "SELECT request_no, kind, due_on FROM rights_request WHERE state = 'open' AND due_on < ? ORDER BY due_on, 1",
-        (today.isoformat(),),
+        (day.isoformat(),),
     )
     return [(number, kind, date.fromisoformat(due_on)) for number, kind, due_on in rows]
 
