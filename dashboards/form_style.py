@@ -28,5 +28,7 @@ table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 td.n { text-align: right; }
 td button { margin: 0; padding: .15rem .6rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; overflow-wrap: break-word; }
+ul.entries { list-style: none; padding: 0; margin: .4rem 0; }
+ul.entries li { border-top: 1px solid var(--line); padding: .5rem 0; }
 """

@@ -100,34 +100,33 @@ def requests(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     found = right.of_account(control, vault, member.account_no)
     if not found:
         return ""
-    rows = "".join(
-        f"<tr><td>{one.request_no}</td><td>{one.kind}</td><td>{one.asked_at:%d %b %Y}</td><td>{_state(one)}</td>"
-        f"<td>{escape(one.answer)}</td></tr>"
-        for one in found
-    )
-    return (
-        '<h2>Your requests</h2><div class="scroll"><table aria-label="Your requests"><tr><th>No</th><th>Right</th>'
-        f"<th>Asked</th><th>State</th><th>Answer</th></tr>{rows}</table></div>"
-    )
+    return f'<h2>Your requests</h2><ul class="entries" aria-label="Your requests">{_entries(found)}</ul>'
+
+
+def _entries(found: list[Asked], *, with_account: bool = False) -> str:
+    rows = ""
+    for one in found:
+        whose = f" of account {one.account_no}" if with_account else ""
+        said = "".join(
+            f"<br>{who}: {escape(text)}" for who, text in (("Asked", one.note), ("Answer", one.answer)) if text
+        )
+        asked = f"asked {one.asked_at:%d %b %Y}, {_state(one)}"
+        rows += f"<li><b>{one.request_no}, {one.kind}</b>{whose}<br>{asked}{said}</li>"
+    return rows
 
 
 def _state(one: Asked) -> str:
-    late = " (overdue)" if one.is_overdue(session.now().date()) else ""
+    late = " <b>(overdue)</b>" if one.is_overdue(session.now().date()) else ""
     return f"due {one.due_on:%d %b %Y}{late}" if one.ended_at is None else f"{one.state} {one.ended_at:%d %b %Y}"
 
 
 def due(control: sqlite3.Connection, vault: Vault) -> str:
     """For the operator: what waits for an answer, the one that is due first at the top."""
-    rows = "".join(
-        f"<tr><td>{one.request_no}</td><td>{one.kind}</td><td>{one.account_no}</td><td>{_state(one)}</td>"
-        f"<td>{escape(one.note)}</td></tr>"
-        for one in right.listed(control, vault)
-    )
-    if not rows:
+    found = right.listed(control, vault)
+    if not found:
         return "<h2>To be answered</h2><p>Nobody waits for an answer.</p>"
     answer = form.field("number", "Request") + form.field("answer", "Answer", hint="The person reads it here.")
     return (
-        '<h2>To be answered</h2><div class="scroll"><table aria-label="To be answered"><tr><th>No</th><th>Right</th>'
-        f"<th>Account</th><th>State</th><th>In their words</th></tr>{rows}</table></div>"
-        + _form("answer", answer, "Mark as answered")
+        '<h2>To be answered</h2><ul class="entries" aria-label="To be answered">'
+        f"{_entries(found, with_account=True)}</ul>" + _form("answer", answer, "Mark as answered")
     )
