@@ -33,7 +33,8 @@ def resume(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -
     The caller holds the build. A kill before the restriction is forgotten leaves it to be done again, which makes a day
     twice and none wrong.
     """
-    restriction.widen(control)
+    if restriction.waiting(control):
+        restriction.widen(control)
     lifted = restriction.lifted(control)
     if not lifted:
         return 0
