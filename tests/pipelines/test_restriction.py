@@ -13,6 +13,8 @@ from pipelines.bills.biller import billers
 from pipelines.bills.billing_api import Clock
 from pipelines.bills.pull import pull_or_say
 from pipelines.exports import export
+from pipelines.gateways import watch
+from pipelines.gateways.provider import gateways
 from pipelines.materialization.landed import missing_loads
 from retention import holding, restrict
 from retention.errors import RetentionError
@@ -208,3 +210,26 @@ def test_who_objects_to_alerts_gets_none(home: Home) -> None:
         assert states == [("queued",), ("withdrawn",)]
         control.execute("DELETE FROM mail")
     assert budget_state.evaluate(home, NOW) == 1
+
+
+def test_whose_sessions_are_not_to_be_read_keeps_them(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit says that it is objected to, and the sensor sees no news, until the objection is taken back."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions" / "one.jsonl").write_text("{}\n")
+    monkeypatch.setenv("APILEDGER_CLAUDE_CODE", str(tmp_path / "sessions"))
+
+    def visited() -> tuple[str | None, bool]:
+        news = watch.has_news(home, NOW)
+        (found,) = watch.collect(home, gateways()["claude_code"], NOW, lambda *_: None)
+        return found.skipped, news
+
+    with database.control(home) as control:
+        number = members.operator(control, Vault(control, NOW), NOW).account_no
+        objection.begin(control, number, "agent_sessions", NOW)
+        skipped, news = visited()
+        assert "objects" in str(skipped)
+        assert not news
+        assert objection.end(control, number, "agent_sessions")
+    assert visited() == (None, True)
