@@ -14,7 +14,7 @@ from starlette.routing import Route
 from dashboards import account_figures, address, form, session, sign_up
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import claim, password, throttle, ticket
+from warehouse.control import claim, password, restriction, throttle, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member, MemberError
@@ -105,7 +105,7 @@ def _members(control: sqlite3.Connection, vault: Vault, owner: Member) -> str:
 
 def _accounts(control: sqlite3.Connection, vault: Vault, found: Session) -> str:
     rows = ""
-    sums = account_figures.sums(Home.own(), session.now().date())
+    sums, restricted = account_figures.sums(Home.own(), session.now().date()), restriction.numbers(control)
     for number, is_operator in members.accounts(control):
         if is_operator:
             continue
@@ -115,7 +115,7 @@ def _accounts(control: sqlite3.Connection, vault: Vault, found: Session) -> str:
         cost = sum((sums.get(label, Decimal(0)) for label in labels), Decimal(0))
         rows += (
             f'<tr><td>{number}</td><td>{escape(masked(email))}</td><td class="n">{len(labels)}</td>'
-            f'<td class="n">{shown(cost)}</td></tr>'
+            f'<td class="n">{"restricted" if number in restricted else shown(cost)}</td></tr>'
         )
     opened = (
         f"<p>The pages show account {found.opened_account_no}.</p>"

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from retention import bundle, held_data, policy
+from retention import bundle, held_data, policy, stores
 from retention.holding import Holding
 from retention.policy import Policy, Store
 from warehouse import database, withholding
@@ -38,9 +38,10 @@ def bundle_file(home: Home, request_no: int) -> Path:
 
 
 def export(home: Home, control: sqlite3.Connection, holding: Holding, request_no: int, now: datetime) -> Path:
-    """Write the bundle of an account for a request; gives its path. `now` is naive UTC.
+    """Write the bundle of an account for a request in the place of its earlier ones; gives its path.
 
-    WarehouseError while nothing is published, WithheldError where somebody began to be erased meanwhile.
+    `now` is naive UTC. WarehouseError while nothing is published, WithheldError where somebody began to be erased
+    meanwhile.
     """
     path, vault = bundle_file(home, request_no), Vault(control, now)
     held = policy.load(home.root / "policy.toml")
@@ -70,6 +71,10 @@ def export(home: Home, control: sqlite3.Connection, holding: Holding, request_no
                 if (home.root / name).exists():
                     out.add_file(f"settings/{name}", (home.root / name).read_bytes())
             withholding.hold(home)
+    earlier = control.execute(
+        "SELECT request_no FROM rights_request WHERE account_no = ? AND request_no <> ?", (holding.owner_no, request_no)
+    )
+    stores.remove([bundle_file(home, number) for (number,) in earlier.fetchall()])
     return path
 
 

@@ -63,7 +63,7 @@ def _fetched(site: Site, path: str) -> tuple[int, bytes]:
 @pytest.mark.clause("AL-8.1")
 @pytest.mark.clause("VA-8.1")
 def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, world: Held) -> None:
-    """A button makes the bundle, a link gives it; the other account's owner gets what is not there."""
+    """A button makes the bundle, a link gives it, a later one takes its place; to the other's owner none is there."""
     hidden = _come(site, email(ANNE))
     assert site.post("/account/rights/export", {"form": hidden})[0] == 303
     with database.control(world.home) as control:
@@ -77,6 +77,10 @@ def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, 
     assert ANNE.word("user").encode() in text
     assert BELA.word("user").encode() not in text
     assert _fetched(site, "/account/rights/bundle/999")[0] == 404
+    assert site.post("/account/rights/export", {"form": hidden})[0] == 303
+    # The newest is the only one: clicking does not fill the disk.
+    assert [file.name for file in world.home.exports.iterdir()] == [f"rights-{number + 1}.zip"]
+    path = f"/account/rights/bundle/{number + 1}"
     _come(site, email(BELA))
     missing = _fetched(site, path)
     assert missing[0] == 404

@@ -85,6 +85,7 @@ def test_calls_land_and_are_not_made_into_figures_until_it_is_lifted(home: Home,
         assert control.execute("SELECT count(*) FROM restriction").fetchone() == (0,)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-8.4")
 def test_the_seal_leaves_what_waits(home: Home) -> None:
     """Ten nights later the calls that came while it was restricted are there, and are counted once it is lifted."""

@@ -171,6 +171,7 @@ def test_a_bundle_that_was_changed_is_refused(bundle: Path, tmp_path: Path) -> N
         bundle_import.take_in(fresh, tmp_path / "cut.zip", NOW)
 
 
+@pytest.mark.soak
 def test_totals_that_differ_leave_nothing(bundle: Path, tmp_path: Path) -> None:
     """The manifest says one call more: the home is as empty as before, and takes the right one in after that."""
     changed = tmp_path / "changed.zip"
