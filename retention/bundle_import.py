@@ -77,13 +77,13 @@ def _hold_fresh(build: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -
 
 
 def _into_control(control: sqlite3.Connection, vault: Vault, opened: Opened, now: datetime) -> None:
-    names = [name.partition(".")[2] for name in opened.names if name.startswith("control.")]
-    for table in sorted(names, key=lambda name: (name not in _FIRST, _FIRST.index(name) if name in _FIRST else 0)):
-        columns = {row[1]: (row[2], row[3]) for row in control.execute(f"PRAGMA table_info({table})")}
-        if table in _LEFT or not columns:
+    # What a bundle may tell is what this program would: a made-up one reaches no setting and no key.
+    tables = {name: types for name, types in held_data.told_by_control(control).items() if name not in _LEFT}
+    for table, columns in sorted(tables.items(), key=lambda item: _FIRST.index(item[0]) if item[0] in _FIRST else 99):
+        if f"control.{table}" not in opened.names:
             continue
         for told in opened.table(f"control.{table}").to_pylist():
-            row = {column: _value(vault, table, column, kind, told) for column, (kind, _) in columns.items()}
+            row = {column: _value(vault, table, column, kind, told) for column, kind in columns.items()}
             row |= _found_by(vault, table, told)
             if table == "outside_id" and told["text"] is None:
                 # Its key was gone; its number stays, and no log finds it.
@@ -122,8 +122,11 @@ def _found_by(vault: Vault, table: str, told: dict[str, Any]) -> dict[str, bytes
 
 
 def _into_build(build: duckdb.DuckDBPyConnection, opened: Opened) -> None:
-    there = {name for (name,) in build.execute("SELECT 'model.' || table_name FROM duckdb_tables()").fetchall()}
-    for name in (name for name in opened.names if name in there):
+    for name, known in held_data.told_by_version(build).items():
+        if name not in opened.names:
+            continue
+        if odd := {column["name"] for column in opened.schema[name]["columns"]} - known:
+            raise RetentionError(f"{name} has a column that this program does not know, {min(odd)!r}: update it first")
         # Registered under a name of its own: DuckDB looks a name up among Python's variables, too.
         build.register(
             "bundle_rows", pa.RecordBatchReader.from_batches(opened.arrow_schema(name), opened.batches(name))

@@ -22,6 +22,8 @@ _ROWS = 61_440
 _KEPT_BACK = frozenset({"data_key", "tombstone", "erasure", "erasure_receipt", "erased_load", "rectified"})
 _SECRET = frozenset({"lookup", "password_hash", "refused_key", "used_key", "wrapped"})
 # The installation's own books, which tell how far back each grain goes.
+_CONTROL_KEYS = ("account_no", "connection_no", "member_no", "no")
+_VERSION_KEYS = frozenset({"account_no", "request_no", "connection_no"})
 _BOOKS = {"model.expired_before": "TRUE", "model.closed_day": "(day, gateway) IN (SELECT (day, gateway) FROM ({days}))"}
 
 
@@ -37,16 +39,23 @@ class Dataset:
 
 def of_control(control: sqlite3.Connection, vault: Vault, holding: Holding) -> Iterator[Dataset]:
     """What the control store holds of an account, table by table; sealed columns are opened under their plain name."""
-    found = {name: columns for name, columns in _control_tables(control) if name not in _KEPT_BACK}
     connections = own_connections(control, holding)
     people = _numbers(control, "member", "member_no", holding.numbers)
     ids = _numbers(control, "outside_id", "no", holding.numbers)
-    own = {"account_no": holding.numbers, "connection_no": connections, "member_no": people, "no": ids}
-    for name, columns in found.items():
-        key = next((column for column in own if column in columns), None)
-        if key is not None:
-            only = f"{key} IN ({_listed(own[key])})"
-            yield _control_dataset(control, vault, name, columns, only, people)
+    own = dict(zip(_CONTROL_KEYS, (holding.numbers, connections, people, ids), strict=True))
+    for name, columns in told_by_control(control).items():
+        key = next(column for column in _CONTROL_KEYS if column in columns)
+        only = f"{key} IN ({_listed(own[key])})"
+        yield _control_dataset(control, vault, name, columns, only, people)
+
+
+def told_by_control(control: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """The tables of the control store that a bundle tells, each with its columns and their types."""
+    return {
+        name: columns
+        for name, columns in _control_tables(control)
+        if name not in _KEPT_BACK and any(key in columns for key in _CONTROL_KEYS)
+    }
 
 
 def own_connections(control: sqlite3.Connection, holding: Holding) -> tuple[int, ...]:
@@ -141,6 +150,16 @@ def of_version(
         selected = ", ".join(f"{blanked.get(name, name_of(name))} AS {name_of(name)}" for name in names)
         query = f"SELECT {selected} FROM {table} WHERE {only}"
         yield Dataset(table, meaning, columns, _asked(connection, query))
+
+
+def told_by_version(connection: duckdb.DuckDBPyConnection) -> dict[str, frozenset[str]]:
+    """The model tables that a bundle tells, each with its columns."""
+    found = {table: frozenset(c.name for c in columns) for table, _, columns in _version_tables(connection)}
+    return {
+        table: names
+        for table, names in found.items()
+        if table.startswith("model.") and (table in _BOOKS or names & _VERSION_KEYS)
+    }
 
 
 def focus(connection: duckdb.DuckDBPyConnection, holding: Holding) -> Iterator[tuple[str, Dataset]]:

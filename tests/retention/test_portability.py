@@ -1,6 +1,7 @@
 """Access and portability: a bundle has all of one account and nothing of another, and another home takes it in."""
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -169,6 +170,39 @@ def test_a_bundle_that_was_changed_is_refused(bundle: Path, tmp_path: Path) -> N
     (tmp_path / "cut.zip").write_bytes(bundle.read_bytes()[:-4000])
     with pytest.raises(RetentionError, match="no bundle that can be read"):
         bundle_import.take_in(fresh, tmp_path / "cut.zip", NOW)
+
+
+def test_a_made_up_bundle_reaches_no_setting_and_no_key(bundle: Path, tmp_path: Path) -> None:
+    """Whole by its manifest, with a table of settings and a column whose name is SQL: one is left, the other refused."""
+    fresh = passage.make_home(Home(tmp_path / "fresh"), NOW)
+    with zipfile.ZipFile(bundle) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    schema = json.loads(files["schema.json"])
+    schema["control.setting"] = schema["control.label"]
+    files["parquet/control.setting.parquet"] = files["parquet/control.label.parquet"]
+    columns = schema["model.charges"]["columns"]
+    columns.append(columns[0] | {"name": 'day" FROM x; DROP TABLE model.requests; --'})
+
+    def offered() -> Path:
+        files["schema.json"] = json.dumps(schema).encode()
+        told = json.loads(files["manifest.json"])
+        listed = [name for name in files if name != "manifest.json"]
+        told["files"] = [{"path": name, "sha256": hashlib.sha256(files[name]).hexdigest()} for name in listed]
+        path = tmp_path / "made-up.zip"
+        with zipfile.ZipFile(path, "w") as new:
+            for name in listed:
+                new.writestr(name, files[name])
+            new.writestr("manifest.json", json.dumps(told))
+        return path
+
+    with pytest.raises(RetentionError, match="column that this program does not know"):
+        bundle_import.take_in(fresh, offered(), NOW)
+    columns.pop()
+    with database.control(fresh) as control:
+        before = control.execute("SELECT name FROM setting ORDER BY 1").fetchall()
+        bundle_import.take_in(fresh, offered(), NOW)
+        after = control.execute("SELECT name FROM setting ORDER BY 1").fetchall()
+    assert set(after) - set(before) <= {("pepper",)}
 
 
 @pytest.mark.soak
