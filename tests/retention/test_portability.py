@@ -173,7 +173,7 @@ def test_a_bundle_that_was_changed_is_refused(bundle: Path, tmp_path: Path) -> N
 
 
 def test_a_made_up_bundle_reaches_no_setting_and_no_key(bundle: Path, tmp_path: Path) -> None:
-    """Whole by its manifest, with a table of settings and a column whose name is SQL: one is left, the other refused."""
+    """Whole by its manifest, with a table of settings and a column whose name is SQL: left, and refused."""
     fresh = passage.make_home(Home(tmp_path / "fresh"), NOW)
     with zipfile.ZipFile(bundle) as old:
         files = {name: old.read(name) for name in old.namelist()}
