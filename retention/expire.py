@@ -49,7 +49,7 @@ def from_build(
     `reports` are the raw tables of the providers that send bills. Made one after the other, so that the proof of each
     is looked for when its turn comes.
     """
-    today, clause, may_be_read = now.date(), policy.clause(seal.CLAUSE), restricting.may_be_read(control)
+    today, clause = now.date(), policy.clause(seal.CLAUSE)
 
     @cache
     def held() -> seal.Days:
@@ -59,12 +59,7 @@ def from_build(
 
     for gateway in seal.sources(connection):
         ready = seal.ready(connection, clause, today, gateway, held)
-        # What waits for a restriction to be lifted is said by nothing else.
-        waits = (
-            f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE NOT ({may_be_read})" if ready else ""
-        )
-        waiting = {day for (day,) in connection.execute(waits).fetchall()} if may_be_read != "TRUE" and ready else set()
-        if days := [day for day in ready if day not in waiting]:
+        if days := [day for day in ready if day not in restricting.waiting_days(connection, control, gateway)]:
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",

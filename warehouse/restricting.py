@@ -5,6 +5,7 @@ says what they say.
 """
 
 import sqlite3
+from datetime import date
 
 import duckdb
 
@@ -21,6 +22,15 @@ def of_no_one(waiting: list[Waiting]) -> str:
 def may_be_read(control: sqlite3.Connection) -> str:
     """The same for the accounts that are restricted now."""
     return of_no_one(restriction.waiting(control))
+
+
+def waiting_days(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, gateway: str) -> set[date]:
+    """The days of a gateway with rows that wait: the seal leaves them, since nothing else says what they say."""
+    only = may_be_read(control)
+    if only == "TRUE":
+        return set()
+    query = f"SELECT DISTINCT requested_at::DATE FROM raw_{gateway}.calls WHERE NOT ({only})"
+    return {day for (day,) in connection.execute(query).fetchall()}
 
 
 def _rows(waiting: Waiting) -> str:
