@@ -59,7 +59,8 @@ def from_build(
 
     for gateway in seal.sources(connection):
         ready = seal.ready(connection, clause, today, gateway, held)
-        if days := [day for day in ready if day not in restricting.waiting_days(connection, control, gateway)]:
+        waits = restricting.waiting_days(connection, control, gateway) if ready else set()
+        if days := [day for day in ready if day not in waits]:
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",
