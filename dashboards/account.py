@@ -15,7 +15,7 @@ from dashboards import account_figures, credentials, form, session
 from dashboards import members as members_forms
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import claim, letter
+from warehouse.control import claim, letter, restriction
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member, MemberError
@@ -32,6 +32,7 @@ _SAID = {
     "opened": "The pages show that account now. It was written down with your reason.",
     "closed": "The pages show your own figures again.",
 }
+_LINKS = '<p><a href="/">Back to the figures</a> · <a href="/account/rights">Your rights</a></p>'
 
 
 def _account_page(request: Request, *, said: str = "", wrong: str = "", status: int = 200) -> Response:
@@ -52,7 +53,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
     return form.page(
         request,
         "Your account",
-        lambda hidden: '<p><a href="/">Back to the figures</a></p>' + "".join(parts).replace("@form@", hidden),
+        lambda hidden: _LINKS + "".join(parts).replace("@form@", hidden),
         said=said,
         wrong=wrong,
         status=status,
@@ -75,7 +76,7 @@ def _self(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
 
 def _accounts(control: sqlite3.Connection, vault: Vault, found: Session) -> str:
     rows = ""
-    sums = account_figures.sums(Home.own(), session.now().date())
+    sums, restricted = account_figures.sums(Home.own(), session.now().date()), restriction.numbers(control)
     for number, is_operator in members.accounts(control):
         if is_operator:
             continue
@@ -85,7 +86,7 @@ def _accounts(control: sqlite3.Connection, vault: Vault, found: Session) -> str:
         cost = sum((sums.get(label, Decimal(0)) for label in labels), Decimal(0))
         rows += (
             f'<tr><td>{number}</td><td>{escape(masked(email))}</td><td class="n">{len(labels)}</td>'
-            f'<td class="n">{shown(cost)}</td></tr>'
+            f'<td class="n">{"restricted" if number in restricted else shown(cost)}</td></tr>'
         )
     opened = (
         f"<p>The pages show account {found.opened_account_no}.</p>"

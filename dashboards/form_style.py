@@ -40,7 +40,9 @@ table { width: 100%; border-collapse: collapse; font-size: .92rem; }
 td, th { text-align: left; padding: .35rem .6rem .35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 td.n, th.n { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 td button { margin: 0; padding: .15rem .6rem; white-space: nowrap; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; overflow-wrap: break-word; }
+ul.entries { list-style: none; padding: 0; margin: .4rem 0; }
+ul.entries li { border-top: 1px solid var(--line); padding: .5rem 0; }
 ul.promises { list-style: none; padding: 0; }
 ul.promises li { border-top: 1px solid var(--line); padding: .5rem 0; }
 main.wide td { padding-right: 1.2rem; overflow-wrap: break-word; }

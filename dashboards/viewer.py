@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dashboards import session
 from dashboards.session import SignedOutError
 from warehouse import database
-from warehouse.control import claim
+from warehouse.control import claim, restriction
 from warehouse.home import Home
 
 
@@ -74,6 +74,7 @@ def of(found_by: bytes) -> Viewer:
     member = found.member
     with database.control(Home.own()) as control:
         if member.is_operator and found.opened_account_no in {None, member.account_no}:
-            return Viewer(None, claim.labels_of_others(control, member.account_no), member.projects)
+            hidden = {*claim.labels_of_others(control, member.account_no), *restriction.labels(control)}
+            return Viewer(None, tuple(sorted(hidden)), member.projects)
         seen = member.account_no if found.opened_account_no is None else found.opened_account_no
         return Viewer(claim.labels_of(control, seen), (), member.projects)

@@ -25,6 +25,7 @@ from pipelines.commands.plan import plan
 from pipelines.commands.policy import policy
 from pipelines.commands.prices import prices
 from pipelines.commands.protect import protect
+from pipelines.commands.rights import rights
 from pipelines.commands.sandbox import sandbox
 from pipelines.commands.zone import zone
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
@@ -274,6 +275,7 @@ for command in (
     naming,
     protect,
     erase,
+    rights,
     backup,
     hold,
     disclose,

@@ -42,7 +42,7 @@ Progress = Callable[[str, int, int], None]
 # A load of ten million rows holds the locks for minutes.
 PATIENCE_S = 900.0
 REASONS = ("request", "minor", "inactive")
-_SWEPT = ("S-work", "S-copies", "S-spill")
+_SWEPT = ("S-work", "S-copies", "S-spill", "S-exports")
 
 
 def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: datetime, reason: str = "request") -> Erasure:

@@ -15,7 +15,7 @@ from retention import holds, receipts, seal, superseded
 from retention.policy import Clause, Policy
 from retention.receipts import Expired
 from retention.superseded import ReportTable
-from warehouse import conservation, database, publication, sealing, tables
+from warehouse import conservation, database, publication, restricting, sealing, tables
 from warehouse.allocation_tables import USAGE_TAG_DAILY
 from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.models import usage_tag_daily
@@ -59,7 +59,9 @@ def from_build(
         return conservation.hours_hold_calls(connection, clause.cutoff(today))
 
     for gateway in seal.sources(connection):
-        if days := seal.ready(connection, clause, today, gateway, held):
+        ready = seal.ready(connection, clause, today, gateway, held)
+        waits = restricting.waiting_days(connection, control, gateway) if ready else set()
+        if days := [day for day in ready if day not in waits]:
             yield Going(
                 clause.id,
                 f"raw_{gateway}.calls",
@@ -277,6 +279,7 @@ _CONTROL = (
     ("R-holds", "held_entry", _HELD_UNTIL.format("held_entry"), "TRUE", "rowid"),
     ("R-holds", "held_request", _HELD_UNTIL.format("held_request"), "TRUE", "request_no"),
     ("R-holds", "hold", "expires_on", "TRUE", "hold_no"),
+    ("R-rights", "rights_request", "asked_at", "state <> 'open'", "request_no"),
 )
 
 

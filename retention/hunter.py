@@ -13,7 +13,7 @@ import duckdb
 from retention import expire, seal, superseded
 from retention.policy import Policy, Store
 from retention.superseded import ReportTable
-from warehouse import database
+from warehouse import database, restricting
 from warehouse.home import Home
 
 
@@ -74,7 +74,7 @@ def overdue(
     of days that are not equal to their hours, stay and are said.
     """
     said = []
-    for clause_id, place, when in _dated(connection):
+    for clause_id, place, when in _dated(connection, restricting.may_be_read(control)):
         oldest = _oldest(connection, place, when)
         # The night after the last day that may be kept has its run; a day later it has been missed.
         if oldest is not None and oldest < policy.clause(clause_id).cutoff((now - timedelta(days=1)).date()):
@@ -96,9 +96,13 @@ def overdue(
     return said
 
 
-def _dated(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, str]]:
+def _dated(connection: duckdb.DuckDBPyConnection, may_be_read: str) -> Iterator[tuple[str, str, str]]:
     for source in seal.sources(connection):
-        yield "R-raw", f"raw_{source}.calls", "requested_at"
+        # A day with rows of a restricted account waits until it is lifted.
+        calls, waits = f"raw_{source}.calls", f"NOT ({may_be_read})"
+        days = f"SELECT requested_at::DATE FROM {calls} WHERE {waits}"
+        place = calls if may_be_read == "TRUE" else f"(FROM {calls} WHERE requested_at::DATE NOT IN ({days}))"
+        yield "R-raw", place, "requested_at"
     for source in seal.sources(connection, "_dlt_loads"):
         yield "R-loads", f"raw_{source}._dlt_loads", "inserted_at"
     yield "R-requests", "model.requests", "requested_at"

@@ -74,6 +74,11 @@ class Home:
         return self.root / "dagster"
 
     @property
+    def exports(self) -> Path:
+        """What people take with them, waiting to be fetched; it goes after a few days."""
+        return self.root / "exports"
+
+    @property
     def is_sandbox(self) -> bool:
         """Whether the rows here are made up; the mark is written once, when the home is made."""
         return (self.root / "SANDBOX").exists()

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from warehouse import budget_use, database, money
 from warehouse.control import budget as budgets
-from warehouse.control import outbox
+from warehouse.control import objection, outbox, restriction
 from warehouse.control.budget import Budget
 from warehouse.control.outbox import Usage
 from warehouse.home import Home
@@ -23,7 +23,8 @@ def evaluate(home: Home, now: datetime) -> int:
     `now` is UTC. For the first days of a month the one before is asked, too, of budgets that were set by then.
     """
     with database.control(home) as control:
-        listed = budgets.current(control)
+        unasked = restriction.numbers(control) | objection.numbers(control, "alerts")
+        listed = [budget for budget in budgets.current(control) if budget.account_no not in unasked]
         if not listed:
             return 0
         found: list[Usage] = []

@@ -21,7 +21,7 @@ from pipelines.errors import KeyRefusedError, ProviderError
 from warehouse import database
 from warehouse.control import bill_file as file_receipts
 from warehouse.control import connection as connections
-from warehouse.control import coverage, credential
+from warehouse.control import consent, coverage, credential, restriction
 from warehouse.control import pull as receipts
 from warehouse.control.connection import Connection
 from warehouse.control.outside_id import OutsideIds
@@ -120,6 +120,8 @@ def _pull(
 ) -> Pulled:
     number, lookup = connection.connection_no, credential.lookup_of(vault, biller.name, key)
     is_stored = credential.is_held(control, biller.name, lookup, number)
+    if held := _held_back(control, connection):
+        return Pulled(biller.name, skipped=held)
     refused = connections.refused_since(control, number, lookup)
     # A refusal from tomorrow was noted by a clock that ran ahead.
     if refused is not None and abs(now - refused) < _RETRY_REFUSED:
@@ -186,6 +188,15 @@ def _delivered(home: Home, biller: Biller, files: delivery.Files, now: datetime,
             one.sign(control, now)
             given.notes += one.notes
     return given
+
+
+def _held_back(control: sqlite3.Connection, connection: Connection) -> str | None:
+    """Why a connection may not be read by the rights of its account; None where it may."""
+    if consent.is_withdrawn(control, connection.connection_no):
+        return "the account has withdrawn its consent to this connection; it is not read"
+    if connection.account_no in restriction.numbers(control):
+        return "the account's data is restricted; it is read again once that is lifted"
+    return None
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:

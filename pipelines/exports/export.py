@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -24,7 +25,7 @@ from pipelines import object_store
 from pipelines.errors import PipelineError
 from pipelines.exports import correction
 from warehouse import database, mart, withholding
-from warehouse.control import budget, month_close
+from warehouse.control import budget, month_close, restriction
 from warehouse.home import Home
 
 FOCUS_VERSIONS = {"1.2": "mart.focus_1_2", "1.4": "mart.focus_1_4"}
@@ -76,11 +77,24 @@ def marts(home: Home, target: str, now: datetime) -> Exported:
 
 
 def _fenced(home: Home, parts: Iterator[tuple[str, pa.Table]]) -> Iterator[tuple[str, pa.Table]]:
-    """The parts, up to the moment in which somebody begins to be erased: what was written then gets no manifest."""
-    for part in parts:
+    """The parts without restricted accounts, up to the moment in which somebody begins to be erased.
+
+    What was written then gets no manifest.
+    """
+    with database.control(home) as control:
+        restricted = restriction.labels(control)
+    for name, table in parts:
         withholding.hold(home)
-        yield part
+        yield name, _without(table, restricted)
     withholding.hold(home)
+
+
+def _without(table: pa.Table, accounts: tuple[str, ...]) -> pa.Table:
+    column = next((name for name in ("BillingAccountId", "account") if name in table.column_names), None)
+    if not accounts or column is None:
+        return table
+    listed = pc.is_in(table[column], value_set=pa.array(accounts))
+    return table.filter(pc.invert(pc.fill_null(listed, False)))
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

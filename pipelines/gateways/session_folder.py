@@ -15,6 +15,7 @@ from pipelines.errors import PlaceError
 from pipelines.gateways.logfile import LONGEST_LINE
 from pipelines.gateways.session_line import SessionLine, encode
 from pipelines.gateways.visit import MOST_LINES, Visit
+from warehouse.control import objection
 from warehouse.control.watched import Watched
 
 _TAIL_BYTES = 256
@@ -99,7 +100,9 @@ def files(roots: list[Path], suffix: str) -> list[SessionFile]:
 
 
 def has_news(visit: Visit, listed: list[SessionFile]) -> bool:
-    """Whether a file is new or has another size than at the last visit."""
+    """Whether a file is new or has another size than at the last visit; never where somebody objects to the reading."""
+    if objection.numbers(visit.control, "agent_sessions"):
+        return False
     return any(not _is_read(file, visit.known.get(visit.lookup(str(file.path)))) for file in listed)
 
 
@@ -108,7 +111,9 @@ def _is_read(file: SessionFile, known: Watched | None) -> bool:
 
 
 def collect(visit: Visit, listed: list[SessionFile], begin: Begin) -> None:
-    """Hand over what the files tell that was not told before."""
+    """Hand over what the files tell that was not told before; PlaceError where the operator objects to the reading."""
+    if objection.numbers(visit.control, "agent_sessions"):
+        raise PlaceError("the operator objects to it; `apiledger rights object … agent_sessions --take-back` ends that")
     lines: list[bytes] = []
     things: list[Watched] = []
     same = []

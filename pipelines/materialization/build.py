@@ -14,7 +14,8 @@ import polars as pl
 
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build_allocation, build_bills, build_naming, build_zones
-from warehouse import bill_tables, database, frame, mart, publication, sealing, tables
+from retention import seal
+from warehouse import bill_tables, database, frame, mart, publication, restricting, sealing, tables
 from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
@@ -71,7 +72,8 @@ def build(
     built = Built()
     listed_now = PriceBook.of_home(home.root)
     with database.control(home) as control:
-        book = listed_now.as_known(connection, control)
+        restricting.resume(connection, control)
+        book, may_be_read = listed_now.as_known(connection, control), restricting.may_be_read(control)
         landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
         names = outside_id.named(control)
         states = receipt.states(control)
@@ -86,7 +88,8 @@ def build(
     while runs:
         days = runs.pop(0)
         progress("modelling days", done, done + len(days) + sum(map(len, runs)))
-        again = _make(connection, book, days, [load for load in landed if load.day in set(days)], landed_at, built)
+        loads = [load for load in landed if load.day in set(days)]
+        again = _make(connection, book, days, loads, landed_at, built, may_be_read)
         runs.extend([day] for day in again)
         done += len(days)
     progress("modelling days", done, done)
@@ -130,12 +133,15 @@ def _make(
     loads: list[_Load],
     landed_at: datetime | None,
     built: Built,
+    may_be_read: str,
 ) -> list[date]:
     """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
-    read = [name for name in gateways() if any(load.gateway == name for load in loads)]
+    # What was taken in from a bundle has no raw table, only calls that are known.
+    there = seal.sources(connection)
+    read = [name for name in gateways() if name in there and any(load.gateway == name for load in loads)]
     sealed = {(day, gateway) for day, gateway, _ in sealing.sealed_loads(connection) if day in set(days)}
     closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
-    calls = requests.one_row_a_call(requests.read_calls(connection, read, days, sealed))
+    calls = requests.one_row_a_call(requests.read_calls(connection, read, days, sealed, may_be_read))
     calls, again = requests.told_elsewhere(connection, calls, days)
     calls = requests.priced(calls, book)
     hourly = usage_hourly.roll_up(calls)

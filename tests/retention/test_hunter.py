@@ -69,13 +69,13 @@ def test_what_is_added_to_the_control_store_is_found(lived: Home) -> None:
 @pytest.mark.clause("AL-1.3")
 def test_a_file_or_folder_without_a_clause_is_found(lived: Home) -> None:
     """At any depth: a folder of one's own, a backup beside a database, a dump in a gateway's inbox."""
-    (lived.root / "exports").mkdir()
-    (lived.root / "exports" / "everything.csv").touch()
+    (lived.root / "dumps").mkdir()
+    (lived.root / "dumps" / "everything.csv").touch()
     (lived.root / "control.sqlite.bak").touch()
     (lived.inbox / "gateway_jsonl" / "deep").mkdir()
     (lived.inbox / "gateway_jsonl" / "deep" / "dump.jsonl").touch()
     found = hunter.offences(lived, policy.load())
-    assert found == ["control.sqlite.bak", "exports", "exports/everything.csv", "inbox/gateway_jsonl/deep/dump.jsonl"]
+    assert found == ["control.sqlite.bak", "dumps", "dumps/everything.csv", "inbox/gateway_jsonl/deep/dump.jsonl"]
 
 
 @pytest.mark.clause("VA-6.1")

@@ -65,6 +65,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-disclosures": 2557,
         # Its date is the last day of a hold.
         "R-holds": 0,
+        "R-rights": 1095,
     }
 
 

@@ -26,10 +26,10 @@ _ADDED = {
         '"m005_sources",\n        """',
         '"m005_sources",\n        """\n        CREATE TABLE page_view (account_no INTEGER) STRICT;',
     ),
-    "exports": (
+    "uploads": (
         "warehouse/home.py",
         "self.tmp,",
-        'self.tmp, self.root / "exports",',
+        'self.tmp, self.root / "uploads",',
     ),
 }
 

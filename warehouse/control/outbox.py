@@ -119,7 +119,7 @@ def _enqueue(control: sqlite3.Connection, usage: Usage, now: datetime) -> bool:
 def take(
     control: sqlite3.Connection, now: datetime, patience: Patience = PATIENCE, without: str | None = None
 ) -> Lease | None:
-    """Lease the mail that has been due longest, none of the class `without`; None where none is due.
+    """Lease the mail that has been due longest, none of the class `without` or of a restricted account; None: none is.
 
     A moment twice as far off as any wait was written by a clock that ran ahead, and counts as now.
     """
@@ -127,7 +127,9 @@ def take(
         row = control.execute(
             """SELECT mail_no, lease_no + 1, tries + 1, class, message_id, may_repeat OR handed_at IS NOT NULL
                FROM mail
-               WHERE class IS NOT :without AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
+               WHERE class IS NOT :without
+               AND account_no NOT IN (SELECT account_no FROM restriction WHERE lifted_at IS NULL)
+                 AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
                   OR (state = 'sending' AND (leased_until <= :now OR leased_until > :lease)))
                ORDER BY next_at, mail_no LIMIT 1""",
             {

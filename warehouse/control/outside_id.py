@@ -84,6 +84,15 @@ class OutsideIds:
         if row is not None and name is None:
             # A record without the alias does not take the name away.
             return
+        put_right = "SELECT 1 FROM rectified WHERE no = ? AND lookup = ?"
+        if (
+            row is not None
+            and self._control.execute(
+                put_right, (number, self._vault.lookup("rectified", str(number), label))
+            ).fetchone()
+        ):
+            # Its person has said that this is not its name.
+            return
         self._control.execute("UPDATE label SET valid_to = ? WHERE no = ? AND valid_to IS NULL", (self._now, number))
         # The first name holds for all the past: a fact may be older than the day we learned of it.
         since = self._now if row is not None else "0001-01-01T00:00:00.000000Z"

@@ -40,23 +40,25 @@ def read_calls(
     gateways: Sequence[str],
     days: Sequence[date],
     sealed: Collection[tuple[date, str]] = (),
+    may_be_read: str = "TRUE",
 ) -> pl.DataFrame:
     """The raw rows of some days from every gateway that has a raw table.
 
     Columns of tables.REQUESTS without the ones made here, and `gateway`, `form`, `tags`; money as Decimal(38,12), words
     as Categorical.
     Of a sealed (day, gateway) the calls that are known are read as well, with what they cost in `_KEPT`: its raw rows
-    are gone, and only what came late is there.
+    are gone, and only what came late is there. `may_be_read` is SQL: of a restricted account no new row is processed.
     """
     kept = ", ".join(f"NULL::{kind} AS {name}" for name, (_, kind) in _KEPT.items())
     selects = [
         f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, form, tags, '{gateway}' AS gateway
               {f", {kept}" if sealed else ""}
             FROM raw_{gateway}.calls
-            WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))"""
+            WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))
+              AND {may_be_read}"""
         for gateway in gateways
     ]
-    if not selects:
+    if not selects and not sealed:
         raise AssertionError("no gateway has landed anything: there is nothing to model")
     bound: dict[str, object] = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
     if sealed:

@@ -1,0 +1,132 @@
+"""What the page of rights shows, part by part: forms as HTML, with `@form@` where each one's hidden field goes."""
+
+import sqlite3
+from html import escape
+
+from dashboards import form, session
+from retention import portability
+from warehouse.control import consent as consents_of
+from warehouse.control import objection, right
+from warehouse.control import restriction as restrictions
+from warehouse.control.member import Member
+from warehouse.control.objection import PURPOSES
+from warehouse.control.right import Kind
+from warehouse.control.right import Request as Asked
+from warehouse.control.vault import Vault
+from warehouse.home import Home
+
+# What a person asks for in words; the others are carried out at once.
+IN_WORDS: dict[str, tuple[Kind, str]] = {
+    "rectification": ("rectification", "Correct something about me"),
+    "erasure": ("erasure", "Erase everything"),
+    "access": ("access", "Tell me something else about my data"),
+}
+
+
+def _form(path: str, inner: str, button: str, *, calm: bool = True) -> str:
+    return f'<form method="post" action="/account/rights/{path}">@form@{inner}{form.button(button, calm=calm)}</form>'
+
+
+def everything(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
+    """The bundle: a button that makes one, and those that wait to be fetched."""
+    rows = ""
+    for one in right.of_account(control, vault, member.account_no):
+        file = portability.bundle_file(Home.own(), one.request_no)
+        if one.kind == "access" and file.exists():
+            size = f"{max(1, file.stat().st_size // 1024):,} kB"
+            link = f'<a href="/account/rights/bundle/{one.request_no}">Bundle of {one.asked_at:%d %b %Y}</a>'
+            rows += f"<li>{link}, {size}</li>"
+    listed = f"<ul>{rows}</ul>" if rows else ""
+    return (
+        "<h2>Take everything along</h2><p>All that is held of your account, as JSON, CSV, Parquet and FOCUS, with a "
+        "list of hashes. Another apiledger can take it in.</p>"
+        f"{_form('export', '', 'Make my bundle', calm=False)}{listed}"
+    )
+
+
+def restriction(control: sqlite3.Connection, member: Member) -> str:
+    """Whether they are restricted; nothing for the operator, who owns the installation."""
+    since = restrictions.since(control, member.account_no)
+    if member.is_operator:
+        return ""
+    if since is None:
+        return (
+            "<h2>Restrict</h2><p>Your data is kept, and nothing is done with it: no bill is read, no figure made, no "
+            f"mail sent, until you lift it.</p>{_form('restrict', '', 'Restrict my data')}"
+        )
+    return f"<h2>Restrict</h2><p>Restricted since {since:%d %b %Y}.</p>{_form('lift', '', 'Lift the restriction')}"
+
+
+def objections(control: sqlite3.Connection, member: Member) -> str:
+    """What they object to, by purpose."""
+    there, rows = objection.of_account(control, member.account_no), ""
+    for purpose, meaning in PURPOSES.items():
+        if purpose == "agent_sessions" and not member.is_operator:
+            # They are read on the operator's machine alone.
+            continue
+        hidden = f'<input type="hidden" name="purpose" value="{purpose}">'
+        since = there.get(purpose)
+        state = "allowed" if since is None else f"objected on {since:%d %b %Y}"
+        act = _form("object", hidden, "Object") if since is None else _form("take-back", hidden, "Take back")
+        rows += f"<tr><td>{escape(meaning.capitalize())}</td><td>{state}</td><td>{act}</td></tr>"
+    return f'<h2>Object</h2><div class="scroll"><table aria-label="Objections">{rows}</table></div>'
+
+
+def consents(control: sqlite3.Connection, member: Member) -> str:
+    """Their connections with the consent to each; nothing where they have none."""
+    rows = ""
+    for one in consents_of.of_account(control, member.account_no):
+        hidden = f'<input type="hidden" name="connection" value="{one.connection_no}">'
+        since = f"since {one.given_at:%d %b %Y}"
+        state = since if one.withdrawn_at is None else f"withdrawn on {one.withdrawn_at:%d %b %Y}"
+        act = _form("withdraw", hidden, "Withdraw") if one.withdrawn_at is None else ""
+        rows += f"<tr><td>{escape(one.source)}</td><td>{state}</td><td>{act}</td></tr>"
+    if not rows:
+        return ""
+    return f'<h2>Consent to connections</h2><div class="scroll"><table aria-label="Consents">{rows}</table></div>'
+
+
+def asking() -> str:
+    """What they ask for in words."""
+    kinds = "".join(f'<option value="{kind}">{meaning}</option>' for kind, (_, meaning) in IN_WORDS.items())
+    note = '<label for="note">In your words</label><input id="note" name="note" maxlength="2000">'
+    return "<h2>Ask</h2><p>You are answered within a month.</p>" + _form(
+        "ask", f'<label for="kind">What</label><select id="kind" name="kind">{kinds}</select>{note}', "Ask"
+    )
+
+
+def requests(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
+    """What they have asked for, and how it stands."""
+    found = right.of_account(control, vault, member.account_no)
+    if not found:
+        return ""
+    return f'<h2>Your requests</h2><ul class="entries" aria-label="Your requests">{_entries(found)}</ul>'
+
+
+def _entries(found: list[Asked], *, with_account: bool = False) -> str:
+    rows = ""
+    for one in found:
+        whose = f" of account {one.account_no}" if with_account else ""
+        said = "".join(
+            f"<br>{who}: {escape(text)}" for who, text in (("Asked", one.note), ("Answer", one.answer)) if text
+        )
+        asked = f"asked {one.asked_at:%d %b %Y}, {_state(one)}"
+        rows += f"<li><b>{one.request_no}, {one.kind}</b>{whose}<br>{asked}{said}</li>"
+    return rows
+
+
+def _state(one: Asked) -> str:
+    late = " <b>(overdue)</b>" if one.is_overdue(session.now().date()) else ""
+    return f"due {one.due_on:%d %b %Y}{late}" if one.ended_at is None else f"{one.state} {one.ended_at:%d %b %Y}"
+
+
+def due(control: sqlite3.Connection, vault: Vault) -> str:
+    """For the operator: what waits for an answer, the one that is due first at the top."""
+    found = right.listed(control, vault)
+    if not found:
+        return "<h2>To be answered</h2><p>Nobody waits for an answer.</p>"
+    answer = form.field("number", "Request") + form.field("answer", "Answer", hint="The person reads it here.")
+    return (
+        '<h2>To be answered</h2><ul class="entries" aria-label="To be answered">'
+        f"{_entries(found, with_account=True)}</ul>" + _form("answer", answer, "Mark as answered")
+    )
