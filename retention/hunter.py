@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
-from retention import expire, seal, superseded
+from retention import expire_control, seal, superseded
 from retention.policy import Policy, Store
 from retention.superseded import ReportTable
 from warehouse import database, restricting
@@ -91,7 +91,7 @@ def overdue(
     ]
     said += [
         f"{gone.clause}: {gone.place} holds {gone.things} rows, the oldest of {gone.first_day}"
-        for gone in expire.from_control(control, policy, late, only_plan=True)
+        for gone in expire_control.from_control(control, policy, late, only_plan=True)
     ]
     return said
 

@@ -21,7 +21,7 @@ from pipelines.backups.errors import BackupError
 from pipelines.bills.biller import billers
 from pipelines.materialization import landed
 from pipelines.orchestration import run_history
-from retention import clock, edition, expire, receipts, rewrite, stores
+from retention import clock, edition, expire, expire_control, receipts, rewrite, stores
 from retention.clock import Reading
 from retention.policy import Policy, load
 from retention.receipts import Expired
@@ -98,7 +98,7 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
                     months |= taken.months()
             if rewrite.is_due(control):
                 conservation.hold(connection, months if known else None)
-        for taken in expire.from_control(control, policy, read.now):
+        for taken in expire_control.from_control(control, policy, read.now):
             progress(f"expiring {taken.place}", 0, 1)
             night.expired.append(taken)
         if rewrite.is_due(control):
@@ -142,7 +142,7 @@ def plan(home: Home, now: datetime) -> Iterator[Expired]:
             for going in expire.from_build(connection, control, policy, now, report_tables()):
                 if found := expire.counted(connection, going):
                     yield found
-        yield from expire.from_control(control, policy, now, only_plan=True)
+        yield from expire_control.from_control(control, policy, now, only_plan=True)
 
 
 def _now() -> datetime:

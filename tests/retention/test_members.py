@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from retention import expire, policy
+from retention import expire_control, policy
 from warehouse import database
 from warehouse.control import claim, letter, member, protection, session, throttle, ticket
 from warehouse.control.vault import Vault
@@ -39,7 +39,7 @@ def test_rows_go_the_night_after_their_last_day(home: Home, master_key: str, tab
         found_by = session.lookup(token)
         claim.open_account(control, vault, found_by, owner.member_no, owner.account_no, "a good reason", START)
         for days, there in ((LEFT[table], True), (LEFT[table] + 1, False)):
-            gone = list(expire.from_control(control, policy.load(), START + timedelta(days=days)))
+            gone = list(expire_control.from_control(control, policy.load(), START + timedelta(days=days)))
             assert bool(control.execute(f"SELECT 1 FROM {table}").fetchone()) is there
             assert (f"control.{table}" in {one.place for one in gone}) is not there
         assert member.of_account(control, owner.account_no) == [owner]
