@@ -18,6 +18,7 @@ _OF_RAW = "raw_"
 # What may tell of a person or a small group; a table that has one of these and is not known here is published nowhere.
 _TELLING = frozenset(
     {"key_no", "user_no", "end_user_no", "client_no", "request_no", "request_id", "project_no", "team_no", "key_label"}
+    | {"thing_no", "owner"}
 )
 _GONE = frozenset({"key_no", "user_no"})
 # Each table of sums with the column that says when, and whether its account is its connection's.
@@ -28,6 +29,7 @@ _SUMS = {
     "model.latency_hourly": ("hour", False),
     "model.latency_daily": ("day", False),
     "model.repriced_daily": ("day", False),
+    "model.failure_daily": ("day", False),
     "model.charges": ("day", True),
     "model.usage_reported": ("day", True),
     "model.difference": ("day", True),
@@ -35,6 +37,8 @@ _SUMS = {
 }
 _FILTERED = {
     "model.project": "project_no IN (SELECT project_no FROM shown WHERE project_shown)",
+    # What a key is called may be whose it is; so may be who answers for it.
+    "model.naming": "kind = 'project' AND thing_no IN (SELECT project_no FROM shown WHERE project_shown)",
     "model.team": "team_no IN (SELECT team_no FROM shown WHERE team_shown)",
     # A rule by a key names it.
     "model.allocation_rule": "key_label IS NULL",

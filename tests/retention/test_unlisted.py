@@ -22,9 +22,9 @@ _ADDED = {
         '        Column("lines", "BIGINT", "Lines."),\n        Column("payer_email", "VARCHAR", "Who pays."),\n',
     ),
     "page_view.account_no": (
-        "warehouse/control/schema.py",
-        '"m005_sources",\n        """',
-        '"m005_sources",\n        """\n        CREATE TABLE page_view (account_no INTEGER) STRICT;',
+        "warehouse/control/migrations/m005_sources.sql",
+        "UPDATE connection SET source = provider;",
+        "UPDATE connection SET source = provider; CREATE TABLE page_view (account_no INTEGER) STRICT;",
     ),
     "uploads": (
         "warehouse/home.py",
