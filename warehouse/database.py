@@ -88,7 +88,7 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
             },
         )
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise BusyError(
                 f"another program holds {home.build_file}; close it: people open {home.people_file}"
             ) from None

