@@ -252,14 +252,14 @@ def test_a_refused_key_is_told_to_whose_it_is(billed: World, monkeypatch: pytest
 
 def test_a_program_gets_one_json_object(billed: World) -> None:
     """As the dashboard asks: kept or not, in sentences, without the key."""
-    refused = json.loads(ask(billed, "openai", "--answer", "json", typed="sk-proj-canary0001canary").output)
+    refused = json.loads(ask(billed, "openai", "--answer", "json", typed="sk-proj-canary0001canary").stdout)
     assert refused["kept"] is False
-    done = json.loads(ask(billed, "openai", "--answer", "json", typed=KEYS["openai"]).output)
+    done = json.loads(ask(billed, "openai", "--answer", "json", typed=KEYS["openai"]).stdout)
     assert (done["kept"], done["state"]) == (True, "working")
     assert any("openai.com/policies" in line for line in done["said"])
     names = [
         json.loads(line)["name"]
-        for line in CliRunner().invoke(cli, ["connect", "providers", "--answer", "json"]).output.splitlines()
+        for line in CliRunner().invoke(cli, ["connect", "providers", "--answer", "json"]).stdout.splitlines()
     ]
     assert {"openai", "anthropic", "openrouter", "deepseek", "vercel"} == set(names)
     assert "OPENAI_ADMIN_KEY" not in os.environ
