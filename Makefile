@@ -9,7 +9,7 @@ BIN = .venv/bin
 BROWSERS = chromium chromium-browser google-chrome google-chrome-stable
 PIP = $(BIN)/python -m pip install --disable-pip-version-check
 # Where every core has a worker, each with a sandbox of its own, memory is what runs out: four at most.
-PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --timeout 600
+PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --timeout 300
 
 # Sets $python. Debian splits ensurepip from python3, and a venv without it has no pip.
 find_python = \

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from streamlit.web.server.server import MEDIA_ENDPOINT
 
 from dashboards import session
 from pipelines.commands import notice_health
@@ -64,7 +65,7 @@ def test_a_change_is_shown_until_it_is_accepted(site: Site) -> None:
     assert site.ask("GET", "/figures")[0] == 200
     own(site, 'version = "2027-01-05"\nin_force = 2027-02-01\nchanged = "Mail goes by <i>Postbote</i> now."\n')
     assert site.ask("GET", "/figures")[0] == 403
-    assert site.ask("GET", "/media/abc.csv")[0] == 403
+    assert site.ask("GET", f"{MEDIA_ENDPOINT}/abc.csv")[0] == 403
     status, headers, _ = site.ask("GET", "/figures", Accept="text/html")
     assert (status, headers["location"]) == (303, "/policy")
     assert site.ask("GET", "/account", Accept="text/html")[0] == 200

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from streamlit.web.server.server import MEDIA_ENDPOINT
 
 from dashboards import address, gate, session
 from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, now, token
@@ -81,7 +82,7 @@ def test_without_a_session_nothing_is_given(site: Site) -> None:
     status, headers, _ = site.ask("GET", "/figures?a=1", Accept="text/html")
     assert (status, headers["location"]) == (303, "/sign-in?to=/figures%3Fa%3D1")
     assert site.ask("GET", "/figures", Cookie="sid=" + "A" * 43)[0] == 403
-    assert site.ask("GET", "/media/abc.csv", Accept="text/html")[0] == 303
+    assert site.ask("GET", f"{MEDIA_ENDPOINT}/abc.csv", Accept="text/html")[0] == 303
     site.sign_in()
     assert site.ask("GET", "/figures")[2] == "figures"
 

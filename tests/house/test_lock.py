@@ -17,7 +17,7 @@ _REGISTRY = re.compile(
     | \b(?:PIP|UV)_(?:EXTRA_)?(?:DEFAULT_)?INDEX(?:_URL)?\s*=""",
     re.VERBOSE,
 )
-_MACHINE = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|work|mnt)/[\w.]+")
+_MACHINE = re.compile(r"(?<![\w.~$}*-])/(?:home|root|Users|work|mnt|media)/[\w.]+")
 
 
 def pins(lock: str) -> dict[str, int]:
