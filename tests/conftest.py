@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.clause_marks import ClauseMarks
+from tests.templates import Templates
 from warehouse.home import PROJECT, Home
 
 # Before any library is imported: some read these only once.
@@ -89,6 +90,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ClauseMarks())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: browsers and killed processes are waited for, and meanwhile another has the core."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return cores + 1
+
+
 @pytest.fixture(autouse=True)
 def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     """The guard; afterwards, nothing may have been refused. Homes and key file point into the test's own folder."""
@@ -113,6 +121,12 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
 def home(tmp_path: Path) -> Home:
     """A fresh home of real rows; the same one that APILEDGER_HOME names."""
     return Home(tmp_path / "own").make()
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Homes that are filled once and copied."""
+    return Templates(tmp_path_factory.mktemp("templates"))
 
 
 @pytest.fixture

@@ -91,10 +91,10 @@ def _steps(full: Home, tmp_path: Path) -> int:
 
 @pytest.mark.clause("AL-4.2")
 def test_an_erasure_killed_at_some_steps_is_taken_up(full: Home, tmp_path: Path) -> None:
-    """At every eleventh step: nobody sees the erased, and the next pass leaves no byte and one receipt."""
+    """At every sixteenth step: nobody sees the erased, and the next pass leaves no byte and one receipt."""
     steps = _steps(full, tmp_path)
     assert steps > 25
-    _killed_at(full, tmp_path, range(2, steps + 1, 11))
+    _killed_at(full, tmp_path, range(2, steps + 1, 16))
 
 
 @pytest.mark.soak

@@ -14,6 +14,7 @@ from pipelines.passage import run_pass
 from tests.faults.gateway_logs import GATEWAYS, Truth
 from tests.faults.healed import assert_healed
 from tests.faults.whole_pass import NOW
+from tests.templates import Templates
 from warehouse import database
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -25,13 +26,19 @@ def _pass(home: Home) -> int | None:
     return run_pass(home, NOW, lambda *_: None).version
 
 
-@pytest.fixture
-def truth(home: Home) -> Truth:
-    """What the home's first version holds."""
-    truth = Truth()
-    truth.drop(home.make(GATEWAYS), 1)
+_FIRST = Truth()
+
+
+def _dropped(home: Home) -> None:
+    _FIRST.drop(home.make(GATEWAYS), 1)
     assert _pass(home) == 1
-    return truth
+
+
+@pytest.fixture
+def truth(templates: Templates, home: Home) -> Truth:
+    """What the home's first version holds."""
+    templates.once(home, _dropped)
+    return Truth(dict(_FIRST.calls))
 
 
 def _assert_refused(home: Home, truth: Truth, error: type[Exception]) -> None:

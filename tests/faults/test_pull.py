@@ -107,10 +107,10 @@ def _kill_at_steps(made: World, copies: Iterator[Home], steps: list[int]) -> Non
 
 
 def test_a_pull_killed_before_a_step_is_healed_by_the_next_pass(billed: World, copies: Iterator[Home]) -> None:
-    """Two steps at every commit, every one in `make soak`."""
+    """One step at every commit, every one in `make soak`."""
     every = _steps(next(copies), billed)
     assert every > 20
-    _kill_at_steps(billed, copies, random.Random(20261122).sample(range(1, every + 1), 2))  # noqa: S311 (not secret)
+    _kill_at_steps(billed, copies, [random.Random(20261122).randint(1, every)])  # noqa: S311 (not secret)
 
 
 @pytest.mark.soak

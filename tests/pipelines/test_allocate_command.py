@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from tests.pipelines.gateway_log import line, put, query, take_in
+from tests.templates import Templates
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -20,14 +21,17 @@ def _said(home: Home, *words: str) -> str:
     return found.output
 
 
-@pytest.fixture
-def logged(home: Home, master_key: str) -> Home:
-    """A home with one call of each of three projects, one of them with two tags."""
-    assert master_key
+def _logged(home: Home) -> None:
     calls = [line(request_id=name, project=name, tags=["a", "b"] if name == "web" else ...) for name in ("web", "api")]
     put(home, "a.jsonl", [*calls, line(request_id="none", project=...)])
     take_in(home)
-    return home
+
+
+@pytest.fixture
+def logged(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with one call of each of three projects, one of them with two tags."""
+    assert master_key
+    return templates.once(home, _logged)
 
 
 def test_spend_is_unallocated_until_a_rule_is_added(logged: Home) -> None:

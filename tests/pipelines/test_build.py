@@ -202,7 +202,7 @@ def written(drawn: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
 
 
 # A pass takes half a second: shrinking would take minutes.
-@settings(max_examples=5, deadline=None, database=None, phases=[Phase.generate])
+@settings(max_examples=3, deadline=None, database=None, phases=[Phase.generate])
 @given(drawn=CALLS, short=st.booleans())
 def test_any_log_in_any_passes_is_what_a_plain_reading_says(
     drawn: list[dict[str, Any]], short: bool, tmp_path_factory: pytest.TempPathFactory

@@ -18,6 +18,7 @@ from pipelines.commands import query
 from pipelines.commands import today as figures
 from pipelines.errors import PipelineError, QueryError
 from pipelines.sandbox import sandbox_home
+from tests.templates import Templates
 from warehouse import database
 from warehouse.home import PROJECT, Home
 
@@ -47,16 +48,21 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Home:
+def served(templates: Templates, surroundings: None, master_key: str) -> Home:
     """The own home after one pass over five calls."""
-    inbox = tmp_path / "own" / "inbox" / "gateway_jsonl"
-    inbox.mkdir(parents=True, mode=0o700)
+    assert surroundings is None
+    assert master_key
+    return templates.once(Home.own().make(), _served)
+
+
+def _served(home: Home) -> None:
+    inbox = home.inbox / "gateway_jsonl"
+    inbox.mkdir(parents=True, mode=0o700, exist_ok=True)
     lines = [json.dumps(json.loads(line)) for line in CALLS.replace(",\n ", ", ").strip().splitlines()]
     (inbox / "calls.jsonl").write_text("\n".join(lines) + "\n")
     # A file that was written this very second may still grow, and is left for the next pass.
     os.utime(inbox / "calls.jsonl", (time.time() - 60, time.time() - 60))
     assert apiledger("run").returncode == 0
-    return Home.own()
 
 
 def apiledger(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from pipelines.exports.close import CloseError
 from retention import hunter, policy
 from tests.pipelines.billed_world import LATER, World, world
 from tests.pipelines.gateway_log import line, one, put, query, take_in
+from tests.templates import Templates
 from warehouse import database, publication
 from warehouse.home import Home
 
@@ -23,14 +24,17 @@ NOW = datetime(2026, 11, 21, 22, tzinfo=UTC)
 OCTOBER, NOVEMBER, DECEMBER = date(2026, 10, 1), date(2026, 11, 1), date(2026, 12, 1)
 
 
-@pytest.fixture
-def filled(home: Home, master_key: str) -> Home:
-    """A home with a call on three days of October and one of November, and nothing that tells of a bill."""
-    assert master_key
+def _filled(home: Home) -> None:
     days = ("2026-10-01", "2026-10-03", "2026-10-31", "2026-11-02")
     put(home, "a.jsonl", [line(request_id=day, ts=f"{day}T10:00:00Z", input_tokens=400_000) for day in days])
     take_in(home, NOW)
-    return home
+
+
+@pytest.fixture
+def filled(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with a call on three days of October and one of November, and nothing that tells of a bill."""
+    assert master_key
+    return templates.once(home, _filled)
 
 
 def exported(home: Home, folder: Path, now: datetime = NOW, version: str = "1.2") -> dict[str, list[dict[str, str]]]:

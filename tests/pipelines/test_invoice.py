@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from pipelines.cli import cli
 from tests.pipelines.billed_world import LATER, World, world
 from tests.pipelines.gateway_log import NOW, take_in
+from tests.templates import Templates
 from warehouse import database
 from warehouse.control import invoice
 from warehouse.errors import WarehouseError
@@ -21,13 +22,17 @@ CENT = Decimal("0.01")
 
 
 @pytest.fixture
-def billed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str) -> Iterator[World]:
+def billed(templates: Templates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str) -> Iterator[World]:
     """A week of one world, its bill of OpenAI pulled and settled."""
     assert master_key
     monkeypatch.setenv("APILEDGER_HOME", str(tmp_path / "sandbox"))
     with world(tmp_path, monkeypatch) as made:
-        made.pull("openai")
-        made.take_in()
+
+        def billed(_: Home) -> None:
+            made.pull("openai")
+            made.take_in()
+
+        templates.once(made.home, billed)
         yield made
 
 

@@ -14,6 +14,7 @@ from pipelines.providers import claude_code
 from retention import hunter, policy
 from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in
 from tests.pipelines.sessions import answered, append
+from tests.templates import Templates
 from warehouse.home import Home
 
 CLAUDE = {"provider": "anthropic", "model": "claude-sonnet-4-5", "input_tokens": 100_000, "output_tokens": 0}
@@ -25,15 +26,18 @@ def told(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
 
-@pytest.fixture
-def used(home: Home, master_key: str) -> Home:
-    """Three calls of October and November at list price 0.30 USD each, and one at another provider."""
-    assert master_key
+def _used(home: Home) -> None:
     days = ("2026-10-05", "2026-11-01", "2026-11-20")
     calls = [line(request_id=day, ts=f"{day}T10:00:00Z", **CLAUDE) for day in days]
     put(home, "a.jsonl", [*calls, line(request_id="other", ts="2026-11-20T10:00:00Z", input_tokens=400_000)])
     take_in(home)
-    return home
+
+
+@pytest.fixture
+def used(templates: Templates, home: Home, master_key: str) -> Home:
+    """Three calls of October and November at list price 0.30 USD each, and one at another provider."""
+    assert master_key
+    return templates.once(home, _used)
 
 
 def cover(*options: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipelines.sandbox.bill import LEAKS
 from tests.pipelines.billed_world import ENDS, LATER, World, world
 from tests.pipelines.planted import Plan
+from tests.templates import Templates
 from warehouse import causes
 from warehouse.reconciliation_tables import RECONCILIATION_TABLES
 
@@ -23,12 +24,16 @@ def key(master_key: str) -> str:
 
 
 @pytest.fixture
-def reconciled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def reconciled(templates: Templates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A month of one world, pulled and modelled."""
     with world(tmp_path, monkeypatch, days=31, calls=3_000) as made:
-        for provider in BOTH:
-            made.pull(provider)
-        made.take_in()
+
+        def reconciled(_: object) -> None:
+            for provider in BOTH:
+                made.pull(provider)
+            made.take_in()
+
+        templates.once(made.home, reconciled)
         yield made
 
 
@@ -88,7 +93,7 @@ def test_a_second_pass_over_the_same_changes_nothing(reconciled: World) -> None:
     assert all(before)
 
 
-@pytest.mark.parametrize("seed", [*range(1, 4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 31))])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 31))])
 def test_each_planted_cause_is_found_and_none_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

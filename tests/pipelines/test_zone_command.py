@@ -11,6 +11,7 @@ from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from retention import hunter, policy
 from tests.pipelines.gateway_log import line, put, query, take_in
+from tests.templates import Templates
 from warehouse import database
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -27,10 +28,7 @@ def _said(home: Home, *words: str) -> str:
     return found.output
 
 
-@pytest.fixture
-def logged(home: Home, master_key: str) -> Home:
-    """A home with calls of two accounts at every hour of three days around a turn of the clocks."""
-    assert master_key
+def _logged(home: Home) -> None:
     calls = [
         line(
             request_id=f"{account} {day} {hour}",
@@ -44,7 +42,13 @@ def logged(home: Home, master_key: str) -> Home:
     ]
     put(home, "a.jsonl", calls)
     take_in(home)
-    return home
+
+
+@pytest.fixture
+def logged(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with calls of two accounts at every hour of three days around a turn of the clocks."""
+    assert master_key
+    return templates.once(home, _logged)
 
 
 def test_hours_go_to_the_days_of_each_accounts_zone(logged: Home) -> None:

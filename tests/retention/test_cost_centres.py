@@ -6,6 +6,7 @@ import pytest
 
 from tests.pipelines.gateway_log import line, one, put, query, take_in
 from tests.retention.gateway_days import FIRST, night_of
+from tests.templates import Templates
 from warehouse.allocation import Rules, made
 from warehouse.home import Home
 
@@ -19,10 +20,8 @@ _RULES = (
 _CENTRES = "SELECT day, cost_centre, sum(cost_usd), sum(requests) FROM mart.allocated_daily GROUP BY ALL ORDER BY ALL"
 
 
-@pytest.fixture
-def ruled(short: Home) -> Home:
-    """Two days of calls with every mix of tags, keys and projects, and rules for most of them."""
-    Rules.of([made(rule, "here") for rule in _RULES]).write(short.root)
+def _ruled(home: Home) -> None:
+    Rules.of([made(rule, "here") for rule in _RULES]).write(home.root)
     tags: tuple[list[str] | None, ...] = (["prod"], ["prod", "batch", "prod"], ["call-of-one"], None, [])
     keys, projects = ("ci", "prod key", ...), ("web", "common", ...)
     calls = [
@@ -37,9 +36,14 @@ def ruled(short: Home) -> Home:
         )
         for n in range(180)
     ]
-    put(short, "a.jsonl", calls)
-    take_in(short, _noon(1))
-    return short
+    put(home, "a.jsonl", calls)
+    take_in(home, _noon(1))
+
+
+@pytest.fixture
+def ruled(templates: Templates, short: Home) -> Home:
+    """Two days of calls with every mix of tags, keys and projects, and rules for most of them."""
+    return templates.once(short, _ruled)
 
 
 def _noon(days: int) -> datetime:

@@ -9,21 +9,25 @@ from pipelines.orchestration import retain
 from retention import hunter, policy
 from tests.pipelines.gateway_log import NOW, line, put, take_in
 from tests.retention.gateway_days import night_of
+from tests.templates import Templates
 from warehouse import database
 from warehouse.home import Home
 
 
-@pytest.fixture
-def lived(home: Home, master_key: str) -> Home:
-    """A home with calls of two gateways, a broken line, a refused file and one expiry behind it."""
-    assert master_key
+def _lived(home: Home) -> None:
     put(home, "a.jsonl", [line(ip="203.0.113.5", user_id="u", tags=["x"], prompt="p"), "no json"])
     put(home, "b.jsonl.gz", [line(request_id="b")])
     (home.inbox / "gateway_jsonl" / "c.jsonl.gz").write_bytes(b"\x1f\x8bno gzip")
     put(home, "d.jsonl", ['{"request_id": "d"}'], "litellm")
     take_in(home)
     night_of(home, NOW.date())
-    return home
+
+
+@pytest.fixture
+def lived(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with calls of two gateways, a broken line, a refused file and one expiry behind it."""
+    assert master_key
+    return templates.once(home, _lived)
 
 
 @pytest.mark.clause("AL-1.3")

@@ -14,7 +14,9 @@ from pipelines.sandbox.ground_truth import GroundTruth
 from retention import hunter
 from tests.pipelines.billed_world import LATER, World, world
 from tests.retention.gateway_days import reading
+from tests.templates import Templates
 from warehouse import database
+from warehouse.home import Home
 
 _SPEND = "SELECT * FROM mart.spend_daily ORDER BY ALL"
 _RAW = {"costs": "raw_openai.costs", "usage": "raw_openai.usage_completions"}
@@ -22,19 +24,29 @@ _NOON = LATER.replace(tzinfo=None)
 
 
 @pytest.fixture
-def corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str) -> Iterator[World]:
+def corrected(
+    templates: Templates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str
+) -> Iterator[World]:
     """A week whose bill was told, modelled, and in the next two hours told lower and lower."""
     assert master_key
     with world(tmp_path, monkeypatch) as made:
-        made.pull("openai")
-        made.take_in()
-        for hours in (1, 2):
-            lower = GroundTruth(made.truth.calls.gather_every(3 + hours))
-            made.apis["openai"].bill = Bill.of(lower, "openai")
-            with database.control(made.home) as control:
-                control.execute("UPDATE connection SET read_until = '2026-06-20'")
-            assert made.pull("openai", LATER + timedelta(hours=hours)).rows > 0
+
+        def corrected(home: Home) -> None:
+            made.pull("openai")
+            made.take_in()
+            for hours in (1, 2):
+                made.apis["openai"].bill = _lower(made, hours)
+                with database.control(home) as control:
+                    control.execute("UPDATE connection SET read_until = '2026-06-20'")
+                assert made.pull("openai", LATER + timedelta(hours=hours)).rows > 0
+
+        templates.once(made.home, corrected)
+        made.apis["openai"].bill = _lower(made, 2)
         yield made
+
+
+def _lower(made: World, hours: int) -> Bill:
+    return Bill.of(GroundTruth(made.truth.calls.gather_every(3 + hours)), "openai")
 
 
 def _raw(made: World, *, newest: bool) -> list[tuple[Any, ...]]:

@@ -90,14 +90,14 @@ def test_a_move_that_is_taken_back_on_its_date_is_none(home: Home) -> None:
 def test_how_long_a_source_moves_its_days_is_measured(home: Home) -> None:
     """Days whose last calls come 2 days late, one 5 days late; days from before the first file are left out."""
     put(home, "old.jsonl", [call("old", back=-40)])
-    for back in range(14):
+    for back in range(11):
         lines = [call(f"{back}", back), call(f"{back}-late", back - 2)] if back > 1 else [call(f"{back}", back)]
-        put(home, f"{back}.jsonl", [*lines, *([call("very late", 4)] if back == 9 else [])])
+        put(home, f"{back}.jsonl", [*lines, *([call("very late", 2)] if back == 7 else [])])
         take_in(home, noon(back))
     measured = "basis, source, provider, days, p50_days, p95_days, longest_days"
     rows = query(home, f"SELECT {measured} FROM mart.settlement_window")
-    # 14 days were begun; the last 5 have not had the time to be 5 days late.
-    assert rows == [("log", "gateway_jsonl", "openai", 9, 2, 5, 5)]
+    # 11 days were begun; the last 5 have not had the time to be 5 days late.
+    assert rows == [("log", "gateway_jsonl", "openai", 6, 2, 5, 5)]
 
 
 def test_changes_expire_with_their_clause_and_figures_stay(home: Home) -> None:

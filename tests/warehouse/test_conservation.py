@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from tests.pipelines.gateway_log import line, one, put, take_in
+from tests.templates import Templates
 from warehouse import conservation, database
 from warehouse.conservation import ConservationError
 from warehouse.home import Home
@@ -20,12 +21,11 @@ CHANGES = {
     "a row lost": ("usage_hourly", "DELETE FROM model.requests WHERE request_id = '1'"),
     "tokens of another class": ("usage_daily", "UPDATE model.usage_daily SET cache_read_tokens = 1"),
 }  # fmt: skip
+_AT_EVERY_COMMIT = ("a pico-dollar", "a month lost", "a row twice")
+_REST = sorted(CHANGES.keys() - set(_AT_EVERY_COMMIT))
 
 
-@pytest.fixture
-def filled(home: Home, master_key: str) -> Home:
-    """A home with two days of calls, priced and not."""
-    assert master_key
+def _filled(home: Home) -> None:
     put(
         home,
         "a.jsonl",
@@ -33,7 +33,13 @@ def filled(home: Home, master_key: str) -> Home:
         + [line(request_id="unpriced", model="gpt-nobody-knows")],
     )
     take_in(home)
-    return home
+
+
+@pytest.fixture
+def filled(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with two days of calls, priced and not."""
+    assert master_key
+    return templates.once(home, _filled)
 
 
 def test_what_a_pass_makes_conserves_everything(filled: Home) -> None:
@@ -46,15 +52,19 @@ def test_what_a_pass_makes_conserves_everything(filled: Home) -> None:
 @pytest.mark.parametrize("change", CHANGES)
 def test_months_alone_are_compared_as_in_the_whole(change: str, filled: Home) -> None:
     """A difference is found among the months that are asked for, neighbours or not, and in no other."""
+    table, statement = CHANGES[change]
     with database.build(filled) as connection:
-        connection.execute(CHANGES[change][1])
+        connection.execute(statement)
         found = conservation.differences(connection)
+        assert f"model.{table}" in {each.table for each in found}
         for months in ([10, 11, 12], [11], [3, 11]):
             assert conservation.differences(connection, {date(2026, month, 1) for month in months}) == found
         assert conservation.differences(connection, {date(2026, 10, 1), date(2026, 12, 1), date(2025, 11, 1)}) == []
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [*_AT_EVERY_COMMIT, *(pytest.param(change, marks=pytest.mark.soak) for change in _REST)]
+)
 def test_a_change_by_hand_is_found_and_nothing_is_published(change: str, filled: Home) -> None:
     """The table is named, the next pass publishes nothing, and the version before stands."""
     table, statement = CHANGES[change]

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tests.pipelines.gateway_log import line, one, put, query, take_in
+from tests.templates import Templates
 from warehouse.home import Home
 
 SUMS = (
@@ -13,10 +14,7 @@ SUMS = (
 )
 
 
-@pytest.fixture
-def filled(home: Home, master_key: str) -> Home:
-    """A home with calls of several days, names and none, priced and not, in two passes so that names have a past."""
-    assert master_key
+def _filled(home: Home) -> None:
     calls = [
         line(
             request_id=f"{n}",
@@ -34,7 +32,13 @@ def filled(home: Home, master_key: str) -> Home:
     take_in(home)
     put(home, "b.jsonl", calls[100:])
     take_in(home)
-    return home
+
+
+@pytest.fixture
+def filled(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with calls of several days, names and none, priced and not, in two passes so that names have a past."""
+    assert master_key
+    return templates.once(home, _filled)
 
 
 @pytest.mark.clause("AL-2.1")
