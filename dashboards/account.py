@@ -32,7 +32,10 @@ _SAID = {
     "opened": "The pages show that account now. It was written down with your reason.",
     "closed": "The pages show your own figures again.",
 }
-_LINKS = '<p><a href="/">Back to the figures</a> · <a href="/account/rights">Your rights</a></p>'
+_LINKS = (
+    '<p><a href="/">Back to the figures</a> · <a href="/account/rights">Your rights</a> · '
+    '<a href="/account/help">Help</a></p>'
+)
 
 
 def _account_page(request: Request, *, said: str = "", wrong: str = "", status: int = 200) -> Response:

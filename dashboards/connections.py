@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import connection_child, form, session
+from dashboards import connection_child, form, provider_policies, session
 from dashboards.connection_child import PROVIDERS
 from dashboards.form import Fields
 from warehouse import database
@@ -97,8 +97,7 @@ def _adding(chosen: str) -> str:
         for one in PROVIDERS.all()
     )
     makes = "".join(
-        f"<dt>{escape(one.title)}</dt><dd>{escape(_sentence(one.help))} "
-        f'<a href="{escape(one.policy)}" rel="noreferrer noopener" target="_blank">Its policy</a></dd>'
+        f"<dt>{escape(one.title)}</dt><dd>{escape(_sentence(one.help))} {provider_policies.link(one)}</dd>"
         for one in PROVIDERS.all()
     )
     named = (
@@ -116,7 +115,7 @@ def _adding(chosen: str) -> str:
     return (
         "<h2>Connect a provider</h2>"
         "<p>Make a key at the provider that can read the bill and nothing else:</p>"
-        f"<dl>{makes}</dl>"
+        f"<dl>{makes}</dl><p>{provider_policies.SAID}</p>"
         '<form class="narrow" method="post" action="/connections/add">@form@<label for="provider">Provider</label>'
         f'<select id="provider" name="provider">{options}</select>{named}{key}'
         f"{form.button('Try it and keep it')}</form>"
@@ -153,7 +152,7 @@ def _remove(request: Request, fields: Fields) -> Response:
             one = credential.find(control, member.account_no, int(number[:18]))
             if fields.get("sure") != "yes":
                 return _asked_again(request, one)
-            credential.remove(control, member.account_no, one.connection_no, session.now())
+            credential.remove(control, member.account_no, one.connection_no, session.now(), actor_no=member.member_no)
         except CredentialError:
             return form.missing(request)
     return form.turned("/connections?said=removed")

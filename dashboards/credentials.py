@@ -4,6 +4,7 @@ Where mails go out a new address counts once a link sent to it was opened, and t
 """
 
 import sqlite3
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from dashboards import form, session, sign_up, ticket_form
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import letter, password, throttle, ticket
+from warehouse.control import audit, letter, notice, password, throttle, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.member import Member
@@ -60,9 +61,11 @@ def change_email(request: Request, found: Session, fields: Fields) -> Response |
             letter.ask_address(control, vault, member, email, now)
             return form.turned("/account?said=asked")
         # Counted as a wrong guess: an address that is taken tells that somebody has it.
+        before = members.email_of(control, vault, member)
         if not members.set_email(control, vault, member, email):
             return _TAKEN
         throttle.succeeded(control, guess, now)
+        _tell_address(control, vault, member, before, now)
         return _renewed(control, found)
 
 
@@ -86,13 +89,16 @@ def change_password(request: Request, found: Session, fields: Fields) -> Respons
             return _TAKEN
         members.set_password(control, member.member_no, password.hashed(secret))
         throttle.succeeded(control, guess, now)
+        acts = ["password.changed"] if email == before else ["password.changed", "address.changed"]
+        for act in acts:
+            audit.note(control, act, now, actor_no=member.member_no, object_no=member.member_no)
         if before is not None:
-            letter.tell(control, vault, member, "password_changed", before, now)
+            notice.tell(control, member, "password_changed", now, at=(vault, before))
         return _renewed(control, found)
 
 
 def _guess(request: Request, vault: Vault, member: Member) -> Guess:
-    return Guess.of(vault, str(member.member_no), request.client.host if request.client else "")
+    return Guess.of(vault, str(member.member_no), request.client.host if request.client else "", member.member_no)
 
 
 def _unknown(control: sqlite3.Connection, guess: Guess, member: Member, told: str) -> str:
@@ -137,9 +143,16 @@ def _address(request: Request, fields: Fields) -> Response:
             # A link to the address before is good no more.
             ticket.end_resets(control, member.member_no, now)
             sessions.end_all(control, member.member_no, now)
-        if before is not None:
-            letter.tell(control, vault, member, "address_changed", before, now)
+        _tell_address(control, vault, member, before, now)
     return form.turned("/sign-in?said=address")
+
+
+def _tell_address(control: sqlite3.Connection, vault: Vault, member: Member, before: str | None, now: datetime) -> None:
+    """Write down that an address is another one, and tell both: the one before may be all its owner still reads."""
+    audit.note(control, "address.changed", now, actor_no=member.member_no, object_no=member.member_no)
+    if before is not None:
+        notice.tell(control, member, "address_changed", now, at=(vault, before))
+        notice.tell(control, member, "address_changed", now)
 
 
 ROUTES = [

@@ -24,7 +24,7 @@ h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 label { display: block; margin: .9rem 0 .25rem; font-weight: 550; }
 label.check { display: flex; gap: .6rem; font-weight: 400; align-items: flex-start; }
 label.check input { margin-top: .3rem; }
-input:not([type=checkbox]):not([type=hidden]), select { width: 100%; box-sizing: border-box; font: inherit;
+input:not([type=checkbox]):not([type=hidden]), select, textarea { width: 100%; box-sizing: border-box; font: inherit;
   padding: .5rem .6rem; border: 1px solid var(--line); border-radius: 6px; background: transparent; color: inherit; }
 small { display: block; opacity: .8; margin-top: .2rem; }
 button { font: inherit; font-weight: 600; margin: 1.2rem .5rem 0 0; padding: .5rem 1.1rem; border-radius: 6px;

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from duckdb import DuckDBPyConnection
 
 from dashboards.viewer import Viewer
+from retention import idle, policy
+from retention.idle import Idle
 from warehouse import database
 from warehouse.control import claim
 from warehouse.control import member as members
@@ -97,6 +99,15 @@ def accounts(home: Home, viewer: Viewer, sums: list[LabelSum]) -> list[AccountSu
             )
         )
     return sorted(found, key=lambda one: one.cost_usd, reverse=True)
+
+
+def idle_accounts(home: Home, viewer: Viewer, today: date) -> list[Idle]:
+    """Accounts that nobody uses and that go soon, or stay for a reason, the one used longest ago first."""
+    if not viewer.is_operator or viewer.projects is not None:
+        return []
+    held = policy.load(home.root / "policy.toml")
+    with database.control(home) as control:
+        return idle.listed(control, held, today)
 
 
 def folders(home: Home) -> list[Folder]:

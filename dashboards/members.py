@@ -96,7 +96,9 @@ def change(request: Request, found: Session, fields: Fields) -> Response | str:
         if number not in {one.member_no for one in members.of_account(control, found.member.account_no)}:
             return form.missing(request)
         try:
-            members.change(control, found.member.account_no, number, *asked)
+            members.change(
+                control, found.member.account_no, number, *asked, session.now(), actor_no=found.member.member_no
+            )
         except MemberError as error:
             return f"Nothing was changed: {error}."
     return form.turned("/account?said=changed")

@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import form, proof, session
+from dashboards import form, proof, provider_policies, session
 from dashboards.form import Fields
 from retention import privacy
 from retention.errors import PolicyError
 from retention.privacy import Notice
 from warehouse import database
 from warehouse.control import acceptance
+from warehouse.control.acceptance import PolicyText
 from warehouse.control.session import Session
 from warehouse.home import Home
 
@@ -58,12 +59,18 @@ def _privacy_page(request: Request) -> Response:
         wrong = "Its text cannot be read at the moment. Whoever runs this apiledger sees why with `apiledger doctor`."
         return form.page(request, "Privacy policy", lambda _: "", wrong=wrong, status=500)
     with database.control(home) as control:
-        _note(control)
+        text = privacy.noted(home, control, session.now())
         promised = proof.shown(home, control)
-    return form.page(request, "Privacy policy", lambda _: _text(notice) + promised, wide=True)
+    return form.page(request, "Privacy policy", lambda _: _text(notice, text) + promised, wide=True)
 
 
-def _text(notice: Notice) -> str:
+def _dated(text: PolicyText) -> str:
+    """From when a text holds, in words."""
+    word = "in force since" if text.holds_on <= session.now().date() else "holds from"
+    return f"{word} {text.holds_on:%d %b %Y}"
+
+
+def _text(notice: Notice, text: PolicyText) -> str:
     processed = "".join(
         f'<tr><td>{escape(one.what)}</td><td data-is="Why: ">{escape(one.why)}</td>'
         f'<td data-is="Until: ">{escape(one.until)}</td></tr>'
@@ -74,16 +81,24 @@ def _text(notice: Notice) -> str:
         f'<td data-is="Where: ">{escape(one.region)}</td></tr>'
         for one in notice.processor
     )
+    records = "".join(
+        f'<tr><td>{escape(one.title)}</td><td data-is="Law: ">{escape(one.stated())}</td></tr>' for one in notice.record
+    )
     contact = escape(notice.contact) or "whoever gave you the address of this page; they run it"
     return (
-        f"<p>{escape(notice.name)} · version {escape(notice.version)} · in force since {notice.in_force:%d %b %Y}</p>"
+        f"<p>{escape(notice.name)} · version {escape(notice.version)} · {_dated(text)}</p>"
         f"<p>{escape(notice.changed)}</p>"
         '<h2>What is processed</h2><div class="scroll"><table aria-label="What is processed">'
         f"<tr><th>What</th><th>Why</th><th>Until</th></tr>{processed}</table></div>"
         "<p>Prompts and completions are never stored. Nothing is sold, and no mail is an advertisement.</p>"
         '<h2>Who else gets something</h2><div class="scroll"><table aria-label="Processors">'
         f"<tr><th>Who</th><th>What for</th><th>Where</th></tr>{processors}</table></div>"
+        f"{provider_policies.section()}"
         f"<h2>Where it is kept</h2><p>{escape(notice.region)}</p>"
+        '<h2>Financial records</h2><div class="scroll"><table aria-label="Financial records"><tr><th>What</th>'
+        f"<th>Which law asks for it</th></tr>{records}</table></div>"
+        f"<h2>When this changes</h2><p>A change that matters is told to every member by mail, once, at least "
+        f"{notice.notice_days} days before it holds.</p>"
         f"<h2>Cookies</h2>{_COOKIES}"
         f"<h2>Your rights, and questions</h2><p>Access, correction, erasure, restriction, portability: ask {contact}."
         "</p>"
@@ -106,7 +121,7 @@ def _policy_page(request: Request) -> Response:
         request,
         "The privacy policy has changed",
         lambda hidden: (
-            f"<p>Version {escape(notice.version)}, in force since {notice.in_force:%d %b %Y}.{last}</p>"
+            f"<p>Version {escape(notice.version)}, {_dated(text)}.{last}</p>"
             f'<p class="note">{escape(notice.changed)}</p>'
             '<p><a href="/privacy">Read the whole policy</a></p>'
             f'<form class="row" method="post" action="{PATH}">{hidden}<input type="hidden" name="text" '

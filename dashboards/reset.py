@@ -13,7 +13,7 @@ from starlette.routing import Route
 from dashboards import form, session, sign_up, ticket_form
 from dashboards.form import Fields
 from warehouse import database
-from warehouse.control import letter, password, throttle, ticket
+from warehouse.control import audit, letter, notice, password, throttle, ticket
 from warehouse.control import member as members
 from warehouse.control import session as sessions
 from warehouse.control.password import PasswordRefusedError
@@ -87,7 +87,7 @@ def _reset(request: Request, fields: Fields) -> Response:
         with database.transaction(control):
             if not _reset_now(control, sent, member.member_no, kept):
                 return _reset_page(request, ticket_form.OLD_LINK)
-        letter.tell(control, vault, member, "password_changed", email, now)
+        notice.tell(control, member, "password_changed", now, at=(vault, email))
     return form.turned("/sign-in?said=password")
 
 
@@ -99,6 +99,7 @@ def _reset_now(control: sqlite3.Connection, sent: str, member_no: int, kept: str
     ticket.end_resets(control, member_no, now)
     members.set_password(control, member_no, kept)
     sessions.end_all(control, member_no, now)
+    audit.note(control, "password.changed", now, object_no=member_no, detail="by=link")
     return True
 
 

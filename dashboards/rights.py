@@ -183,7 +183,7 @@ def _answer(request: Request, fields: Fields) -> Response:
         vault, now = Vault(control, session.now()), session.now()
         try:
             asked = int(number[:18]) if number.isascii() and number.isdigit() else 0
-            right.end(control, vault, asked, "done", fields.get("answer", ""), now)
+            right.end(control, vault, asked, "done", fields.get("answer", ""), now, actor_no=found.member.member_no)
         except WarehouseError as error:
             return _page(request, wrong=f"{error}.", status=422)
     return form.turned("/account/rights?said=answered")

@@ -52,7 +52,7 @@ def restriction(control: sqlite3.Connection, member: Member) -> str:
     if since is None:
         return (
             "<h2>Restrict</h2><p>Your data is kept, and nothing is done with it: no bill is read, no figure made, no "
-            f"mail sent, until you lift it.</p>{_form('restrict', '', 'Restrict my data')}"
+            f"alert sent, until you lift it.</p>{_form('restrict', '', 'Restrict my data')}"
         )
     return f"<h2>Restrict</h2><p>Restricted since {since:%d %b %Y}.</p>{_form('lift', '', 'Lift the restriction')}"
 
@@ -96,17 +96,27 @@ def asking() -> str:
 
 
 def requests(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
-    """What they have asked for, and how it stands."""
-    found = right.of_account(control, vault, member.account_no)
+    """What they have asked for by their rights, and how it stands."""
+    found = [one for one in right.of_account(control, vault, member.account_no) if one.kind != "question"]
     if not found:
         return ""
     return f'<h2>Your requests</h2><ul class="entries" aria-label="Your requests">{_entries(found)}</ul>'
 
 
+def questions(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
+    """What a member has asked for help with, and how it stands; nothing where they asked nothing."""
+    found = [one for one in right.of_account(control, vault, member.account_no) if one.member_no == member.member_no]
+    if not found:
+        return ""
+    return f'<h2>Your questions</h2><ul class="entries" aria-label="Your questions">{_entries(found)}</ul>'
+
+
 def _entries(found: list[Asked], *, with_account: bool = False) -> str:
     rows = ""
     for one in found:
-        whose = f" of account {one.account_no}" if with_account else ""
+        days = one.age_days(session.now().date())
+        age = f", {days} {'day' if days == 1 else 'days'} old" if one.ended_at is None else ""
+        whose = f" of account {one.account_no}{age}" if with_account else ""
         said = "".join(
             f"<br>{who}: {escape(text)}" for who, text in (("Asked", one.note), ("Answer", one.answer)) if text
         )

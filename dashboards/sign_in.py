@@ -14,8 +14,8 @@ from starlette.routing import Route
 from dashboards import form, gate, session
 from dashboards.form import Fields
 from warehouse import database
+from warehouse.control import arrival, password, throttle, ticket
 from warehouse.control import member as members
-from warehouse.control import password, throttle, ticket
 from warehouse.control import session as sessions
 from warehouse.control.session import BY_LINK, BY_PASSWORD, Limits
 from warehouse.control.throttle import Guess
@@ -83,13 +83,23 @@ def _sign_in(request: Request, fields: Fields) -> Response:
         fits = password.fits(found[1] if found else None, secret[: password.LONGEST + 1])
         if found is None or not fits:
             return _shown(request, to, wrong=_WRONG, status=401)
+        is_known = throttle.is_known(control, guess)
         throttle.succeeded(control, guess, now)
-        return begun(request, control, found[0].member_no, BY_PASSWORD, _inside(to))
+        return begun(request, control, found[0].member_no, BY_PASSWORD, _inside(to), is_known=is_known)
 
 
-def begun(request: Request, control: sqlite3.Connection, member_no: int, limits: Limits, to: str) -> Response:
-    """A new session under a new id, whatever id the browser came with; that one's session ends."""
+def begun(
+    request: Request, control: sqlite3.Connection, member_no: int, limits: Limits, to: str, *, is_known: bool = False
+) -> Response:
+    """A new session under a new id, whatever id the browser came with; that one's session ends.
+
+    A place that is not known, to `is_known` or by itself, is told to the member.
+    """
     now = session.now()
+    member = members.of_number(control, member_no)
+    if member is not None:
+        ip = request.client.host if request.client else ""
+        arrival.note(control, Vault(control, now), member, ip, now, is_known=is_known)
     before = session.token_of(request.cookies)
     if before is not None:
         sessions.end(control, sessions.lookup(before), now)

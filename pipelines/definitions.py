@@ -22,6 +22,7 @@ from pipelines.orchestration import (
     check,
     erase_asset,
     export_schedule,
+    idle_accounts,
     pull_assets,
     retain,
     watch_sensor,
@@ -281,7 +282,7 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
 _WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
-    assets=[*_ALL, *_PULLS, *retain.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
+    assets=[*_ALL, *_PULLS, *retain.ASSETS, *idle_accounts.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[_CONSERVATION, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],

@@ -24,8 +24,8 @@ from warehouse.home import Home
 from warehouse.sealing_tables import CLOSED_DAY, SEALED_LOAD
 from warehouse.tables import USAGE_DAILY
 
-# Each after what it refers to; sessions, links and holds are of the other installation.
-_LEFT = frozenset({"session", "ticket", "hold_account", "held_entry", "held_request"})
+# Each after what it refers to; sessions, links, notices and holds are of the other installation.
+_LEFT = frozenset({"session", "ticket", "notice", "told", "hold_account", "held_entry", "held_request"})
 _FIRST = ("account", "member", "outside_id", "connection", "pull", "budget", "mail")
 _BEFORE_LOGS = "UPDATE restriction SET load_no = (SELECT coalesce(max(load_no), 0) FROM load)"
 

@@ -29,6 +29,7 @@ _CONTROL = (
     ("R-tickets", "ticket", "expires_at", "TRUE", "rowid"),
     ("R-looks", "look", "looked_at", "TRUE", "look_no"),
     ("R-letters", "letter", "asked_at", "TRUE", "mail_no"),
+    ("R-notices", "notice", "happened_at", "TRUE", "mail_no"),
     ("R-throttle", "throttle", "last_at", "TRUE", "rowid"),
     ("R-known-places", "known_place", "seen_at", "TRUE", "rowid"),
     ("R-openings", "opening", "opened_at", "TRUE", "opening_no"),

@@ -17,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from retention.errors import PolicyError
 
 Store = Literal["build", "control", "files"]
+# Accounts that nobody uses; retention/idle.py carries it out.
+IDLE = "R-idle"
+SHORTEST_IDLE_DAYS = 60
 # What rolls into what: a finer grain never outlives its rows' road into the coarser one.
 _ORDER = ("R-raw", "R-requests", "R-hourly", "R-daily")
 
@@ -94,8 +97,9 @@ def load(own: Path | None = None) -> Policy:
     if own is None or not own.exists():
         return policy
     said = toml_of(own.read_text(encoding="utf-8"), str(own))
-    # Read by retention/installation.py.
+    # Read by retention/installation.py and retention/records.py.
     said.pop("installation", None)
+    said.pop("records", None)
     if said.keys() & {"clause", "columns"}:
         return _owned(parsed(own.read_text(encoding="utf-8"), str(own)), policy, str(own))
     if said.keys() - {"kept_days"} or not isinstance(said.get("kept_days", {}), dict):
@@ -132,7 +136,7 @@ def _owned(own: Policy, shipped: Policy, name: str) -> Policy:
 def parsed(text: str, name: str) -> Policy:
     """A policy from TOML: [columns] names groups of columns, [[clause]] is a clause; PolicyError names the clause."""
     said = toml_of(text, name)
-    if unknown := said.keys() - {"columns", "clause", "installation"}:
+    if unknown := said.keys() - {"columns", "clause", "installation", "records"}:
         raise PolicyError(f"{name}: {min(unknown)!r} is neither [columns] nor [[clause]]")
     groups, entries = said.get("columns", {}), said.get("clause", [])
     if not isinstance(entries, list):
@@ -162,6 +166,8 @@ def _consistent(policy: Policy, name: str) -> Policy:
             raise PolicyError(f"{name}: clause {clause.id}: {wrong}")
         if clause.rolls_into is not None and clause.rolls_into not in held:
             raise PolicyError(f"{name}: clause {clause.id}: rolls_into {clause.rolls_into}, which no clause holds")
+        if clause.id == IDLE and (clause.kept_days or 0) < SHORTEST_IDLE_DAYS:
+            raise PolicyError(f"{name}: clause {IDLE}: at least {SHORTEST_IDLE_DAYS} days, so that who is told can act")
     days = [(c, policy.clause(c).kept_days or 0) for c in _ORDER if c in ids]
     for (finer, short), (coarser, long) in pairwise(days):
         if short > long:

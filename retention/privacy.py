@@ -16,8 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from retention import policy
+from retention import policy, records
 from retention.errors import PolicyError
+from retention.records import Record
 from warehouse.control import acceptance
 from warehouse.control.acceptance import PolicyText
 from warehouse.home import Home
@@ -48,6 +49,8 @@ class Notice(_Part):
 
     version: str = Field(pattern=r"^[\w.-]{1,32}$")
     in_force: dt.date
+    # Members are told of a material change by mail, and it holds for nobody before so many days have passed.
+    notice_days: int = Field(ge=1, le=365)
     changed: str
     material: bool
     name: str
@@ -55,6 +58,8 @@ class Notice(_Part):
     region: str
     processed: tuple[Processed, ...] = Field(strict=False)
     processor: tuple[Processor, ...] = Field(strict=False)
+    # Made of policy.toml: which law asks for which financial records, as the owner states it.
+    record: tuple[Record, ...] = Field(default=(), strict=False)
 
     @property
     def sha256(self) -> str:
@@ -92,7 +97,7 @@ def _read(home: Home, _words: int, _days: int) -> Notice:
         first = error.errors()[0]
         raise PolicyError(f"{own}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     told = tuple(one.model_copy(update={"until": _until(days, one.until)}) for one in found.processed)
-    return found.model_copy(update={"processed": told})
+    return found.model_copy(update={"processed": told, "record": tuple(records.load(home.root / "policy.toml", days))})
 
 
 def _until(days: policy.Policy, said: str) -> str:
@@ -111,8 +116,15 @@ def _toml(text: str, name: str) -> dict[str, Any]:
 
 
 def noted(home: Home, control: sqlite3.Connection, now: dt.datetime) -> PolicyText:
-    """The text that holds now, written down where it is a new one."""
+    """The newest text, written down where it is a new one, with the day from which it holds."""
     found = notice(home)
     return acceptance.note(
-        control, found.version, found.sha256, is_material=found.material, changed=found.changed, now=now
+        control,
+        found.version,
+        found.sha256,
+        is_material=found.material,
+        changed=found.changed,
+        in_force=found.in_force,
+        notice_days=found.notice_days,
+        now=now,
     )

@@ -25,6 +25,7 @@ CHECKS = {
     "modes": "files are 0600, folders 0700, and nobody else's",
     "sealed": "what is secret or personal is sealed, row by row",
     "key_age": "no key is older than it may be",
+    "notice": "no text of the policy changed under its version or date, and members were told before it holds",
     "egress": "every address that is asked is one of the processors",
 }
 

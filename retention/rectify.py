@@ -17,6 +17,7 @@ from retention.errors import RetentionError
 from retention.holding import Holding
 from retention.subjects import SHORTEST_NEEDLE
 from warehouse import database, labels, publication
+from warehouse.control import audit, notice
 from warehouse.control import member as members
 from warehouse.control.outside_id import NAMED
 from warehouse.control.vault import Vault
@@ -141,6 +142,11 @@ def address(home: Home, holding: Holding, old: str, new: str, now: datetime) -> 
                         changed += 1
         if not changed:
             raise RetentionError("this account has no such address")
+        if found is not None and found[0].account_no == holding.owner_no:
+            audit.note(control, "address.changed", now, object_no=found[0].member_no, detail="by=rectification")
+            # Who reads the one before is told as well: it may not have been wrong.
+            notice.tell(control, found[0], "address_changed", now, at=(vault, old))
+            notice.tell(control, found[0], "address_changed", now)
         _swept(home, control)
     return changed
 

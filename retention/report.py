@@ -11,6 +11,7 @@ from typing import Any
 from retention.installation import Installation, Processor
 from retention.policy import Clause, Policy
 from retention.promises import CHECKS, Promise
+from retention.records import Record
 from warehouse.control.self_audit import Looked
 
 _STORES = {"build": "warehouse", "control": "control store", "files": "files"}
@@ -26,6 +27,7 @@ _MEASURES = (
     ("Accountability", "a hash-linked audit chain, anchored in every version and erasure receipt; a weekly self-audit"),
 )
 _SUBJECTS = "members of accounts; users and end users of gateways; payers of bills"
+_UNCLAIMED = "none is claimed: state it under [records] in policy.toml"
 _UNSAID = "not said: set it under [installation] in policy.toml"
 
 
@@ -37,11 +39,12 @@ def fields(
     looked: Mapping[str, Looked],
     receipts: Mapping[int, str],
     last: Mapping[str, str],
+    records: Sequence[Record],
     edition: str,
 ) -> dict[str, Any]:
     """The report as JSON has it; `receipts` are the chains of the acts that vouch for self-audits, by number.
 
-    `last` is the day on which each clause last took something.
+    `last` is the day on which each clause last took something; `records` say which law asks for which records.
     """
     return {
         "edition": edition,
@@ -53,6 +56,10 @@ def fields(
         "record_of_processing": [_processing(clause) for clause in policy.clauses if clause.store != "files"],
         "data_subjects": _SUBJECTS,
         "schedule": [_scheduled(clause, last.get(clause.id)) for clause in policy.clauses],
+        "financial_records": [
+            {"clause": one.clause, "data": one.title, "law": one.law, "asks": one.asks, "years": one.years}
+            for one in records
+        ],
         "processors": [
             {"name": one.name, "host": one.host, "purpose": one.purpose, "sends": one.sends} for one in processors
         ],
@@ -141,6 +148,14 @@ def as_markdown(said: Mapping[str, Any]) -> str:
     lines += _table(
         ("Clause", "What", "Kept", "Last carried out"),
         [(one["clause"], one["title"], one["kept"], one["last_carried_out"] or "") for one in said["schedule"]],
+    )
+    lines += ["## Financial records", ""]
+    lines += _table(
+        ("Clause", "Data", "Law", "Asks", "Years"),
+        [
+            (one["clause"], one["data"], one["law"] or _UNCLAIMED, one["asks"] or "", str(one["years"] or ""))
+            for one in said["financial_records"]
+        ],
     )
     lines += ["## Processors", ""]
     processors = [(one["name"], one["host"], one["purpose"], one["sends"]) for one in said["processors"]]

@@ -20,7 +20,7 @@ from retention.policy import Policy
 from retention.superseded import ReportTable
 from warehouse import database
 from warehouse.audit_tables import AUDIT_ANCHOR
-from warehouse.control import audit, connection, erasure, self_audit
+from warehouse.control import acceptance, audit, connection, erasure, self_audit
 from warehouse.control.audit import Anchor
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -64,6 +64,10 @@ def run(home: Home, asked: Asked) -> dict[str, list[str]]:
             ),
             "sealed": lambda: unsealed(control),
             "key_age": lambda: _old_keys(control, asked.now),
+            "notice": lambda: [
+                *acceptance.changed_unseen(control),
+                *acceptance.untold(control, asked.now.date()),
+            ],
             "egress": lambda: _egress(home, asked.processors),
         }
         return found | {name: look() for name, look in looks.items()}

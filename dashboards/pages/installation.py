@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboards import formats, installation_figures, marts, viewer
 from dashboards.installation_figures import AccountSum, Folder
+from retention.idle import Idle
 from warehouse.money import shown
 
 
@@ -27,6 +28,8 @@ def page() -> None:
         '<p><a href="/account" target="_self">Members, and opening an account with a reason</a></p></div>'
     )
     st.html(_accounts(found))
+    if unused := installation_figures.idle_accounts(home, looks, today):
+        st.html(_idle(unused))
     folders = installation_figures.folders(home)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -48,6 +51,17 @@ def _accounts(found: list[AccountSum]) -> str:
         '<th class="n">Month before</th><th class="n">Requests</th>'
     )
     return _card(f"Accounts: {shown(whole)} this month", head, rows)
+
+
+def _idle(found: list[Idle]) -> str:
+    rows = "".join(
+        f"<tr><td>{one.account_no}</td><td>{one.used_on:%d %b %Y}</td>"
+        f"<td>{f'{one.told_at:%d %b %Y}' if one.told_at else '—'}</td>"
+        f"<td>{escape(one.kept_by) if one.kept_by else f'erased after {one.last_day:%d %b %Y}'}</td></tr>"
+        for one in found
+    )
+    head = "<th>Account</th><th>Last used</th><th>Owners told</th><th>What comes</th>"
+    return _card("Accounts that nobody uses", head, rows)
 
 
 def _folders(folders: list[Folder], free: int) -> str:

@@ -1,4 +1,4 @@
-"""What a letter to a member says: a link that is good once, or that an address or a password was changed."""
+"""What a letter says: a link that is good once."""
 
 from email.message import EmailMessage
 from html import escape
@@ -15,7 +15,7 @@ _BUTTON = (
     "font-size:15px;font-weight:600;text-decoration:none"
 )
 _SMALL = "margin:14px 0 0;font-size:12px;line-height:18px;color:#5d666d;word-break:break-all"
-_FOOT = "You get this because somebody asked for it with your address, or because it is, or was, a member's here."
+_FOOT = "You get this because somebody asked for it with your address."
 # Of each kind: the headline, its lines before the link, the button.
 _SAID: dict[Kind, tuple[str, tuple[str, ...], str]] = {
     "reset": (
@@ -35,22 +35,6 @@ _SAID: dict[Kind, tuple[str, tuple[str, ...], str]] = {
         "Confirm this address",
         ("A member of apiledger wants to sign in with this address from now on. If it was not you, leave this mail.",),
         "Confirm this address",
-    ),
-    "address_changed": (
-        "Your account has another address now",
-        (
-            "You sign in with the new address; this one is no part of the account any more.",
-            "If it was not you, ask your operator to look at once.",
-        ),
-        "",
-    ),
-    "password_changed": (
-        "Your password was changed",
-        (
-            "Every session that the one before had begun was ended.",
-            "If it was not you, set a new one at once and tell your operator.",
-        ),
-        "",
     ),
 }
 
@@ -82,5 +66,5 @@ def message(home: Home, said: Letter, *, sender: str, message_id: str) -> EmailM
 
 
 def _lasts(kind: Kind) -> str:
-    lasts = LASTS[kind]  # type: ignore[index] # a letter with a link is of a ticket's kind
+    lasts = LASTS[kind]
     return f"{lasts.days} days" if lasts.days else f"{lasts.seconds // 60} minutes"

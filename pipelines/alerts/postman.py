@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from pipelines.alerts import budget_mail, letter_mail, mail, security_mail
+from pipelines.alerts import budget_mail, letter_mail, mail, notice_mail, security_mail
 from pipelines.alerts.budget_mail import Telling
 from pipelines.alerts.mail_server import MailServer, NotSentError
 from warehouse import database
 from warehouse.control import budget as budgets
-from warehouse.control import letter, outbox, refusal
+from warehouse.control import letter, notice, outbox, refusal
 from warehouse.control import member as members
 from warehouse.control.outbox import Alert, Lease, Patience
 from warehouse.control.refusal import Refusal
@@ -69,7 +69,7 @@ def deliver(
     """Send what is due, for `limit` at most and until the server is found not to answer; `clock` gives UTC.
 
     Raises KeyUnavailableError without the master key and MailSettingError for an address that names no server: the
-    mails wait. Security mails wait, too, as long as no operator's address is set.
+    mails wait. Mails of refused keys wait, too, as long as no operator's address is set.
     """
     done = Round()
     until = clock() + limit
@@ -102,7 +102,7 @@ def _delivered(
     message = _message(home, control, vault, found.sender, lease, clock())
     if message is None:
         outbox.withdraw(control, lease, clock())
-        letter.put_away(control, lease)
+        _put_away(control, lease)
         done.withdrawn += 1
         return True
     try:
@@ -135,6 +135,9 @@ def _message(
     home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease, now: datetime
 ) -> EmailMessage | None:
     """A leased mail; None where nobody is to be told any more. What it says is of one moment of the store."""
+    if notice.is_one(control, lease):
+        told = notice.opened(control, vault, lease, now)
+        return None if told is None else notice_mail.message(home, told, sender=sender, message_id=lease.message_id)
     if lease.mail_class == letter.MAIL_CLASS:
         said = letter.opened(control, vault, lease, now)
         return None if said is None else letter_mail.message(home, said, sender=sender, message_id=lease.message_id)
@@ -179,8 +182,15 @@ def _holder(control: sqlite3.Connection, vault: Vault, refused: Refusal) -> str 
 
 def _accepted(control: sqlite3.Connection, lease: Lease, now: datetime, done: Round) -> None:
     outbox.sent(control, lease, now)
-    letter.put_away(control, lease)
+    notice.sent(control, lease, now)
+    _put_away(control, lease)
     done.sent += 1
+
+
+def _put_away(control: sqlite3.Connection, lease: Lease) -> None:
+    """Nothing stays of a letter or a notice that is done with."""
+    notice.put_away(control, lease)
+    letter.put_away(control, lease)
 
 
 def telling(home: Home, control: sqlite3.Connection, alert: Alert) -> Telling:

@@ -14,7 +14,7 @@ from pipelines.alerts import postman
 from pipelines.alerts.mail_server import MailSettingError
 from pipelines.backups import backup_health
 from pipelines.bills import connection_health
-from pipelines.commands import notice_health, rights_overdue
+from pipelines.commands import idle_health, notice_health, rights_overdue
 from pipelines.gateways import watch
 from pipelines.gateways.finding import Finding
 from pipelines.materialization import landed
@@ -49,11 +49,12 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _disk(home)
     yield from connection_health.findings(home, now)
     yield from _mail(home, now)
-    yield from notice_health.findings(home)
+    yield from notice_health.findings(home, now)
     yield from _bills(home)
     yield from _watched(home, now)
     yield from backup_health.findings(home, now)
     yield from rights_overdue.findings(home, now)
+    yield from idle_health.findings(home, now)
 
 
 def _bills(home: Home) -> Iterator[Finding]:

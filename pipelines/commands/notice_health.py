@@ -1,6 +1,7 @@
 """What is wrong with the privacy policy that an installation shows: for `apiledger doctor`."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from pipelines.gateways.finding import Finding
 from retention import privacy
@@ -10,16 +11,19 @@ from warehouse.control import acceptance
 from warehouse.home import Home
 
 
-def findings(home: Home) -> Iterator[Finding]:
-    """Words that cannot be read, changed words under one version, and members who are told nobody to write to."""
+def findings(home: Home, now: datetime) -> Iterator[Finding]:
+    """Words that cannot be read or changed unseen; members not told of a change, or told nobody to write to."""
     if not home.control_file.exists():
         return
     with database.control(home) as control:
-        twice = acceptance.shown_twice(control)
+        unseen, untold = acceptance.changed_unseen(control), acceptance.untold(control, now.date())
         ((members,),) = control.execute("SELECT count(*) FROM member").fetchall()
-    for version in twice:
-        what = f"the privacy policy was changed under version {version}, so every member is asked again"
-        yield Finding(what, f"give another text another version in {privacy.file_of(home)}", warning=True)
+    for what in unseen:
+        step = f"write another version and in_force into {privacy.file_of(home)}; every member is asked again"
+        yield Finding(what, step, warning=True)
+    for what in untold:
+        step = "name a mail server: set APILEDGER_SMTP or run `apiledger budget server`; whoever signs in is asked"
+        yield Finding(what, step, warning=True)
     try:
         notice = privacy.notice(home)
     except PolicyError as error:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from retention.idle import Idle
     from retention.policy import Policy
     from retention.receipts import Expired
     from warehouse.control.audit import Act
@@ -47,6 +50,13 @@ def _told(act: "Act") -> str:
     return f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {what}{to}{by}{f'  {act.detail}' if act.detail else ''}"
 
 
+def _idle(found: "Iterable[Idle]") -> "Iterator[str]":
+    """Each account that nobody uses, in a line: since when, until when, and why it stays."""
+    for one in found:
+        goes = f"stays: {one.kept_by}" if one.kept_by else f"is erased after {one.last_day}"
+        yield f"R-idle           account {one.account_no}, last used on {one.used_on}, {goes}"
+
+
 @click.group()
 def policy() -> None:
     """See and carry out the retention policy: what is kept, how long, and what goes."""
@@ -61,6 +71,7 @@ def plan(named: Path | None) -> None:
     """
     from pipelines.commands import hold
     from pipelines.orchestration import retain
+    from retention import idle
     from warehouse import database
 
     home = _chosen(named)
@@ -70,6 +81,8 @@ def plan(named: Path | None) -> None:
     if not found:
         click.echo("Nothing goes tonight")
     with database.control(home) as control:
+        for line in _idle(idle.listed(control, retain.policy_of(home), _now().date())):
+            click.echo(line)
         for line in hold.told(control, _now().date()):
             click.echo(line)
 
@@ -184,15 +197,21 @@ def breach(since: datetime, until: datetime, file: Path | None, named: Path | No
 def expire(named: Path | None, *, clock_is_right: bool) -> None:
     """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
     from pipelines.backups.errors import BackupError
-    from pipelines.orchestration import retain
+    from pipelines.orchestration import idle_accounts, retain
 
     home = _chosen(named)
     night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
+    read = retain.reading(_now())
+    looked = idle_accounts.carry_out(home, read, lambda *_: None, clock_is_right=clock_is_right)
     try:
         night.expired += filter(None, [retain.expire_backups(home, _now())])
     except BackupError as error:
         click.echo(str(error), err=True)
     for expired in night.expired:
         click.echo(_said(expired, retain.policy_of(home)))
+    for line in _idle(looked.staying):
+        click.echo(line)
+    for number in looked.erased:
+        click.echo(f"R-idle           erasure {number} of an account that nobody uses is done")
     published = "nothing had to be written anew" if night.version is None else f"version {night.version} is published"
     click.echo(f"{sum(night.by_clause().values()):,} rows and files are gone, {published}")

@@ -22,7 +22,7 @@ _home = click.option(
 )
 _WHOSE = click.argument("whose")
 # As warehouse/control/right.py and objection.py know them, which import what takes a while.
-_KINDS = ("access", "rectification", "erasure", "restriction", "objection", "withdrawal")
+_KINDS = ("access", "rectification", "erasure", "restriction", "objection", "withdrawal", "question")
 _PURPOSES = ("alerts", "agent_sessions")
 
 
@@ -115,7 +115,7 @@ def import_(bundle: Path, named: Path) -> None:
 @click.option("--all", "ended", is_flag=True, help="Those that have ended, too.")
 @_home
 def listed(named: Path | None, *, ended: bool) -> None:
-    """List requests, the one that is due first at the top."""
+    """List requests and questions with their ages, the one that is due first at the top."""
     from warehouse.control import right
 
     with _store(named) as opened:
@@ -124,7 +124,9 @@ def listed(named: Path | None, *, ended: bool) -> None:
         state = f"{one.state} {one.ended_at:%Y-%m-%d}" if one.ended_at else f"due {one.due_on}"
         late = "  OVERDUE" if one.is_overdue(_now().date()) else ""
         said = "".join(f"\n       {text}" for text in (one.note, one.answer) if text)
-        whose = f"account {one.account_no}  asked {one.asked_at:%Y-%m-%d}"
+        days = one.age_days(_now().date())
+        age = f"{days} {'day' if days == 1 else 'days'} old" if one.ended_at is None else f"after {days} days"
+        whose = f"account {one.account_no}  asked {one.asked_at:%Y-%m-%d}, {age}"
         click.echo(f"{one.request_no:>5}  {one.kind:<14} {whose}  {state}{late}{said}")
     if not found:
         click.echo("Nobody waits for an answer")
@@ -136,7 +138,7 @@ def listed(named: Path | None, *, ended: bool) -> None:
 @click.option("--note", default="", help="What the person wants, in a few words; it is kept sealed.")
 @_home
 def ask(whose: str, kind: "Kind", note: str, named: Path | None) -> None:
-    """Write down a request that came another way, such as by letter; it is due in a month."""
+    """Write down a request that came another way, such as by letter; it is due in a month, a question in two weeks."""
     from warehouse.control import right
 
     with _store(named) as opened:

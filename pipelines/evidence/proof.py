@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.evidence import processors
 from pipelines.orchestration import retain
-from retention import edition, installation, promises, report, self_audit
+from retention import edition, installation, promises, records, report, self_audit
 from retention.self_audit import Asked
 from warehouse import database
 from warehouse.control import audit
@@ -43,5 +43,6 @@ def said(home: Home, now: datetime) -> dict[str, Any]:
         looked,
         chains,
         last,
+        records.load(home.root / edition.POLICY_FILE, held),
         edition.digest(held, promised),
     )

@@ -1,6 +1,6 @@
-"""The sensor of mails: asks a new version how far budgets are used, and sends what is due, refused keys included.
+"""The sensor of mails: asks a new version how far budgets are used, members' notices with it, and sends what is due.
 
-A thin registry: what it does stands in budget_state and postman. It starts no run, and any number
+A thin registry: what it does stands in budget_state, member_notices and postman. It starts no run, and any number
 of it may look at once.
 """
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from pipelines.alerts import budget_state, postman
+from pipelines.alerts import budget_state, member_notices, postman
 from pipelines.errors import PipelineError
 from warehouse import database
 from warehouse.control import budget as budgets
@@ -32,12 +32,13 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Mail each budget's owner once when a threshold is reached; what the mail server does not take is tried again."""
     home = Home.own()
     now = _now()
-    alerts = 0
+    alerts = told = 0
     current = state(home, now)
     try:
         if current != context.cursor:
             alerts = budget_state.evaluate(home, now)
             context.update_cursor(current)
+        told = member_notices.enqueue(home, now)
         done = postman.deliver(home, _now)
     except (PipelineError, WarehouseError) as error:
         # The mails wait, for a mail server or the end of an erasure; `apiledger doctor` says the same.
@@ -45,8 +46,8 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     if done.unconfigured:
         return dg.SkipReason(f"mails wait for a mail server: set {postman.SETTING} or run `apiledger budget server`")
     return dg.SkipReason(
-        f"{alerts} new mails; {done.sent} sent, {done.put_off} put off, {done.given_up} given up, "
-        f"{done.withdrawn} withdrawn"
+        f"{alerts} new mails of budgets, {told} to members; {done.sent} sent, {done.put_off} put off, "
+        f"{done.given_up} given up, {done.withdrawn} withdrawn"
     )
 
 

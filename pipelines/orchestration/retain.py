@@ -194,7 +194,7 @@ def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
 
 expiry = dg.define_asset_job(
     "expiry",
-    selection=dg.AssetSelection.assets(expired),
+    selection=dg.AssetSelection.assets(expired, ["retention", "idle_accounts"]),
     description="What `apiledger policy expire` does.",
     executor_def=dg.in_process_executor,
 )

@@ -1,6 +1,7 @@
 """The privacy policy: what it says to whoever asks, and that a change is shown until it is accepted."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from warehouse.control.vault import Vault
 from warehouse.home import PROJECT
 
 # A text that is changed under its version is asked about as if it were said to be material: give it another version.
-SHIPPED = {"2026-11-22": "fc396b791c5bbfb8192b49d06182fcd85d5fe5e1b54e1e007bef42464f89c835"}
+SHIPPED = {
+    "2026-11-22": "fc396b791c5bbfb8192b49d06182fcd85d5fe5e1b54e1e007bef42464f89c835",
+    "2026-11-23": "fb66a0abc86bc0664f0472040dec41354e26cd67ad12b521b4079a72fbceeff0",
+}
 
 
 def own(site: Site, text: str) -> None:
@@ -42,7 +46,7 @@ def test_the_policy_is_there_for_everybody(site: Site) -> None:
     (site.home.root / "policy.toml").write_text("[kept_days]\nR-client = 14\n", encoding="utf-8")
     status, _, text = site.ask("GET", "/privacy")
     assert status == 200
-    assert "version 2026-11-22 · in force since 22 Nov 2026" in text
+    assert f"version 2026-11-23 · in force since {min(date(2026, 11, 23), now().date()):%d %b %Y}" in text
     assert "&lt;b&gt;privacy@team.example&lt;/b&gt;" in text
     assert "Frankfurt &amp; nowhere else" in text
     assert "14 days have passed" in text
@@ -71,7 +75,7 @@ def test_a_change_is_shown_until_it_is_accepted(site: Site) -> None:
     assert site.ask("GET", "/account", Accept="text/html")[0] == 200
     _, _, text = site.ask("GET", "/policy")
     assert "Mail goes by &lt;i&gt;Postbote&lt;/i&gt; now." in text
-    assert "You accepted the one of 2026-11-22." in text
+    assert "You accepted the one of 2026-11-23." in text
     assert accept(site)[1]["location"] == "/"
     assert site.ask("GET", "/figures")[0] == 200
     assert site.ask("GET", "/policy")[1]["location"] == "/"
@@ -79,7 +83,7 @@ def test_a_change_is_shown_until_it_is_accepted(site: Site) -> None:
         found = members.find(control, Vault(control, now()), EMAIL)
         assert found
         told = acceptance.accepted(control, found[0].member_no)
-    assert [version for version, _ in told] == ["2027-01-05", "2026-11-22"]
+    assert [version for version, _ in told] == ["2027-01-05", "2026-11-23"]
     assert (now() - told[0][1]).total_seconds() < 60
 
 
@@ -99,8 +103,8 @@ def test_words_changed_under_the_same_version_are_noticed(site: Site) -> None:
     assert site.ask("GET", "/figures")[0] == 200
     own(site, 'material = false\nregion = "Quietly somewhere else"\n')
     assert site.ask("GET", "/figures")[0] == 403
-    (found,) = notice_health.findings(site.home)
-    assert "version 2026-11-22" in found.what
+    (found,) = notice_health.findings(site.home, now())
+    assert "version 2026-11-23" in found.what
 
 
 def test_what_was_accepted_is_what_was_shown(site: Site) -> None:
@@ -140,18 +144,18 @@ def test_a_file_that_cannot_be_read_locks_nobody_out(site: Site) -> None:
     own(site, 'verzion = "2027-01-05"\n')
     assert site.ask("GET", "/privacy")[0] == 500
     assert site.ask("GET", "/figures")[0] == 200
-    (found,) = notice_health.findings(site.home)
+    (found,) = notice_health.findings(site.home, now())
     assert "verzion" in found.what
 
 
 def test_members_without_a_contact_are_told_of(site: Site) -> None:
     """VA-11.1: with a second member an address for their rights is asked for."""
-    assert list(notice_health.findings(site.home)) == []
+    assert list(notice_health.findings(site.home, now())) == []
     with database.control(site.home) as control:
         members.sign_up(control, Vault(control, now()), "bob@team.example", "hash", now())
-    assert "no address" in next(notice_health.findings(site.home)).what
+    assert "no address" in next(notice_health.findings(site.home, now())).what
     own(site, 'contact = "privacy@team.example"\n')
-    assert list(notice_health.findings(site.home)) == []
+    assert list(notice_health.findings(site.home, now())) == []
 
 
 def test_the_shipped_words_are_those_of_their_version(site: Site) -> None:

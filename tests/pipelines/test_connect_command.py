@@ -237,8 +237,10 @@ def test_a_refused_key_is_told_to_whose_it_is(billed: World, monkeypatch: pytest
     with trap.up():
         assert tick(billed)[0].skipped
         postman.deliver(billed.home, lambda: NOW)
-        assert trap.receivers == [["ada@team.example"]]
-        body = trap.mails[0].get_body(("plain",)).get_content()  # type: ignore[union-attr] # it has one
+        assert trap.receivers == [["ada@team.example"]] * 2
+        mails = {str(mail["Subject"]).removeprefix("[made-up data] "): mail for mail in trap.mails}
+        assert set(mails) == {"A key of OpenAI was added", "OpenAI refuses the key: its bills are not read"}
+        body = mails["OpenAI refuses the key: its bills are not read"].get_body(("plain",)).get_content()  # type: ignore[union-attr] # it has one
         assert "on the page Connections" in body
         assert "OPENAI_ADMIN_KEY" not in body
     takes(billed, KEYS["openai"])
@@ -247,7 +249,8 @@ def test_a_refused_key_is_told_to_whose_it_is(billed: World, monkeypatch: pytest
     assert tick(billed)[0].skipped
     with database.control(billed.home) as control:
         credential.remove(control, ada, kept(billed)[0].connection_no, NOW)
-        assert control.execute("SELECT state FROM mail ORDER BY mail_no").fetchall() == [("sent",), ("withdrawn",)]
+        query = "SELECT state FROM mail JOIN refusal USING (mail_no) ORDER BY mail_no"
+        assert control.execute(query).fetchall() == [("sent",), ("withdrawn",)]
 
 
 def test_a_program_gets_one_json_object(billed: World) -> None:

@@ -56,6 +56,8 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-sessions": 1,
         "R-tickets": 1,
         "R-letters": 1,
+        "R-notices": 30,
+        "R-idle": 730,
         "R-looks": 1095,
         "R-throttle": 1,
         "R-known-places": 30,

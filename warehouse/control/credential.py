@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from warehouse import database, labels
-from warehouse.control import claim, refusal
+from warehouse.control import audit, claim, notice, refusal
 from warehouse.control import connection as connections
 from warehouse.control.connection import MAIN, Connection
 from warehouse.control.outside_id import OutsideIds
@@ -64,7 +64,8 @@ def add(
     """Keep a key; under a name that the account has, it takes the place of the key that was there.
 
     So does the operator's first one take over from the environment's key, with the bills it has read, unless it is
-    `apart` from it. CredentialError for a name that is none, a key that is kept already, and an account that is gone.
+    `apart` from it. The account's owners are told. CredentialError for a name that is none, a key that is kept already,
+    and an account that is gone.
     """
     hold_label(label)
     row = control.execute("SELECT is_operator FROM account WHERE account_no = ?", (account_no,)).fetchone()
@@ -80,7 +81,7 @@ def add(
         if held is not None and held != (account_no, label):
             named = f' as "{held[1]}"' if held[0] == account_no else ""
             raise CredentialError(f"this key is connected already{named}: its bill would count twice")
-        query = "SELECT connection_no FROM credential WHERE account_no = ? AND provider = ? AND label = ?"
+        query = "SELECT connection_no, state FROM credential WHERE account_no = ? AND provider = ? AND label = ?"
         known = control.execute(query, (account_no, provider, label)).fetchone()
         number = known[0] if known else None
         if number is None and is_operator and label == MAIN and not apart:
@@ -96,6 +97,11 @@ def add(
             (number, account_no, provider, label, sealed, hint, lookup, beyond, database.stamp(now)),
         )
         _unmark(control, number)
+        if held is None:
+            takes_over = known is not None and known[1] != "removed"
+            audit.note(control, "key.replaced" if takes_over else "key.added", now, object_no=number)
+            kind: notice.Kind = "key_replaced" if takes_over else "key_added"
+            notice.tell_owners(control, account_no, kind, now, about_no=number)
     truncate(control)
     return find(control, account_no, number)
 
@@ -185,8 +191,10 @@ def note(control: sqlite3.Connection, connection_no: int, state: str, now: datet
     control.execute(query, (state, database.stamp(now), connection_no))
 
 
-def remove(control: sqlite3.Connection, account_no: int, connection_no: int, now: datetime) -> Credential:
-    """Destroy a key: no pull begins with it any more, and one that is under way stores nothing.
+def remove(
+    control: sqlite3.Connection, account_no: int, connection_no: int, now: datetime, actor_no: int | None = None
+) -> Credential:
+    """Destroy a key: no pull begins with it any more, and one under way stores nothing; the owners are told.
 
     CredentialError where the account has no such connection, or has removed it before.
     """
@@ -201,6 +209,8 @@ def remove(control: sqlite3.Connection, account_no: int, connection_no: int, now
         )
         _unmark(control, connection_no)
         refusal.mend(control, connection_no, now)
+        audit.note(control, "key.removed", now, actor_no=actor_no, object_no=connection_no)
+        notice.tell_owners(control, account_no, "key_removed", now, about_no=connection_no)
     truncate(control)
     _drop_copies(control)
     return found

@@ -1,4 +1,4 @@
-"""Letters: mails to a member that carry a link, or tell that their address or password is another one now.
+"""Letters: mails that carry a link, because somebody asked for it.
 
 Who asks leaves a row; who sends makes the link, at that moment, so that it rests nowhere and its time begins when it
 goes out. A forgotten password is asked for by a keyed hash alone: asking looks nobody up, so that it answers an address
@@ -21,7 +21,7 @@ from warehouse.control.outbox import MESSAGE_DOMAIN, Lease
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 
-Kind = Literal["reset", "invitation", "address", "address_changed", "password_changed"]
+Kind = Literal["reset", "invitation", "address"]
 MAIL_CLASS = "account"
 SERVER_SETTING = "APILEDGER_SMTP"
 # Who waited longer for a link has asked again, or does not want it any more.
@@ -73,13 +73,6 @@ def ask_address(control: sqlite3.Connection, vault: Vault, member: Member, email
     """A letter to a new address by which it becomes the member's."""
     sealed = vault.seal(member.account_no, _EMAIL, email)
     _queue(control, "address", now, account_no=member.account_no, member_no=member.member_no, sealed=sealed)
-
-
-def tell(control: sqlite3.Connection, vault: Vault, member: Member, kind: Kind, email: str, now: datetime) -> None:
-    """A letter to an address that was the member's when something of theirs was changed; none without a server."""
-    if has_server(control):
-        sealed = vault.seal(member.account_no, _EMAIL, email)
-        _queue(control, kind, now, account_no=member.account_no, member_no=member.member_no, sealed=sealed)
 
 
 def _queue(

@@ -157,6 +157,12 @@ def find_by(control: sqlite3.Connection, found_by: bytes) -> Member | None:
     return None if row is None else of_row(row)
 
 
+def of_number(control: sqlite3.Connection, member_no: int) -> Member | None:
+    """The member of a number; None where there is none."""
+    row = control.execute(f"SELECT {COLUMNS} FROM {_FROM} WHERE member_no = ?", (member_no,)).fetchone()
+    return None if row is None else of_row(row)
+
+
 def of_account(control: sqlite3.Connection, account_no: int) -> list[Member]:
     """The members of an account, the first one first."""
     query = f"SELECT {COLUMNS} FROM {_FROM} WHERE member.account_no = ? ORDER BY member.created_at, member_no"
@@ -195,9 +201,15 @@ def set_email(control: sqlite3.Connection, vault: Vault, member: Member, email: 
 
 
 def change(
-    control: sqlite3.Connection, account_no: int, member_no: int, role: Role, projects: tuple[str, ...] | None
+    control: sqlite3.Connection,
+    account_no: int,
+    member_no: int,
+    role: Role,
+    projects: tuple[str, ...] | None,
+    now: datetime,
+    actor_no: int | None = None,
 ) -> None:
-    """Another role, and for a viewer the projects they see (None: all).
+    """Another role, and for a viewer the projects they see (None: all); written down with who did it.
 
     MemberError of a member of another account, and of the last owner.
     """
@@ -209,6 +221,9 @@ def change(
             raise MemberError("an account keeps its last owner; make another one first")
         listed = None if projects is None or role != "viewer" else json.dumps(projects)
         control.execute("UPDATE member SET role = ?, projects = ? WHERE member_no = ?", (role, listed, member_no))
+        limit = "all" if listed is None else str(len(projects or ()))
+        said = f"role={there[member_no].role}->{role} projects={limit}"
+        audit.note(control, "member.role", now, actor_no=actor_no, object_no=member_no, detail=said)
 
 
 def accounts(control: sqlite3.Connection) -> list[tuple[int, bool]]:

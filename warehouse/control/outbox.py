@@ -121,14 +121,17 @@ def take(
 ) -> Lease | None:
     """Lease the mail that has been due longest, none of the class `without` or of a restricted account; None: none is.
 
+    Notices go to members whatever their class, and to those of a restricted account, too: its data is not processed,
+    and they are to know who signs in to it.
+
     A moment twice as far off as any wait was written by a clock that ran ahead, and counts as now.
     """
     with database.transaction(control):
         row = control.execute(
             """SELECT mail_no, lease_no + 1, tries + 1, class, message_id, may_repeat OR handed_at IS NOT NULL
                FROM mail
-               WHERE class IS NOT :without
-               AND account_no NOT IN (SELECT account_no FROM restriction WHERE lifted_at IS NULL)
+               WHERE (mail_no IN (SELECT mail_no FROM notice) OR class IS NOT :without
+                 AND account_no NOT IN (SELECT account_no FROM restriction WHERE lifted_at IS NULL))
                  AND ((state = 'queued' AND (next_at <= :now OR next_at > :longest))
                   OR (state = 'sending' AND (leased_until <= :now OR leased_until > :lease)))
                ORDER BY next_at, mail_no LIMIT 1""",

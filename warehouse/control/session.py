@@ -49,6 +49,7 @@ def begin(control: sqlite3.Connection, member_no: int, limits: Limits, now: date
         "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
         (lookup(token), member_no, moment, moment, idle, ends),
     )
+    _use(control, member_no, now)
     return token
 
 
@@ -67,16 +68,27 @@ def find(control: sqlite3.Connection, found_by: bytes, now: datetime) -> Session
 
 def touch(control: sqlite3.Connection, found_by: bytes, now: datetime) -> None:
     """Note that its person is there: the idle time begins anew, as long as it was at first."""
-    query = "SELECT seen_at, idle_until FROM session WHERE lookup = ? AND ended_at IS NULL"
+    query = "SELECT seen_at, idle_until, member_no FROM session WHERE lookup = ? AND ended_at IS NULL"
     row = control.execute(query, (found_by,)).fetchone()
     if row is None:
         return
-    seen, idle = map(database.moment, row)
+    seen, idle = map(database.moment, row[:2])
     if now - seen >= _SEEN_EVERY and now < idle:
         control.execute(
             "UPDATE session SET seen_at = ?, idle_until = ? WHERE lookup = ?",
             (database.stamp(now), database.stamp(now + (idle - seen)), found_by),
         )
+        _use(control, row[2], now)
+
+
+def _use(control: sqlite3.Connection, member_no: int, now: datetime) -> None:
+    """Their account is used today."""
+    day = now.date().isoformat()
+    control.execute(
+        """INSERT INTO account_use SELECT account_no, ? FROM member WHERE member_no = ?
+           ON CONFLICT (account_no) DO UPDATE SET used_on = excluded.used_on WHERE used_on < excluded.used_on""",
+        (day, member_no),
+    )
 
 
 def limits_of(control: sqlite3.Connection, found_by: bytes) -> Limits:

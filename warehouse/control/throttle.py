@@ -18,7 +18,7 @@ _LONGEST_WAIT = timedelta(minutes=5)
 _PLACE_FAILURES = 60
 _ACCOUNT_FAILURES = 100
 # Failures are forgotten this long after the last one.
-_MEMORY = timedelta(hours=1)
+MEMORY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,27 @@ def wait(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
     if failures >= _FREE_GUESSES:
         pause = min(timedelta(seconds=1 << min(failures - _FREE_GUESSES, 20)), _LONGEST_WAIT)
         longest = max(longest, last + pause - now)
-    known = control.execute("SELECT 1 FROM known_place WHERE lookup = ?", (guess.pair,)).fetchone() is not None
+    known = is_known(control, guess)
     for found_by, most in ((guess.place, _PLACE_FAILURES), (guess.account, _ACCOUNT_FAILURES)):
         failures, last = _failures(control, found_by, now)
         if failures >= most and not known:
             longest = max(longest, last + _LONGEST_WAIT - now)
     return longest
+
+
+def is_known(control: sqlite3.Connection, guess: Guess) -> bool:
+    """Whether a guess from this place at this account was right before."""
+    return control.execute("SELECT 1 FROM known_place WHERE lookup = ?", (guess.pair,)).fetchone() is not None
+
+
+def repeated(control: sqlite3.Connection, now: datetime) -> list[tuple[int, int, datetime]]:
+    """Members whose sign-ins fail so often that they wait: the number, how many failed, and when the last one did."""
+    rows = control.execute(
+        """SELECT member_no, max(failures), max(last_at) FROM throttle
+           WHERE member_no IS NOT NULL AND failures >= ? AND last_at >= ? GROUP BY member_no ORDER BY member_no""",
+        (_FREE_GUESSES, database.stamp(now - MEMORY)),
+    ).fetchall()
+    return [(number, failures, database.moment(last)) for number, failures, last in rows]
 
 
 def admit(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
@@ -104,6 +119,6 @@ def succeeded(control: sqlite3.Connection, guess: Guess, now: datetime) -> None:
 
 def _failures(control: sqlite3.Connection, found_by: bytes, now: datetime) -> tuple[int, datetime]:
     row = control.execute("SELECT failures, last_at FROM throttle WHERE lookup = ?", (found_by,)).fetchone()
-    if row is None or database.moment(row[1]) < now - _MEMORY:
+    if row is None or database.moment(row[1]) < now - MEMORY:
         return 0, now
     return row[0], database.moment(row[1])
