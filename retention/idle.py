@@ -61,7 +61,7 @@ def _candidates(control: sqlite3.Connection, policy: Policy, today: date) -> lis
     before = policy.clause(IDLE).cutoff(today) + IDLE_WARNING
     rows = control.execute(
         """SELECT account_no, used_on FROM account_use JOIN account USING (account_no)
-           WHERE is_operator = 0 AND used_on < ? ORDER BY used_on, account_no""",
+           WHERE is_operator = 0 AND used_on <= ? ORDER BY used_on, account_no""",
         (before.isoformat(),),
     ).fetchall()
     return [(number, date.fromisoformat(used_on)) for number, used_on in rows]
@@ -128,6 +128,10 @@ def tell(control: sqlite3.Connection, policy: Policy, now: datetime) -> list[int
         if one.told_at is not None or one.kept_by != _UNTOLD:
             continue
         with database.transaction(control):
+            query = "SELECT 1 FROM told WHERE account_no = ? AND kind = ?"
+            if control.execute(query, (one.account_no, KIND)).fetchone() is not None:
+                # By another night, at this very moment.
+                continue
             owners = [each for each in members.of_account(control, one.account_no) if each.is_owner]
             day = one.last_day.toordinal()
             reached = [each for each in owners if notice.tell(control, each, KIND, now, about_no=day)]

@@ -38,6 +38,7 @@ def carry_out(home: Home, read: Reading, progress: Progress, *, clock_is_right: 
         control = stack.enter_context(database.control(home))
         if not clock_is_right:
             clock.believe(control, read)
+        clock.remember(control, read)
         build = stack.enter_context(database.build(home)) if home.build_file.exists() else None
         idle.note_use(control, build, policy, today)
     with database.control(home) as control:

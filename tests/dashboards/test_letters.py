@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from dashboards import session
-from pipelines.alerts import postman
+from pipelines.alerts import member_notices, postman
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, token
 from tests.pipelines.mail_trap import Trap
 from warehouse import database
@@ -201,6 +201,40 @@ def test_a_link_never_names_a_host_of_the_request(site: Site, trap: Trap, monkey
     body = trap.mails[0].get_body(("html",))
     assert body
     assert set(re.findall(r"https?://[^/\s\"<]+", body.get_content())) == {"https://costs.team.example"}
+
+
+@pytest.mark.clause("AL-2.3")
+@pytest.mark.clause("VA-4.6")
+@pytest.mark.clause("VA-4.4")
+def test_who_signs_in_from_a_new_place_is_told_and_who_guesses_is_told_of_once(site: Site, trap: Trap) -> None:
+    """By the forms: the owner's own sign-in from a place of a month ago, then eight wrong passwords in four rounds."""
+    assert site.sign_in()[0] == 303
+    assert sent(site, trap) == [], "the first sign-in of a new account is no news"
+    with database.control(site.home) as control:
+        control.execute("UPDATE member SET created_at = ?", (database.stamp(now() - timedelta(days=40)),))
+        control.execute("DELETE FROM known_place")
+    assert site.sign_in()[0] == 303
+    assert sent(site, trap) == [(EMAIL, "Somebody signed in to your account from a new place", "")]
+    assert site.sign_in()[0] == 303
+    told = []
+    for _ in range(4):
+        for _ in range(2):
+            site.sign_in(secret="not this one")
+        member_notices.enqueue(site.home, now())
+        told += [subject for _, subject, _ in sent(site, trap)]
+    assert len(told) == 1
+    assert told[0].endswith("sign-ins to your account failed")
+    assert not any("127.0.0" in str(part.get_content()) for mail in trap.mails for part in mail.iter_parts())
+
+
+@pytest.mark.clause("AL-2.3")
+def test_wrong_passwords_of_who_is_signed_in_count_as_well(site: Site, trap: Trap) -> None:
+    """A session that somebody left open lets nobody try passwords unseen."""
+    site.sign_in()
+    for _ in range(6):
+        site.post("/account/password", {"form": mine(site), "current": "wrong", "password": NEXT})
+    member_notices.enqueue(site.home, now())
+    assert [subject for _, subject, _ in sent(site, trap)] == ["5 sign-ins to your account failed"]
 
 
 def test_an_erased_account_gets_no_letter(site: Site, trap: Trap) -> None:
