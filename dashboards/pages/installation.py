@@ -57,11 +57,15 @@ def _idle(found: list[Idle]) -> str:
     rows = "".join(
         f"<tr><td>{one.account_no}</td><td>{one.used_on:%d %b %Y}</td>"
         f"<td>{f'{one.told_at:%d %b %Y}' if one.told_at else '—'}</td>"
-        f"<td>{escape(one.kept_by) if one.kept_by else f'erased after {one.last_day:%d %b %Y}'}</td></tr>"
+        f"<td>{escape(_what_comes(one))}</td></tr>"
         for one in found
     )
     head = "<th>Account</th><th>Last used</th><th>Owners told</th><th>What comes</th>"
     return _card("Accounts that nobody uses", head, rows)
+
+
+def _what_comes(one: Idle) -> str:
+    return f"stays: {one.kept_by}" if one.kept_by else f"erased after {one.last_day:%d %b %Y}"
 
 
 def _folders(folders: list[Folder], free: int) -> str:

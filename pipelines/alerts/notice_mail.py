@@ -29,7 +29,11 @@ _SAID: dict[Kind, tuple[str, tuple[str, ...]]] = {
     ),
     "password_changed": (
         "Your password was changed",
-        ("Every session that the one before had begun was ended.", "If it was you, all is well.", _LOOK),
+        (
+            "Every session that the one before had begun was ended.",
+            "If it was you, all is well.",
+            "If it was not you: ask for a new one under Forgotten password, where you sign in, and tell your operator.",
+        ),
     ),
     "address_changed": (
         "You sign in with this address now",
@@ -80,7 +84,8 @@ def _told(said: Notice) -> tuple[str, tuple[str, ...]]:
     if said.kind == "account_idle":
         return _of_idle(said)
     if said.kind == "request_answered":
-        lines = (f"The answer stands on the page Help of your account, beside your request {said.number}.",)
+        page = "Help" if said.is_question else "Your rights"
+        lines = (f"The answer stands on the page {page} of your account, beside your request {said.number}.",)
         return f"Your request {said.number} is answered", lines
     return _OLD_ADDRESS if said.is_old_address else _SAID[said.kind]
 
@@ -127,6 +132,6 @@ def _of_idle(said: Notice) -> tuple[str, tuple[str, ...]]:
     return f"Your account will be deleted after {said.unused_until:%d %b %Y}", (
         "Nobody has signed in to it for long, no bill was read for it and no call of it has come in.",
         "To keep it, sign in once before that day; nothing else is needed.",
-        "To take your data along, sign in and make your bundle on the page Rights.",
         "If nobody does, it is deleted for good, with its members, keys, budgets and figures. No further mail is sent.",
+        "To take your data along, sign in and make your bundle on the page Your rights.",
     )

@@ -51,7 +51,8 @@ class Notice:
     """What a notice says and to whom; `happened_at` is UTC. Of the rest each kind has its own part.
 
     `times` is how often a sign-in failed, `source` and `label` are a key's provider and name, `text` a text of the
-    policy, `unused_until` the day after which an account that nobody uses may be erased, `number` a request's;
+    policy, `unused_until` the day after which an account that nobody uses may be erased, `number` a request's, which
+    `is_question` or one of rights;
     `is_old_address` where the receiver is who the member was until now.
     """
 
@@ -65,6 +66,7 @@ class Notice:
     unused_until: date | None = None
     number: int = 0
     is_old_address: bool = False
+    is_question: bool = True
 
 
 def tell(
@@ -152,7 +154,11 @@ def _about(control: sqlite3.Connection, said: Notice, account_no: int, about_no:
     if said.kind == "account_idle":
         # A mail that waited for a server leaves as much time as one that did not.
         return replace(said, unused_until=max(date.fromordinal(about_no), now.date() + IDLE_WARNING))
-    return replace(said, times=about_no, number=about_no)
+    if said.kind == "request_answered":
+        query = "SELECT kind FROM rights_request WHERE request_no = ? AND account_no = ?"
+        asked = control.execute(query, (about_no, account_no)).fetchone()
+        return None if asked is None else replace(said, number=about_no, is_question=asked[0] == "question")
+    return replace(said, times=about_no)
 
 
 def _receiver(
