@@ -25,7 +25,7 @@ from warehouse.home import Home
 _DATES = ("requested_at", "hour", "day", "month", "observed_at", "valid_from", "changed_at", "period_start")
 _CONTROL_DATES = (
     *("first_seen_at", "created_at", "day", "queued_at", "crossed_at", "set_at", "claimed_at", "opened_at", "made_at"),
-    *("added_at", "begun_at", "completed_at", "noted_at"),
+    *("added_at", "begun_at", "completed_at", "noted_at", "happened_at"),
 )
 # Tables that say whose they are by another number.
 _BY = {"member_no": "member", "connection_no": "connection"}

@@ -246,8 +246,9 @@ def test_the_night_shows_it_as_an_asset(ours: tuple[Home, People, People], monke
         control.execute("UPDATE account_use SET used_on = '2020-01-01'")
         clock.remember(control, retain.reading(datetime.now(UTC).replace(tzinfo=None)))
     home.build_file.unlink()
-    run = dg.materialize([idle_accounts.idle_accounts])
-    (event,) = run.get_asset_materialization_events()
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([idle_accounts.idle_accounts], instance=instance)
+        (event,) = run.get_asset_materialization_events()
     told = event.materialization.metadata
     assert (told["staying"].value, told["erased"].value) == (2, 0)
     assert str(anne.account_no) in str(told["accounts"].value)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.alerts import mail, mail_server, member_notices, notice_mail, postman
-from retention import privacy
+from retention import holding, privacy, rectify
 from tests.pipelines.mail_trap import Trap
 from warehouse import database
 from warehouse.control import acceptance, arrival, audit, credential, notice, outbox, restriction, session, throttle
@@ -174,6 +174,24 @@ def test_a_changed_role_is_written_down_with_who_changed_it(home: Home, trap: Tr
         (act,) = [each for each in audit.acts(control, NOW, NOW + DAY) if each.act == "member.role"]
     assert (act.actor_no, act.object_no) == (ada.member_no, ben.member_no)
     assert act.detail == "role=owner->viewer projects=2"
+
+
+def test_both_addresses_are_told_of_a_change_and_neither_rests_in_clear(home: Home, trap: Trap) -> None:
+    """The one before is sealed while its mail waits, and gone with it; each mail says which of the two it is."""
+    with database.control(home) as control:
+        ada = member(control, ADA)
+        found = holding.of_account(control, ada.account_no)
+    assert rectify.address(home, found, ADA, "ada@new.example", NOW) == 1
+    held = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
+    assert [canary for canary in (ADA.encode(), b"ada@new.example") if canary in held] == []
+    with database.control(home) as control:
+        rows = control.execute("SELECT sealed_email FROM notice ORDER BY mail_no").fetchall()
+        assert [sealed and sealed[:3] for (sealed,) in rows] == ["v1.", None]
+    assert sorted(sent(home, trap, NOW)) == [
+        ("ada@new.example", "You sign in with this address now"),
+        (ADA, "Your account has another address now"),
+    ]
+    assert acts(home) == [("address.changed", "by=rectification")]
 
 
 def test_a_notice_waits_a_week_for_a_server_and_no_longer(home: Home, trap: Trap) -> None:

@@ -152,7 +152,8 @@ def test_once_a_week_dagster_audits_the_home(lived: Home, monkeypatch: pytest.Mo
     monkeypatch.setattr(audit_asset, "HOME", lived)
     now = datetime.now(UTC).replace(tzinfo=None)
     assert audit_asset.is_due(lived, now)
-    made = dg.materialize(audit_asset.ASSETS, instance=dg.DagsterInstance.ephemeral())
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = dg.materialize(audit_asset.ASSETS, instance=instance)
     (told,) = made.asset_materializations_for_node("retention__self_audit")
     assert told.metadata["wrong"].value == 0
     assert told.metadata["audit"].value == 0
