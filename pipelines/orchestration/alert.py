@@ -46,7 +46,7 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     if done.unconfigured:
         return dg.SkipReason(f"mails wait for a mail server: set {postman.SETTING} or run `apiledger budget server`")
     return dg.SkipReason(
-        f"{alerts} new mails of budgets, {told} to members; {done.sent} sent, {done.put_off} put off, "
+        f"{alerts + told} new mails; {done.sent} sent, {done.put_off} put off, "
         f"{done.given_up} given up, {done.withdrawn} withdrawn"
     )
 
