@@ -190,14 +190,35 @@ def test_a_clock_that_jumped_tells_and_erases_nobody(ours: tuple[Home, People, P
         with pytest.raises(ClockError):
             night(home, days, ahead=1_100 * DAY)
     assert trap.mails == []
-    idle_accounts.carry_out(home, reading(NOW + 701 * DAY), lambda *_: None)
-    postman.deliver(home, lambda: NOW + 701 * DAY)
+    night(home, 1_000)
+    assert len(trap.mails) == 4
     with database.control(home) as control:
         control.execute("UPDATE told SET sent_at = '1970-01-01T00:00:00.000000Z'")
-    assert night(home, 730).erased == []
+    assert night(home, 1_030).erased == []
     with pytest.raises(ClockError):
-        night(home, 731, ahead=1_100 * DAY)
+        night(home, 1_031, ahead=1_100 * DAY)
     assert anne.member(home, anne.first)
+
+
+@pytest.mark.clause("AL-4.1")
+def test_what_keeps_an_account_after_it_was_told_keeps_it(ours: tuple[Home, People, People], trap: Trap) -> None:
+    """A hold and a question of the last month: both stay, and the one that was answered goes."""
+    home, anne, bela = ours
+    night(home, 0)
+    assert len(night(home, 700).told) == 2
+    assert trap.mails
+    late = NOW + 720 * DAY
+    with database.control(home) as control:
+        days, ends = (NOW.date(), NOW.date()), (NOW + 2_000 * DAY).date()
+        hold.add(control, "tax", [anne.account_no], days, ("law of there", "an audit"), ends, late)
+        vault = Vault(control, late)
+        asked = right.ask(control, vault, bela.account_no, "question", "Why?", late)
+    assert night(home, 740).erased == []
+    with database.control(home) as control:
+        right.end(control, vault, asked.request_no, "done", "So.", late)
+    assert len(night(home, 741).erased) == 1
+    assert anne.member(home, anne.first)
+    assert bela.member(home, bela.first) is None
 
 
 def test_a_day_that_a_wrong_clock_noted_is_forgotten(ours: tuple[Home, People, People], trap: Trap) -> None:
