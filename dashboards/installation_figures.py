@@ -1,4 +1,4 @@
-"""mart.spend_daily, control.account, the home's folders -> what the operator sees of all: sums, sizes, versions.
+"""model.spend_summary_daily, control.account, the home's folders -> what the operator sees: sums, sizes, versions.
 
 Nothing of an account's detail: opening one takes a reason, on the account page.
 """
@@ -64,10 +64,15 @@ def label_sums(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> l
     start = today.replace(day=1)
     before = (start - timedelta(days=1)).replace(day=1)
     rows = connection.execute(
-        """SELECT coalesce(account, ''), coalesce(sum(cost_usd) FILTER (day >= $start), 0),
-              coalesce(sum(cost_usd) FILTER (day < $start), 0),
-              coalesce(sum(requests) FILTER (day >= $start), 0)::BIGINT
-           FROM mart.spend_daily WHERE day BETWEEN $before AND $today GROUP BY 1""",
+        """SELECT coalesce(label, ''), coalesce(sum(now_usd), 0), coalesce(sum(before_usd), 0),
+              coalesce(sum(requests), 0)::BIGINT
+           FROM (
+              SELECT account_no, sum(cost_usd) FILTER (day >= $start) AS now_usd,
+                  sum(cost_usd) FILTER (day < $start) AS before_usd, sum(requests) FILTER (day >= $start) AS requests
+              FROM model.spend_summary_daily WHERE day BETWEEN $before AND $today GROUP BY account_no
+           ) AS told
+           LEFT JOIN model.account AS account ON account.account_no = told.account_no AND account.valid_to IS NULL
+           GROUP BY 1""",
         {"start": start, "before": before, "today": today},
     ).fetchall()
     return [LabelSum(*row) for row in rows]

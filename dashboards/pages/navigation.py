@@ -45,7 +45,8 @@ def frame() -> None:
     drawn = None
     try:
         drawn = marts.version()
-        _body(page, drawn, looks)
+        with marts.reading():
+            _body(page, drawn, looks)
     except SignedOutError:
         states.signed_out()
         return
