@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from dashboards.viewer import Viewer
 from warehouse import database
-from warehouse.control import claim
+from warehouse.control import claim, claim_rule, told_apart
 from warehouse.control import member as members
 from warehouse.home import Home
 
@@ -39,6 +39,14 @@ class AccountSum(NamedTuple):
     cost_usd: Decimal
     before_usd: Decimal
     requests: int
+
+
+class Claim(NamedTuple):
+    """An account label of the logs, or a rule for them: whose it is, None where it is the operator's alone."""
+
+    label: str
+    account_no: int | None
+    how: str
 
 
 class Folder(NamedTuple):
@@ -102,6 +110,20 @@ def accounts(home: Home, viewer: Viewer, sums: list[LabelSum]) -> list[AccountSu
             )
         )
     return sorted(found, key=lambda one: one.cost_usd, reverse=True)
+
+
+def claims(home: Home, viewer: Viewer) -> list[Claim]:
+    """What nobody claims, then what is told apart, the rules and the claims; the operator's alone."""
+    if not viewer.is_operator or viewer.projects is not None:
+        return []
+    with database.control(home) as control:
+        found = [Claim(label, None, "nobody claims it") for label in claim_rule.unclaimed(control)]
+        apart = told_apart.listed(control).items()
+        found += [Claim(f"{label}/…", None, f"told apart by {part}") for label, part in apart]
+        numbers = [number for number, _ in members.accounts(control)]
+        found += [Claim(rule, each, "rule") for each in numbers for rule in claim_rule.of_account(control, each)]
+        found += [Claim(label, each, "claimed") for each in numbers for label in claim.labels_of(control, each)]
+    return found
 
 
 def folders(home: Home) -> list[Folder]:

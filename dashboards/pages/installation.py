@@ -8,8 +8,10 @@ from html import escape
 import streamlit as st
 
 from dashboards import formats, installation_figures, marts, viewer
-from dashboards.installation_figures import AccountSum, Folder
+from dashboards.installation_figures import AccountSum, Claim, Folder
 from warehouse.money import shown
+
+_MOST_CLAIMS = 200
 
 
 def page() -> None:
@@ -27,6 +29,7 @@ def page() -> None:
         '<p><a href="/account" target="_self">Members, and opening an account with a reason</a></p></div>'
     )
     st.html(_accounts(found))
+    st.html(_claims(installation_figures.claims(home, looks)))
     folders = installation_figures.folders(home)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -48,6 +51,22 @@ def _accounts(found: list[AccountSum]) -> str:
         '<th class="n">Month before</th><th class="n">Requests</th>'
     )
     return _card(f"Accounts: {shown(whole)} this month", head, rows)
+
+
+def _claims(found: list[Claim]) -> str:
+    """Which labels of the logs are whose; the commands stand there, since a claim opens figures to others."""
+    rows = "".join(
+        f"<tr><td>{escape(one.label)}</td><td>{'you' if one.account_no is None else f'account {one.account_no}'}</td>"
+        f"<td>{one.how}</td></tr>"
+        for one in found[:_MOST_CLAIMS]
+    )
+    more = f"<p>and {len(found) - _MOST_CLAIMS} more: <code>apiledger account list</code></p>"
+    card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)
+    return (
+        f"{card}{more if len(found) > _MOST_CLAIMS else ''}"
+        '<p class="al dim">Give one away with <code>apiledger account claim WHOSE LABEL</code>, tell one apart by its '
+        "teams or keys with <code>apiledger account split LABEL --by team</code>.</p>"
+    )
 
 
 def _folders(folders: list[Folder], free: int) -> str:
