@@ -42,10 +42,10 @@ class AccountSum(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """An account label of the logs, or a rule for them: whose it is, None where it is the operator's alone."""
+    """An account label of the logs, or a rule for them: whose it is, who sees it, and why."""
 
     label: str
-    account_no: int | None
+    seen_by: str
     how: str
 
 
@@ -117,12 +117,16 @@ def claims(home: Home, viewer: Viewer) -> list[Claim]:
     if not viewer.is_operator or viewer.projects is not None:
         return []
     with database.control(home) as control:
-        found = [Claim(label, None, "nobody claims it") for label in claim_rule.unclaimed(control)]
+        found = [Claim(label, "you", "nobody claims it") for label in claim_rule.unclaimed(control)]
         apart = told_apart.listed(control).items()
-        found += [Claim(f"{label}/…", None, f"told apart by {part}") for label, part in apart]
+        found += [Claim(f"{label}/…", "whoever claims a part", f"told apart by {part}") for label, part in apart]
         numbers = [number for number, _ in members.accounts(control)]
-        found += [Claim(rule, each, "rule") for each in numbers for rule in claim_rule.of_account(control, each)]
-        found += [Claim(label, each, "claimed") for each in numbers for label in claim.labels_of(control, each)]
+        found += [
+            Claim(rule, f"account {each}", "rule") for each in numbers for rule in claim_rule.of_account(control, each)
+        ]
+        found += [
+            Claim(label, f"account {each}", "claimed") for each in numbers for label in claim.labels_of(control, each)
+        ]
     return found
 
 

@@ -56,9 +56,7 @@ def _accounts(found: list[AccountSum]) -> str:
 def _claims(found: list[Claim]) -> str:
     """Which labels of the logs are whose; the commands stand there, since a claim opens figures to others."""
     rows = "".join(
-        f"<tr><td>{escape(one.label)}</td><td>{'you' if one.account_no is None else f'account {one.account_no}'}</td>"
-        f"<td>{one.how}</td></tr>"
-        for one in found[:_MOST_CLAIMS]
+        f"<tr><td>{escape(one.label)}</td><td>{one.seen_by}</td><td>{one.how}</td></tr>" for one in found[:_MOST_CLAIMS]
     )
     more = f"<p>and {len(found) - _MOST_CLAIMS} more: <code>apiledger account list</code></p>"
     card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)

@@ -98,12 +98,12 @@ def test_what_nobody_claims_is_the_operators_alone(told: tuple[Home, dict[str, i
     with database.control(home) as control:
         assert claim_rule.unclaimed(control) == ["acme", "acme/green"]
     told_on_page = installation_figures.claims(home, Viewer())
-    assert [(each.label, each.account_no) for each in told_on_page[:3]] == [
-        ("acme", None),
-        ("acme/green", None),
-        ("acme/…", None),
+    assert [(each.label, each.seen_by) for each in told_on_page[:3]] == [
+        ("acme", "you"),
+        ("acme/green", "you"),
+        ("acme/…", "whoever claims a part"),
     ]
-    assert ("acme/red", people["red"], "claimed") in told_on_page
+    assert ("acme/red", f"account {people['red']}", "claimed") in told_on_page
     assert installation_figures.claims(home, _viewer(home, people["red"])) == []
     assert installation_figures.claims(home, Viewer(None, (), ("web",))) == []
 
