@@ -1,8 +1,11 @@
-"""mart.spend_daily -> what each account label cost this month: the sums that an operator sees of all accounts."""
+"""model.spend_summary_daily -> what each account label cost this month, for the operator."""
 
 from datetime import date
 from decimal import Decimal
 
+from duckdb import DuckDBPyConnection
+
+from dashboards.viewer import Viewer
 from warehouse import database
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
@@ -10,10 +13,22 @@ from warehouse.home import Home
 
 def sums(home: Home, today: date) -> dict[str, Decimal]:
     """Cost in USD by label since the first of the month (UTC); empty while nothing is published."""
-    query = """SELECT account, coalesce(sum(cost_usd), 0) FROM mart.spend_daily
-               WHERE day BETWEEN ? AND ? AND account IS NOT NULL GROUP BY account"""
     try:
         with database.published(home) as connection:
-            return dict(connection.execute(query, [today.replace(day=1), today]).fetchall())
+            return of_labels(connection, Viewer(), today)
     except WarehouseError:
         return {}
+
+
+def of_labels(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> dict[str, Decimal]:
+    """The same of the labels that a viewer sees."""
+    allowed, values = viewer.numbers()
+    query = f"""
+        SELECT label, coalesce(sum(cost_usd), 0)
+        FROM (
+            SELECT account_no, sum(cost_usd) AS cost_usd
+            FROM model.spend_summary_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY account_no
+        ) AS told
+        JOIN model.account AS account ON account.account_no = told.account_no AND account.valid_to IS NULL
+        GROUP BY label"""
+    return dict(connection.execute(query, [today.replace(day=1), today, *values]).fetchall())

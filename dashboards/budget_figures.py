@@ -1,4 +1,4 @@
-"""mart.spend_daily -> how far budgets are used this month, and where they end if days go on as they went.
+"""mart.spend_summary_daily -> how far budgets are used this month, and where they end if days go on as they went.
 
 Which budgets there are, is the control store's to say: it is read anew each time, and what is asked of a version holds
 it whole, so that no remembered answer outlives a changed budget.
@@ -134,7 +134,7 @@ def _known(
     rows = connection.execute(
         f"""SELECT account, project, day, model, sum(cost_usd),
                 coalesce(sum(requests - unpriced_requests), 0)::BIGINT
-            FROM mart.spend_daily
+            FROM mart.spend_summary_daily
             WHERE day BETWEEN ? AND ? AND list_contains(?::VARCHAR[], account) AND {allowed}
             GROUP BY GROUPING SETS ((account, project, day), (account, project, model))""",
         [today - timedelta(days=_WEEKS * _WEEK), today, sorted({one.scope.account for one in listed}), *values],

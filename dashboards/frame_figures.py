@@ -1,4 +1,4 @@
-"""mart.freshness, mart.published, mart.spend_daily -> what the frame around every page tells: how new, how much."""
+"""mart.freshness, mart.published, model.spend_summary_daily -> what every page's frame tells: how new, how much."""
 
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -57,11 +57,11 @@ def frame(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Frame:
 
 
 def _has_spend(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> bool:
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     # The mart adds up every day it is asked for, so the last month is looked at before all that was.
     return any(
         connection.execute(
-            f"SELECT 1 FROM mart.spend_daily WHERE day >= ? AND {allowed} LIMIT 1", [since, *values]
+            f"SELECT 1 FROM model.spend_summary_daily WHERE day >= ? AND {allowed} LIMIT 1", [since, *values]
         ).fetchone()
         for since in (today - _LATELY, date.min)
     )

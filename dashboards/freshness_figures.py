@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.coverage, control.quarantine -> how far figures go, what was held back, what nobody tells."""
+"""model.spend_summary_daily, mart.coverage, control.quarantine -> how far figures go, what was held back or untold."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -33,11 +33,11 @@ class HeldBack(NamedTuple):
 
 def reach(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[Reach]:
     """Each provider and basis of the last 90 days, the newest first."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     query = f"""
         SELECT provider, basis, max(day), count(DISTINCT day) FILTER (settlement = 'provisional'),
             coalesce(sum(unpriced_requests), 0)::BIGINT
-        FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed}
+        FROM model.spend_summary_daily WHERE day BETWEEN ? AND ? AND {allowed}
         GROUP BY provider, basis ORDER BY provider, basis"""
     return [Reach(*row) for row in connection.execute(query, [today - _LATELY, today, *values]).fetchall()]
 

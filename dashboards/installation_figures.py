@@ -1,4 +1,4 @@
-"""mart.spend_daily, control.account, the home's folders -> what the operator sees of all: sums, sizes, versions.
+"""model.spend_summary_daily, control.account, the home's folders -> what the operator sees: sums, sizes, versions.
 
 Nothing of an account's detail: opening one takes a reason, on the account page.
 """
@@ -16,7 +16,7 @@ from dashboards.viewer import Viewer
 from retention import idle, policy
 from retention.idle import Idle
 from warehouse import database
-from warehouse.control import claim
+from warehouse.control import claim, claim_rule, told_apart
 from warehouse.control import member as members
 from warehouse.home import Home
 
@@ -43,6 +43,14 @@ class AccountSum(NamedTuple):
     requests: int
 
 
+class Claim(NamedTuple):
+    """An account label of the logs, or a rule for them: whose it is, who sees it, and why."""
+
+    label: str
+    seen_by: str
+    how: str
+
+
 class Folder(NamedTuple):
     """What lies in a folder of the home, or a file of it: bytes on the disk and how many files."""
 
@@ -66,10 +74,15 @@ def label_sums(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> l
     start = today.replace(day=1)
     before = (start - timedelta(days=1)).replace(day=1)
     rows = connection.execute(
-        """SELECT coalesce(account, ''), coalesce(sum(cost_usd) FILTER (day >= $start), 0),
-              coalesce(sum(cost_usd) FILTER (day < $start), 0),
-              coalesce(sum(requests) FILTER (day >= $start), 0)::BIGINT
-           FROM mart.spend_daily WHERE day BETWEEN $before AND $today GROUP BY 1""",
+        """SELECT coalesce(label, ''), coalesce(sum(now_usd), 0), coalesce(sum(before_usd), 0),
+              coalesce(sum(requests), 0)::BIGINT
+           FROM (
+              SELECT account_no, sum(cost_usd) FILTER (day >= $start) AS now_usd,
+                  sum(cost_usd) FILTER (day < $start) AS before_usd, sum(requests) FILTER (day >= $start) AS requests
+              FROM model.spend_summary_daily WHERE day BETWEEN $before AND $today GROUP BY account_no
+           ) AS told
+           LEFT JOIN model.account AS account ON account.account_no = told.account_no AND account.valid_to IS NULL
+           GROUP BY 1""",
         {"start": start, "before": before, "today": today},
     ).fetchall()
     return [LabelSum(*row) for row in rows]
@@ -108,6 +121,24 @@ def idle_accounts(home: Home, viewer: Viewer, today: date) -> list[Idle]:
     held = policy.load(home.root / "policy.toml")
     with database.control(home) as control:
         return idle.listed(control, held, today)
+
+
+def claims(home: Home, viewer: Viewer) -> list[Claim]:
+    """What nobody claims, then what is told apart, the rules and the claims; the operator's alone."""
+    if not viewer.is_operator or viewer.projects is not None:
+        return []
+    with database.control(home) as control:
+        found = [Claim(label, "you", "nobody claims it") for label in claim_rule.unclaimed(control)]
+        apart = told_apart.listed(control).items()
+        found += [Claim(f"{label}/…", "whoever claims a part", f"told apart by {part}") for label, part in apart]
+        numbers = [number for number, _ in members.accounts(control)]
+        found += [
+            Claim(rule, f"account {each}", "rule") for each in numbers for rule in claim_rule.of_account(control, each)
+        ]
+        found += [
+            Claim(label, f"account {each}", "claimed") for each in numbers for label in claim.labels_of(control, each)
+        ]
+    return found
 
 
 def folders(home: Home) -> list[Folder]:

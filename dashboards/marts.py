@@ -1,10 +1,13 @@
 """published/warehouse-<n>.duckdb -> pages: the one road by which a page reads, remembered per version and viewer.
 
 An answer depends on nothing but the home, the version, the viewer and what was asked, and all four are its key in the
-cache: a new version or another viewer never meets an old answer. No connection outlives its question.
+cache: a new version or another viewer never meets an old answer. No connection outlives the run of a page.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
@@ -22,6 +25,48 @@ Answer = TypeVar("Answer")
 Question = Callable[["DuckDBPyConnection", Viewer, Asked], Answer]
 
 _ANSWERS_KEPT = 256
+
+
+@dataclass
+class _Reading:
+    """A version that is open for the run of a page: opening one takes as long as several questions."""
+
+    held: ExitStack
+    open: dict[tuple[str, int | None], "DuckDBPyConnection"] = field(default_factory=dict)
+
+    def connection(self) -> "DuckDBPyConnection":
+        """The newest version, opened once; a newer one than that takes its place."""
+        newest = (str(home().root), version())
+        if newest not in self.open:
+            self.held.close()
+            self.open = {newest: self.held.enter_context(database.published(home()))}
+        # Asked each time: nobody reads what is withheld, however it came to be open.
+        withholding.hold(home())
+        return self.open[newest]
+
+
+_reading: ContextVar[_Reading | None] = ContextVar("_reading", default=None)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Ask all questions of one run of a page of one opened version; outside of it each question opens its own."""
+    with ExitStack() as held:
+        token = _reading.set(_Reading(held))
+        try:
+            yield
+        finally:
+            _reading.reset(token)
+
+
+@contextmanager
+def _opened() -> Iterator["DuckDBPyConnection"]:
+    run = _reading.get()
+    if run is not None:
+        yield run.connection()
+        return
+    with database.published(home()) as connection:
+        yield connection
 
 
 def home() -> Home:
@@ -54,7 +99,7 @@ def once(question: Question[Asked, Answer], asked: Asked, who: Callable[[], View
     `who` is viewer.again() where it is asked after the page's run.
     """
     looks = viewer.current() if who is None else who()
-    with database.published(home()) as connection:
+    with _opened() as connection:
         return question(connection, looks, asked)
 
 
@@ -72,5 +117,5 @@ def _remembered(
     asked: object,
     _question: Callable[..., object],
 ) -> object:
-    with database.published(home()) as connection:
+    with _opened() as connection:
         return _question(connection, looks, asked)

@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.failures_daily, mart.latency_daily -> what each model costs by its use, and how fast it is.
+"""model.spend_summary_daily, mart.failures_daily, model.latency_daily -> what each model costs, and its speed.
 
 Plain functions of (connection, viewer, period); sums are SQL's, quotients of money are made of Decimals here.
 """
@@ -60,10 +60,10 @@ def view(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> Model
     """Every model of the period, dearest first, beside the period before; and what no model is named for."""
     found = _rows(connection, viewer, asked)
     unnamed = sum((row[2] or Decimal(0) for row in found if row[1] is None), Decimal(0))
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE took AS SELECT provider, model, bucket_ms, sum(requests)::BIGINT AS requests
-            FROM mart.latency_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL""",
+            FROM model.latency_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL""",
         [asked.start, asked.end, *values],
     )
     failed, latency = _failures(connection, viewer, asked), _latency(connection)
@@ -97,10 +97,10 @@ def _buckets(connection: DuckDBPyConnection, asked: Period) -> list[Bucket]:
 
 
 def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list[tuple[Any, ...]]:
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     matches, words = asked.matching("provider", "model")
     # A price is of calls whose price is known and whose day holds no other: their tokens are told together.
-    whole = "is_now AND unpriced_requests = 0 AND cost_usd IS NOT NULL"
+    whole = "is_now AND is_priced"
     sums = ", ".join(
         f"coalesce(sum({name}) FILTER (is_now), 0)::BIGINT"
         for name in (
@@ -119,7 +119,7 @@ def _rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Period) -> list
             coalesce(sum(input_tokens + output_tokens) FILTER ({whole}), 0)::BIGINT,
             sum(cost_usd) FILTER ({whole} AND requests > 0), coalesce(sum(requests) FILTER ({whole}), 0)::BIGINT
         FROM (
-            SELECT *, day >= ? AS is_now FROM mart.spend_daily
+            SELECT *, day >= ? AS is_now FROM model.spend_summary_daily
             WHERE day BETWEEN ? AND ? AND {allowed} AND (model IS NULL OR {matches})
         )
         GROUP BY provider, model ORDER BY cost_usd DESC NULLS LAST, provider, model

@@ -1,4 +1,4 @@
-"""mart.spend_daily, mart.last_use, mart.name_history -> keys or projects: what each costs, whose it is, if it is used.
+"""model.spend_daily, mart.last_use, mart.name_history -> keys or projects: what each costs, whose it is, if it is used.
 
 Plain functions of (connection, viewer, what was asked). A key or project is its account and the name its log gives it
 today, as in the marts; what people call it stands beside that.
@@ -17,6 +17,8 @@ from dashboards.viewer import Viewer
 Kind = Literal["key", "project"]
 # The mart's column that names one.
 _COLUMNS: dict[Kind, str] = {"key": "key_label", "project": "project"}
+# Where keys are not asked for, the summary tells the same in fewer rows.
+_SPEND: dict[Kind, str] = {"key": "model.spend_daily", "project": "model.spend_summary_daily"}
 _OTHER: dict[Kind, str] = {"key": "project", "project": "key_label"}
 
 
@@ -48,18 +50,28 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
     last_day, idle_days (up to the period's end, 0 where used on it), parts (projects of a key, keys of a project).
     """
     column, other, period = _COLUMNS[asked.kind], _OTHER[asked.kind], asked.period
-    allowed, values = viewer.condition()
+    (allowed, values), (numbered, _) = viewer.condition(), viewer.numbers()
     matches, words = period.matching("account", "label", "name", "owner", "tags")
     return connection.execute(
         f"""
-        WITH spent AS (
-            SELECT account, {column} AS label,
+        WITH summed AS (
+            SELECT account_no, {asked.kind}_no,
                 sum(cost_usd) FILTER (day >= $start) AS cost_usd, sum(cost_usd) FILTER (day < $start) AS before_usd,
                 coalesce(sum(requests) FILTER (day >= $start), 0)::BIGINT AS requests,
                 coalesce(sum(error_requests) FILTER (day >= $start), 0)::BIGINT AS error_requests,
                 coalesce(sum(unpriced_requests) FILTER (day >= $start), 0)::BIGINT AS unpriced_requests
-            FROM mart.spend_daily
-            WHERE day BETWEEN $before AND $end AND {column} IS NOT NULL AND {_named(allowed)} GROUP BY ALL
+            FROM {_SPEND[asked.kind]}
+            WHERE day BETWEEN $before AND $end AND {asked.kind}_no IS NOT NULL AND {_named(numbered)} GROUP BY ALL
+        ), spent AS (
+            SELECT account.label AS account, named.label, sum(cost_usd) AS cost_usd, sum(before_usd) AS before_usd,
+                sum(requests)::BIGINT AS requests, sum(error_requests)::BIGINT AS error_requests,
+                sum(unpriced_requests)::BIGINT AS unpriced_requests
+            FROM summed
+            JOIN model.{asked.kind} AS named
+                ON named.{asked.kind}_no = summed.{asked.kind}_no AND named.valid_to IS NULL
+            LEFT JOIN model.account AS account
+                ON account.account_no = summed.account_no AND account.valid_to IS NULL
+            GROUP BY ALL
         ), used AS (
             SELECT account, {column} AS label, min(first_day) AS first_day, max(last_day) AS last_day,
                 count(DISTINCT {other}) AS parts

@@ -1,6 +1,7 @@
-"""mart.spend_daily, mart.spend_local_daily, mart.latency_daily -> what AI costs, at a glance.
+"""model.spend_summary_daily, mart.spend_local_daily, model.latency_daily -> what AI costs, at a glance.
 
-Plain functions of (connection, viewer, what was asked); each adds up in SQL and gives money as Decimal.
+Plain functions of (connection, viewer, what was asked); each adds up numbers in SQL, names the sums, and gives money as
+Decimal.
 """
 
 from calendar import monthrange
@@ -18,8 +19,8 @@ from dashboards.viewer import Viewer
 
 DIMENSIONS = ("provider", "model", "project", "account")
 LATENCY_DAYS = 30
-_SPEND = "mart.spend_daily"
-_GLANCED = "temp.glanced"
+_NUMBERED = frozenset({"account", "project"})
+_SPEND = "model.spend_summary_daily"
 _SERIES = 7
 _SHARES = 6
 _PERCENTILES = (50, 95, 99)
@@ -67,11 +68,6 @@ class DailySpend:
     days: int
     dimension: str
     local: bool = False
-
-    @property
-    def mart(self) -> str:
-        """The mart whose days are meant: UTC's, or those of each account's zone."""
-        return "mart.spend_local_daily" if self.local else "mart.spend_daily"
 
     @property
     def start(self) -> date:
@@ -123,21 +119,14 @@ class Glance(NamedTuple):
 
 
 def at_a_glance(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Glance:
-    """The overview's figures together: opening a version takes as long as a question, and the mart adds up anew."""
-    allowed, values = viewer.condition()
-    columns = ", ".join(("day", "account", "project", "provider", "model", "settlement", "cost_usd", *_COUNTS))
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE glanced AS SELECT {columns} FROM {_SPEND}
-            WHERE day BETWEEN ? AND ? AND {allowed}""",
-        [min(_month_before(today), rhythm_figures.reach(today)), today, *values],
-    )
-    month = month_to(connection, viewer, today, _GLANCED)
+    """The overview's figures together: opening a version takes as long as a question."""
+    month = month_to(connection, viewer, today)
     return Glance(
         month,
         latency(connection, viewer, DailySpend(today, LATENCY_DAYS, "provider")),
-        unpriced(connection, viewer, today, _GLANCED) if month.so_far.unpriced_requests else [],
-        shares(connection, viewer, today, _GLANCED),
-        rhythm_figures.movers(connection, viewer, today, _GLANCED),
+        unpriced(connection, viewer, today) if month.so_far.unpriced_requests else [],
+        shares(connection, viewer, today),
+        rhythm_figures.movers(connection, viewer, today),
     )
 
 
@@ -145,13 +134,13 @@ def _month_before(today: date) -> date:
     return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
-def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> Month:
+def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Month:
     """The month up to `today` beside the same days of the month before, cut at that month's own end."""
     start = today.replace(day=1)
     before_end = start - timedelta(days=1)
     before_start = _month_before(today)
     before_today = before_start.replace(day=min(today.day, monthrange(before_start.year, before_start.month)[1]))
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in _COUNTS)
     rows = connection.execute(
         f"""
@@ -159,7 +148,7 @@ def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: 
             coalesce(sum(cost_usd) FILTER (settlement = 'provisional'), 0), {sums}
         FROM (
             SELECT *, CASE WHEN day >= ? THEN 'so far' WHEN day <= ? THEN 'before' ELSE 'rest' END AS part
-            FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed}
+            FROM {_SPEND} WHERE day BETWEEN ? AND ? AND {allowed}
         ) GROUP BY part
         """,
         [start, before_today, before_start, today, *values],
@@ -184,22 +173,20 @@ def month_to(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: 
 
 
 def _began_before(connection: DuckDBPyConnection, viewer: Viewer, day: date) -> bool:
-    allowed, values = viewer.condition()
-    query = f"SELECT 1 FROM mart.spend_daily WHERE day < ? AND {allowed} LIMIT 1"
+    allowed, values = viewer.numbers()
+    query = f"SELECT 1 FROM {_SPEND} WHERE day < ? AND {allowed} LIMIT 1"
     return connection.execute(query, [day, *values]).fetchone() is not None
 
 
 def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[DayRow]:
     """Spend per day and series, dearest series first; past the first seven they add up to "Other"."""
-    column = _column(asked.dimension)
-    allowed, values = viewer.condition()
+    cells, values = _cells(viewer, asked)
     return [
         DayRow(*row)
         for row in connection.execute(
             f"""
             WITH cell AS (
-                SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM {asked.mart}
-                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                {cells}
             ), ranked AS (
                 SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place
                 FROM cell GROUP BY name
@@ -211,21 +198,47 @@ def spend_by_day(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpe
             SELECT day, name, sum(cost_usd) FROM named GROUP BY day, name, place
             HAVING sum(cost_usd) IS NOT NULL ORDER BY place, day
             """,
-            [asked.start, asked.today, *values],
+            values,
         ).fetchall()
     ]
 
 
-def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> list[ShareRow]:
+def _cells(viewer: Viewer, asked: DailySpend) -> tuple[str, list[object]]:
+    """SQL of day, name and cost, with its bound values."""
+    if asked.dimension not in DIMENSIONS:
+        raise ValueError("spend is told apart by one of: " + ", ".join(DIMENSIONS))
+    if asked.local:
+        allowed, values = viewer.condition()
+        query = f"""SELECT day, {asked.dimension} AS name, sum(cost_usd) AS cost_usd FROM mart.spend_local_daily
+                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL"""
+        return query, [asked.start, asked.today, *values]
+    allowed, values = viewer.numbers()
+    named = asked.dimension in _NUMBERED
+    column = f"{asked.dimension}_no" if named else asked.dimension
+    query = f"""SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM {_SPEND}
+                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL"""
+    if named:
+        query = f"""SELECT day, label AS name, sum(cost_usd) AS cost_usd FROM ({query}) AS told
+                LEFT JOIN model.{asked.dimension} AS named ON named.{column} = told.name AND named.valid_to IS NULL
+                GROUP BY ALL"""
+    return query, [asked.start, asked.today, *values]
+
+
+def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[ShareRow]:
     """Who took the month's spend so far: providers, models and projects, dearest first, the tail as "Other"."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     return [
         ShareRow(*row)
         for row in connection.execute(
             f"""
             WITH combination AS (
-                SELECT provider, model, project, sum(cost_usd) AS cost_usd
-                FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                SELECT provider, model, label AS project, told.cost_usd
+                FROM (
+                    SELECT provider, model, project_no, sum(cost_usd) AS cost_usd
+                    FROM {_SPEND} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                ) AS told
+                LEFT JOIN model.project AS project
+                    ON project.project_no = told.project_no AND project.valid_to IS NULL
             ), cell AS (
                 SELECT CASE WHEN grouping(provider) = 0 THEN 'provider' WHEN grouping(model) = 0 THEN 'model'
                     ELSE 'project' END AS dimension,
@@ -248,14 +261,14 @@ def shares(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: st
 
 def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -> list[LatencyRow]:
     """Percentiles per UTC day and over the stretch: the first bucket whose cumulative count reaches each."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     picks = ", ".join(f"min(bucket_ms) FILTER (reached * 100 >= {p} * whole)" for p in _PERCENTILES)
     return [
         LatencyRow(*row)
         for row in connection.execute(
             f"""
             WITH bucket AS (
-                SELECT day, bucket_ms, sum(requests) AS requests FROM mart.latency_daily
+                SELECT day, bucket_ms, sum(requests) AS requests FROM model.latency_daily
                 WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY GROUPING SETS ((day, bucket_ms), (bucket_ms))
             ), running AS (
                 SELECT day, bucket_ms, sum(requests) OVER (PARTITION BY day ORDER BY bucket_ms) AS reached,
@@ -269,23 +282,17 @@ def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -
     ]
 
 
-def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = _SPEND) -> list[UnpricedRow]:
+def unpriced(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[UnpricedRow]:
     """The models this month's unpriced calls went to, most calls first."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     return [
         UnpricedRow(*row)
         for row in connection.execute(
             f"""
-            SELECT provider, model, sum(unpriced_requests) FROM {mart}
+            SELECT provider, model, sum(unpriced_requests) FROM {_SPEND}
             WHERE day BETWEEN ? AND ? AND unpriced_requests > 0 AND {allowed}
             GROUP BY ALL ORDER BY 3 DESC, 1, 2
             """,
             [today.replace(day=1), today, *values],
         ).fetchall()
     ]
-
-
-def _column(dimension: str) -> str:
-    if dimension not in DIMENSIONS:
-        raise ValueError("spend is told apart by one of: " + ", ".join(DIMENSIONS))
-    return dimension

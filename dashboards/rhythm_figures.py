@@ -1,4 +1,4 @@
-"""mart.spend_hourly, mart.spend_daily -> when money is spent in a week, and what takes more of it than before.
+"""model.spend_summary_hourly, model.spend_summary_daily -> when a week costs most, and what takes more than before.
 
 Plain functions of (connection, viewer, today); hours are UTC's.
 """
@@ -13,6 +13,7 @@ from dashboards.viewer import Viewer
 from warehouse import money
 
 WEEKS = 4
+_SPEND = "model.spend_summary_daily"
 _MOVED_DAYS = 30
 _DIMENSIONS = ("provider", "model", "project")
 
@@ -42,10 +43,10 @@ class Mover(NamedTuple):
 
 def week(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[Hour]:
     """Every hour of the week with a call in the four whole weeks up to yesterday."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     rows = connection.execute(
         f"""SELECT isodow(hour), hour(hour), coalesce(sum(cost_usd), 0), sum(requests)::BIGINT
-            FROM mart.spend_hourly WHERE hour >= ? AND hour < ? AND {allowed} GROUP BY 1, 2 ORDER BY 1, 2""",
+            FROM model.spend_summary_hourly WHERE hour >= ? AND hour < ? AND {allowed} GROUP BY 1, 2 ORDER BY 1, 2""",
         [today - timedelta(weeks=WEEKS), today, *values],
     ).fetchall()
     return [
@@ -59,9 +60,9 @@ def reach(today: date) -> date:
     return today - timedelta(days=2 * _MOVED_DAYS)
 
 
-def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: str = "mart.spend_daily") -> list[Mover]:
+def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> list[Mover]:
     """The three of each dimension that moved most, whole days alone: up to yesterday, against the 30 days before."""
-    allowed, values = viewer.condition()
+    allowed, values = viewer.numbers()
     end = today - timedelta(days=1)
     start = today - timedelta(days=_MOVED_DAYS)
     named = " ".join(f"WHEN grouping({name}) = 0 THEN {name}" for name in _DIMENSIONS)
@@ -72,9 +73,14 @@ def movers(connection: DuckDBPyConnection, viewer: Viewer, today: date, mart: st
         for row in connection.execute(
             f"""
             WITH cell AS (
-                SELECT provider, model, project, sum(cost_usd) FILTER (day >= ?) AS now_usd,
-                    sum(cost_usd) FILTER (day < ?) AS before_usd
-                FROM {mart} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                SELECT provider, model, label AS project, now_usd, before_usd
+                FROM (
+                    SELECT provider, model, project_no, sum(cost_usd) FILTER (day >= ?) AS now_usd,
+                        sum(cost_usd) FILTER (day < ?) AS before_usd
+                    FROM {_SPEND} WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+                ) AS told
+                LEFT JOIN model.project AS project
+                    ON project.project_no = told.project_no AND project.valid_to IS NULL
             ), summed AS (
                 SELECT CASE {kinds} END AS dimension, CASE {named} END AS name,
                     coalesce(sum(now_usd), 0) AS now_usd, coalesce(sum(before_usd), 0) AS before_usd

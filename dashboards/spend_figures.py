@@ -65,11 +65,12 @@ class _Found(NamedTuple):
 
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
-    """Totals, chart and table of one filter: the mart adds up whatever it is asked for, so it is asked once."""
+    """Totals, chart and table of one filter: the rows of the table are added up once, and the rest is made of them."""
     condition, values = asked.condition(viewer)
-    columns = ", ".join([*asked.columns(), "cost_usd", *_SUMS])
+    columns = ", ".join([*asked.columns(), _MEASURES])
+    grouped = "GROUP BY ALL" if asked.columns() else "HAVING count(*) > 0"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {asked.mart} WHERE {condition}", values
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {asked.mart} WHERE {condition} {grouped}", values
     )
     found = _Found("temp.found", [])
     return View(
@@ -148,25 +149,39 @@ def _series(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -
 
 def names(connection: DuckDBPyConnection, viewer: Viewer, asked: tuple[date, date]) -> dict[str, list[str]]:
     """Per dimension the names seen from one UTC day to another, dearest first, at most a thousand; "" is no name."""
-    allowed, values = viewer.condition()
-    pick = " ".join(f"WHEN grouping({column}) = 0 THEN '{name}'" for name, column in DIMENSIONS.items())
-    text = " ".join(f"WHEN grouping({column}) = 0 THEN coalesce({column}, '')" for column in DIMENSIONS.values())
-    sets = ", ".join(f"({column})" for column in DIMENSIONS.values())
+    allowed, values = viewer.numbers()
+    # Keys are many and are added up by themselves; the rest is told by what has no keys.
+    columns = {name: column for name, column in DIMENSIONS.items() if name != "key"}
+    pick = " ".join(f"WHEN grouping({column}) = 0 THEN '{name}'" for name, column in columns.items())
+    text = " ".join(f"WHEN grouping({column}) = 0 THEN coalesce({column}, '')" for column in columns.values())
+    sets = ", ".join(f"({column})" for column in columns.values())
     found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
-    # Rows are brought down to their combinations once; six passes over those cost next to nothing.
+    # Rows are brought down to their combinations once; passes over those cost next to nothing.
     for dimension, name in connection.execute(
         f"""
         WITH combination AS (
-            SELECT {", ".join(DIMENSIONS.values())}, sum(cost_usd) AS cost_usd
-            FROM mart.spend_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            SELECT account.label AS account, project.label AS project, team.label AS team, provider, model, basis,
+                cost_usd
+            FROM (
+                SELECT account_no, project_no, team_no, provider, model, basis, sum(cost_usd) AS cost_usd
+                FROM model.spend_summary_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            ) AS told {_named("account")} {_named("project")} {_named("team")}
+        ), cell AS (
+            SELECT CASE {pick} END AS dimension, CASE {text} END AS name, sum(cost_usd) AS cost_usd
+            FROM combination GROUP BY GROUPING SETS ({sets})
+            UNION ALL
+            SELECT 'key', coalesce(key.label, ''), sum(cost_usd)
+            FROM (
+                SELECT key_no, sum(cost_usd) AS cost_usd
+                FROM model.spend_daily WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            ) AS told {_named("key")}
+            GROUP BY ALL
         )
-        SELECT CASE {pick} END AS dimension, CASE {text} END AS name
-        FROM combination GROUP BY GROUPING SETS ({sets})
-        QUALIFY row_number() OVER (
-            PARTITION BY dimension ORDER BY sum(cost_usd) DESC NULLS LAST, name) <= {_NAMES_OFFERED}
-        ORDER BY sum(cost_usd) DESC NULLS LAST, 2
+        SELECT dimension, name FROM cell
+        QUALIFY row_number() OVER (PARTITION BY dimension ORDER BY cost_usd DESC NULLS LAST, name) <= {_NAMES_OFFERED}
+        ORDER BY cost_usd DESC NULLS LAST, name
         """,
-        [*asked, *values],
+        [*asked, *values, *asked, *values],
     ).fetchall():
         found[dimension].append(name)
     return found
@@ -178,11 +193,16 @@ def known(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) ->
     seen = {}
     for dimension, chosen in asked.chosen.items():
         name = f"coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}')"
+        mart = "mart.spend_daily" if dimension == "key" else "mart.spend_summary_daily"
         seen[dimension] = {
             found
             for (found,) in connection.execute(
-                f"SELECT DISTINCT {name} FROM mart.spend_daily WHERE list_contains(?::VARCHAR[], {name}) AND {allowed}",
+                f"SELECT DISTINCT {name} FROM {mart} WHERE list_contains(?::VARCHAR[], {name}) AND {allowed}",
                 [list(chosen), *values],
             ).fetchall()
         }
     return asked.choosing_among(seen)
+
+
+def _named(kind: str) -> str:
+    return f"LEFT JOIN model.{kind} AS {kind} ON {kind}.{kind}_no = told.{kind}_no AND {kind}.valid_to IS NULL"

@@ -108,10 +108,13 @@ class SpendFilter:
 
     @property
     def mart(self) -> str:
-        """The mart that answers at this grain."""
+        """The smallest mart that answers at this grain."""
+        asked = {*self.group_by, *(DIMENSIONS if self.search else ()), *self.chosen}
         if self.grain == "hour":
-            return "mart.spend_hourly"
-        return "mart.spend_local_daily" if self.zones else "mart.spend_daily"
+            return "mart.spend_hourly" if asked & {"key", "provider", "model"} else "mart.spend_summary_hourly"
+        if self.zones:
+            return "mart.spend_local_daily"
+        return "mart.spend_daily" if "key" in asked else "mart.spend_summary_daily"
 
     @property
     def when(self) -> str | None:

@@ -13,6 +13,8 @@ from warehouse import database
 from warehouse.control import claim, restriction
 from warehouse.home import Home
 
+_AMONG = "{0}_no IN (SELECT {0}_no FROM model.{0} WHERE valid_to IS NULL AND list_contains(?::VARCHAR[], label))"
+
 
 @dataclass(frozen=True)
 class Viewer:
@@ -41,6 +43,22 @@ class Viewer:
         if self.projects is None:
             return allowed, values
         return f"{allowed} AND list_contains(?::VARCHAR[], project)", [*values, list(self.projects)]
+
+    def numbers(self) -> tuple[str, list[object]]:
+        """`condition` over a model table with columns `account_no` and `project_no`.
+
+        For what is large: rows are added up by number, and only the sums are given names.
+        """
+        allowed, values = self.account_condition()
+        if self.accounts is not None or self.claimed:
+            labels = self.claimed if self.accounts is None else self.accounts
+            among = _AMONG.format("account")
+            # A number without a name is nobody's, and the operator's to see.
+            allowed = among if self.accounts is not None else f"(account_no IS NULL OR NOT {among})"
+            values = [list(labels)]
+        if self.projects is None:
+            return allowed, values
+        return f"{allowed} AND {_AMONG.format('project')}", [*values, list(self.projects)]
 
     def condition_without_project(self) -> tuple[str, list[object]]:
         """The same over a mart that knows no projects: who is limited to some sees nothing of it."""

@@ -4,7 +4,7 @@ A plan and its execution ask the same questions; `Going` is what a clause takes 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -21,6 +21,7 @@ from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.models import usage_tag_daily
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 from warehouse.settlement_tables import CHANGE
+from warehouse.spend_tables import SPEND_SUMMARY_HOURLY
 
 _Bound = dict[str, object]
 
@@ -143,7 +144,8 @@ def _hours(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date) -
         connection.execute(f"INSERT INTO {EXPIRED_BEFORE.full_name} VALUES (?, ?)", [name, before])
 
     yield Going(clause.id, tables.USAGE_HOURLY.full_name, "hour", "hour < $cutoff", bound, before=note)
-    yield Going(clause.id, tables.LATENCY_HOURLY.full_name, "hour", "hour < $cutoff", bound)
+    for name in (tables.LATENCY_HOURLY.full_name, SPEND_SUMMARY_HOURLY.full_name):
+        yield Going(clause.id, name, "hour", "hour < $cutoff", bound)
 
 
 def _people(connection: duckdb.DuckDBPyConnection, clause: Clause, today: date) -> Iterator[Going]:
@@ -235,13 +237,18 @@ def carry_out(
     expired = counted(connection, going)
     if expired is None:
         return None
+    # Spend is added up of these alone; of calls that go their days tell.
+    days: Collection[date] = ()
+    if going.table == tables.USAGE_DAILY.full_name:
+        found = connection.execute(f"SELECT DISTINCT day FROM {going.table} WHERE {going.only}", going.bound).fetchall()
+        days = {day for (day,) in found}
     connection.execute("BEGIN")
     try:
         going.before()
         connection.execute(f"DELETE FROM {going.table} WHERE {going.only}", going.bound)
         if going.instead is not None:
             going.instead()
-        publication.changed(connection)
+        publication.changed(connection, days)
         receipts.write(control, expired, now)
         connection.execute("COMMIT")
     except BaseException:

@@ -64,6 +64,7 @@ def _let_go_of_names(control: sqlite3.Connection, counts: dict[str, int], names:
     gone = names.keys() - {label for (label,) in control.execute("SELECT DISTINCT label FROM label")} if names else ()
     for label in gone:
         _count(counts, "claim", control.execute("DELETE FROM claim WHERE label = ?", (label,)).rowcount)
+        control.execute("DELETE FROM told_apart WHERE label = ?", (label,))
         # A plan that covered them alone covers nobody any more; its fee is its owner's as before.
         query = "UPDATE plan SET covers_account = ? WHERE covers_account = ?"
         control.execute(query, (f"account {names[label]}", label))

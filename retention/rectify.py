@@ -66,7 +66,7 @@ def name(home: Home, holding: Holding, kind: str, old: str, new: str, now: datet
                 f"UPDATE model.{kind} SET label = ? WHERE {kind}_no = ? AND label = ?",
                 [(new, number, old) for number in changed],
             )
-            publication.changed(connection)
+            publication.changed(connection, days=())
             connection.execute("COMMIT")
             connection.execute("CHECKPOINT")
         progress("writing anew", 0, 1)

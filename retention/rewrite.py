@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 
 from retention.errors import RetentionError
-from warehouse import database, file_copy, publication
+from warehouse import database, file_copy, publication, stale_spend
 from warehouse.home import Home
 
 _MARK = "rewrite_due"
@@ -35,6 +35,8 @@ def rewrite(home: Home) -> int:
     new = home.build_file.with_name("rewritten.duckdb")
     before = home.build_file.stat().st_size
     _swept(home)
+    with database.build(home) as connection:
+        stale_spend.add_up(connection)
     try:
         database.copied_build(home, new)
     except (duckdb.Error, OSError) as error:

@@ -6,8 +6,18 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from warehouse.tables import MONEY, Table
+
 # Half of one of DuckDB's row groups; a frame in one batch is read by one thread alone.
 _BATCH_ROWS = 61_440
+_TYPES: dict[str, pl.DataType] = {
+    "BIGINT": pl.Int64(),
+    "BOOLEAN": pl.Boolean(),
+    "DATE": pl.Date(),
+    "TIMESTAMP": pl.Datetime("us"),
+    "VARCHAR": pl.String(),
+    MONEY: pl.Decimal(38, 12),
+}
 
 
 def insert(
@@ -25,3 +35,13 @@ def insert(
     connection.register("frame", pa.RecordBatchReader.from_batches(frame.clear().to_arrow().schema, batches))
     connection.execute(f"INSERT INTO {table} SELECT {selected} FROM frame")
     connection.unregister("frame")
+
+
+def insert_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:
+    """Append rows of Python's values, in the order of the table's columns; of its types, those the build is told in.
+
+    In one statement: DuckDB keeps memory for each of `executemany` until the transaction ends, and some thousand names
+    were more than a build may take.
+    """
+    schema = {column.name: _TYPES[column.type] for column in table.columns}
+    insert(connection, pl.DataFrame(rows, schema=schema, orient="row"), table.full_name, table.column_names)

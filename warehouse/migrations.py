@@ -16,6 +16,8 @@ from warehouse import (
     reconciliation_tables,
     sealing_tables,
     settlement_tables,
+    spend_tables,
+    stale_spend,
     tables,
 )
 from warehouse.errors import WarehouseError
@@ -136,6 +138,15 @@ def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def m031_spend(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of spend as pages ask for it, every day of it stale, and publish the marts that read them."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in spend_tables.SPEND_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+    stale_spend.mark(connection, None)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -151,6 +162,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m013_failures_and_naming,
     m015_claim,
     m022_audit,
+    m031_spend,
 )
 
 

@@ -30,6 +30,10 @@ _SUMS = {
     "model.latency_daily": ("day", False),
     "model.repriced_daily": ("day", False),
     "model.failure_daily": ("day", False),
+    "model.spend_daily": ("day", False),
+    "model.spend_summary_daily": ("day", False),
+    "model.spend_summary_hourly": ("hour", False),
+    "model.use_monthly": ("month", False),
     "model.charges": ("day", True),
     "model.usage_reported": ("day", True),
     "model.difference": ("day", True),
@@ -43,7 +47,7 @@ _FILTERED = {
     # A rule by a key names it.
     "model.allocation_rule": "key_label IS NULL",
 }
-_SUMMED = ("requests", "quantity", "amount_usd", "billed_amount", "list_amount_usd")
+_SUMMED = ("requests", "cost_usd", "quantity", "amount_usd", "billed_amount", "list_amount_usd")
 _SUMMED_ENDS = ("_requests", "_tokens", "_cost_usd", "_now_usd")
 
 # Who is in which team's project, by month: a month counts the people of the one before as well, so that its first days

@@ -8,9 +8,11 @@ from html import escape
 import streamlit as st
 
 from dashboards import formats, installation_figures, marts, viewer
-from dashboards.installation_figures import AccountSum, Folder
+from dashboards.installation_figures import AccountSum, Claim, Folder
 from retention.idle import Idle
 from warehouse.money import shown
+
+_MOST_CLAIMS = 200
 
 
 def page() -> None:
@@ -30,6 +32,7 @@ def page() -> None:
     st.html(_accounts(found))
     if unused := installation_figures.idle_accounts(home, looks, today):
         st.html(_idle(unused))
+    st.html(_claims(installation_figures.claims(home, looks)))
     folders = installation_figures.folders(home)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -66,6 +69,20 @@ def _idle(found: list[Idle]) -> str:
 
 def _what_comes(one: Idle) -> str:
     return f"stays: {one.kept_by}" if one.kept_by else f"erased after {one.last_day:%d %b %Y}"
+
+
+def _claims(found: list[Claim]) -> str:
+    """Which labels of the logs are whose; the commands stand there, since a claim opens figures to others."""
+    rows = "".join(
+        f"<tr><td>{escape(one.label)}</td><td>{one.seen_by}</td><td>{one.how}</td></tr>" for one in found[:_MOST_CLAIMS]
+    )
+    more = f"<p>and {len(found) - _MOST_CLAIMS} more: <code>apiledger account list</code></p>"
+    card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)
+    return (
+        f"{card}{more if len(found) > _MOST_CLAIMS else ''}"
+        '<p class="al dim">Give one away with <code>apiledger account claim WHOSE LABEL</code>, tell one apart by its '
+        "teams or keys with <code>apiledger account split LABEL --by team</code>.</p>"
+    )
 
 
 def _folders(folders: list[Folder], free: int) -> str:

@@ -14,6 +14,7 @@ from pipelines.errors import PipelineError
 if TYPE_CHECKING:
     import sqlite3
 
+    from warehouse.control.told_apart import Part
     from warehouse.control.vault import Vault
     from warehouse.home import Home
 
@@ -133,6 +134,31 @@ def unclaim(labels: tuple[str, ...], named: Path | None) -> None:
             if not ended(control, label, _now()):
                 raise PipelineError(f"nobody claims {label}")
             click.echo(f"{label} is the operator's")
+
+
+@account.command()
+@click.argument("label")
+@click.option("--by", "part", type=click.Choice(["team", "key"]), help="Its parts: teams, or keys by their names.")
+@click.option("--whole", is_flag=True, help="Take it as a whole again; its parts keep what they have.")
+@_home
+def split(label: str, part: "Part | None", whole: bool, named: Path | None) -> None:
+    """Tell LABEL, an account of the logs, apart: its calls are in `LABEL/team` from the next pass on.
+
+    Such a part is claimed as any label is, also by a rule: `apiledger account claim ada@team.example 'acme/red*'`. A
+    new key follows its team; what nobody claims, and what came before, is where it was.
+    """
+    from warehouse.control import told_apart
+
+    if (part is None) is not whole:
+        raise click.UsageError("say --by team, --by key or --whole")
+    with _store(named) as (_, control, _vault):
+        if part is not None:
+            told_apart.put(control, label, part, _now())
+            click.echo(f"{label} is told apart by {part}: claim {label}/...")
+        elif not told_apart.end(control, label):
+            raise PipelineError(f"{label} is not told apart")
+        else:
+            click.echo(f"{label} is one account again")
 
 
 @account.command()

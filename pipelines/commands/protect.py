@@ -70,7 +70,7 @@ def _put(reason: str, named: Path | None, *, on: bool) -> None:
         # Where it was so already it is published once more all the same: what broke off is finished.
         protection.put(control, vault, reason, _now(), on=on)
         with database.build(home) as connection:
-            publication.changed(connection)
+            publication.changed(connection, days=())
             publication.publish(home, connection, _now())
         # Who holds an older version open reads nothing more of it.
         publication.withdraw(home)

@@ -17,9 +17,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.gateways import account_part
 from retention.tombstones import Tombstones
 from warehouse import database, labels, sealing, tables
-from warehouse.control import client, outside_id
+from warehouse.control import client, outside_id, told_apart
 from warehouse.control.receipt import Receipt
 from warehouse.control.vault import Vault
 
@@ -48,6 +49,7 @@ class Boundary:
         self._refused_days = sealing.refused_days(control, gateway)
         self._refused_before = sealing.refused_before(control)
         self._tombstones = Tombstones(control, self._vault, gateway)
+        self._apart = told_apart.listed(control)
         self.parts: list[tuple[Path, int]] = []
         self._writer: pq.ParquetWriter | None = None
         self.pepper = self._vault.lookup("request_no", gateway).hex()[:16]
@@ -95,7 +97,11 @@ class Boundary:
         """Write a batch (columns of `record.admitted`) to the part and add its rows and sums to the loads' receipts."""
         if batch.num_rows == 0:
             return
-        records = self._landable(self._tombstones.passed(pl.DataFrame(pl.from_arrow(batch)), receipts), receipts)
+        records = self._tombstones.passed(pl.DataFrame(pl.from_arrow(batch)), receipts)
+        if self._apart:
+            # Whoever was erased, in the whole or in the part, lands in neither.
+            records = self._tombstones.passed(account_part.told_apart(records, self._apart), receipts)
+        records = self._landable(records, receipts)
         if records.height == 0:
             return
         with database.transaction(self._control):

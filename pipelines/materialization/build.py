@@ -172,7 +172,7 @@ def _make(
         )
         if landed_at is not None:
             change.write(connection, before, change.logged(connection, days), landed_at)
-        publication.changed(connection)
+        publication.changed(connection, days)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -242,11 +242,8 @@ def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) 
             continue
         connection.execute("BEGIN")
         connection.execute(f"DELETE FROM {table.full_name}")
-        if rows:
-            connection.executemany(
-                f"INSERT INTO {table.full_name} VALUES ({', '.join('?' * len(table.columns))})", rows
-            )
-        publication.changed(connection)
+        frame.insert_rows(connection, table, rows)
+        publication.changed(connection, days=())
         connection.execute("COMMIT")
 
 
@@ -258,5 +255,5 @@ def _states(connection: duckdb.DuckDBPyConnection, states: list[tuple[object, ..
     connection.execute(f"DELETE FROM {table.full_name}")
     if states:
         connection.executemany(f"INSERT INTO {table.full_name} VALUES (?, ?, ?, ?, ?, ?)", states)
-    publication.changed(connection)
+    publication.changed(connection, days=())
     connection.execute("COMMIT")

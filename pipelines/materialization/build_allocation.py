@@ -35,7 +35,7 @@ def build(connection: duckdb.DuckDBPyConnection, root: Path) -> bool:
         if rules.tags != before:
             days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {REQUESTS.full_name}").fetchall()
             usage_tag_daily.write(connection, [day for (day,) in days], sealing.closed_days(connection))
-        publication.changed(connection)
+        publication.changed(connection, days=())
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.bills.biller import Biller, Report, billers
 from pipelines.bills.report_reader import report_name
-from warehouse import bill_tables, coverage_tables, publication
+from warehouse import bill_tables, coverage_tables, frame, publication
 from warehouse.control import claim, coverage
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
@@ -81,8 +81,8 @@ def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list
         looks = [(day.connection_no, day.day, day.pull_no) for day in told if report_name(day.report) == report.name]
         rows += estimated_spend.read_days(connection, report.table, report.meaning, looks, rates)
     connection.execute("BEGIN")
-    if estimated_spend.write(connection, sorted({day.connection_no for day in told}), rows):
-        publication.changed(connection)
+    if days := estimated_spend.write(connection, sorted({day.connection_no for day in told}), rows):
+        publication.changed(connection, days)
     connection.execute("COMMIT")
 
 
@@ -93,13 +93,12 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
         return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name}")
-    if wanted:
-        places = ", ".join("?" * len(table.columns))
-        connection.executemany(f"INSERT INTO {name} ({named}) VALUES ({places})", wanted)
-    if table in {bill_tables.CONNECTION, bill_tables.CLAIM}:
+    frame.insert_rows(connection, table, wanted)
+    is_whose = table in {bill_tables.CONNECTION, bill_tables.CLAIM}
+    if is_whose:
         # What one connection's bill holds may be in another's, so every bill is looked at again.
         connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
-    publication.changed(connection)
+    publication.changed(connection, None if is_whose else ())
     connection.execute("COMMIT")
 
 
@@ -144,7 +143,7 @@ def _make(
         bill_day.write(connection, [(row[0], row[2], row[4]) for row in charged])
         _note(connection, due)
         change.write(connection, before, change.told(connection, connection_days), told_at)
-        publication.changed(connection)
+        publication.changed(connection, {row[2] for row in due})
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -28,8 +28,8 @@ def build_plans(home: Home, connection: duckdb.DuckDBPyConnection, today: date) 
         lambda: [
             _kept(connection, fee_tables.PLAN, sorted((p.row() for p in plans), key=_first)),
             _kept(connection, fee_tables.PLAN_COVER, covers),
-            plan_day.write(connection, today),
         ],
+        lambda: plan_day.write(connection, today),
     )
     return {day for day, *_ in before ^ _days(connection, today)}
 
@@ -38,7 +38,7 @@ def build_invoices(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
     """Bring invoices into the build, and which days they are of, after bills are modelled."""
     with database.control(home) as control:
         rows = _invoices(control)
-    _written(connection, lambda: [_kept(connection, fee_tables.INVOICE, rows), invoice_day.write(connection)])
+    _written(connection, lambda: [_kept(connection, fee_tables.INVOICE, rows)], lambda: invoice_day.write(connection))
 
 
 def _invoices(control: sqlite3.Connection) -> list[tuple[object, ...]]:
@@ -49,12 +49,16 @@ def _first(row: tuple[object, ...]) -> Any:
     return row[0]
 
 
-def _written(connection: duckdb.DuckDBPyConnection, write: Callable[[], list[bool]]) -> None:
-    """One transaction; a new version is due where anything changed."""
+def _written(
+    connection: duckdb.DuckDBPyConnection, write: Callable[[], list[bool]], write_days: Callable[[], set[date]]
+) -> None:
+    """One transaction; a new version is due where anything changed, in what is told or in the days of it."""
     connection.execute("BEGIN")
     try:
-        if any(write()):
-            publication.changed(connection)
+        told, days = write(), write_days()
+        if any(told) or days:
+            # What a plan covers is of any day.
+            publication.changed(connection, None if any(told) else days)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

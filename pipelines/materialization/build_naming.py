@@ -4,7 +4,7 @@ import sqlite3
 
 import duckdb
 
-from warehouse import publication
+from warehouse import frame, publication
 from warehouse.control import naming
 from warehouse.naming_tables import NAMING
 
@@ -17,8 +17,6 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) ->
         return
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {NAMING.full_name}")
-    if wanted:
-        places = ", ".join("?" * len(NAMING.columns))
-        connection.executemany(f"INSERT INTO {NAMING.full_name} VALUES ({places})", wanted)
-    publication.changed(connection)
+    frame.insert_rows(connection, NAMING, wanted)
+    publication.changed(connection, days=())
     connection.execute("COMMIT")

@@ -33,7 +33,7 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) ->
         if rows:
             places = ", ".join("?" * len(table.columns))
             connection.executemany(f"INSERT INTO {table.full_name} VALUES ({places})", rows)
-    publication.changed(connection)
+    publication.changed(connection, days=())
     connection.execute("COMMIT")
 
 

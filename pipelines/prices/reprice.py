@@ -161,7 +161,7 @@ def _apply(
         month, stale = day.replace(day=1), tables.STALE_MONTH.full_name
         connection.execute(f"INSERT INTO {stale} SELECT ?::DATE WHERE ?::DATE NOT IN (FROM {stale})", [month, month])
         change.write(connection, before, change.logged(connection, [day]), now)
-        publication.changed(connection)
+        publication.changed(connection, [day])
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -24,7 +24,7 @@ PAIRS = {
     "rewrite": (5_000, "1.3", 3),
 }
 # These print figures of several parts, at a million rows unless told otherwise.
-REPORTS = ("pages", "erase")
+REPORTS = ("pages", "people", "erase")
 
 
 def main() -> None:

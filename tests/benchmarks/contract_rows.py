@@ -5,15 +5,26 @@ from pathlib import Path
 
 import duckdb
 
+_FEW = 40
+
 
 def write(
-    path: Path, rows: int, *, first_day: datetime, days: int = 30, seed: int = 1, clients: int = 20, users: int = 1
+    path: Path,
+    rows: int,
+    *,
+    first_day: datetime,
+    days: int = 30,
+    seed: int = 1,
+    clients: int = 20,
+    users: int = 1,
+    accounts: int = 40,
 ) -> Path:
     """Write `rows` contract lines (about 380 bytes each) spread over `days`; the same arguments write the same calls.
 
-    40 accounts with 20 clients each, 400 keys, 60 projects, 12 models of 4 providers; 3 % errors; a cost string on nine
-    of ten.
+    Accounts with 20 clients, 10 keys and 3 projects each, 12 models of 4 providers; 3 % errors; a cost string on nine
+    of ten. Of 40 accounts each has keys and models of its own; of more, each has them all, and a few make most calls.
     """
+    account = "skew % 40" if accounts == _FEW else f"least((h // 97) % {accounts}, (g // 89) % {accounts})"
     start = first_day.strftime("%Y-%m-%d %H:%M:%S")
     span_us = days * 86_400 * 1_000_000
     with duckdb.connect() as connection:
@@ -29,7 +40,7 @@ def write(
               m AS (SELECT *, ['gpt-4o','gpt-4o-mini','gpt-4.1','gpt-4.1-mini','claude-sonnet-4-5','claude-haiku-4-5',
                    'claude-opus-4-1','gemini-2.5-flash','gemini-2.5-pro','deepseek-chat','o3','o4-mini'
                    ][1 + skew % 12] AS model,
-                   (skew % 40) AS a, CASE WHEN h % 100 < 3 THEN 1 ELSE 0 END AS failed,
+                   ({account}) AS a, CASE WHEN h % 100 < 3 THEN 1 ELSE 0 END AS failed,
                    100 + (g % 3900) AS tokens_in, 10 + (h // 7) % 990 AS tokens_out FROM n)
               SELECT printf('req-%016x', h) || '-' || i AS request_id,
                      strftime(started, '%Y-%m-%dT%H:%M:%S.%fZ') AS ts,

@@ -55,7 +55,7 @@ def test_old_figures_are_said_to_be_old(page: Page, dashboard: Dashboard) -> Non
 
 def test_what_goes_wrong_is_an_incident_and_no_more(page: Page, dashboard: Dashboard) -> None:
     """The person gets a number, the log its place; neither gets SQL, a path of the file or a value."""
-    made_version.publish(dashboard.home, 5, NOW, extra="ALTER TABLE mart.spend_daily DROP COLUMN settlement")
+    made_version.publish(dashboard.home, 5, NOW, extra="ALTER TABLE mart.latency_daily DROP COLUMN bucket_ms")
     page.goto(dashboard.url)
     alert = page.get_by_role("alert", name="Something went wrong")
     expect(alert).to_be_visible()
@@ -63,7 +63,7 @@ def test_what_goes_wrong_is_an_incident_and_no_more(page: Page, dashboard: Dashb
     assert number
     log = dashboard.log.read_text()
     assert number[1] in log
-    assert "settlement" not in page.content()
+    assert "bucket_ms" not in page.content()
     assert "Binder Error" not in log + page.content()
 
 

@@ -23,6 +23,9 @@ _TABLES = f"""
 CREATE SCHEMA mart;
 CREATE TABLE mart.spend_hourly (hour TIMESTAMP, {_SPEND});
 CREATE TABLE mart.spend_daily (day DATE, {_SPEND});
+CREATE VIEW mart.spend_summary_hourly AS FROM mart.spend_hourly;
+CREATE VIEW mart.spend_summary_daily AS
+    SELECT *, unpriced_requests = 0 AND cost_usd IS NOT NULL AS is_priced FROM mart.spend_daily;
 CREATE TABLE mart.latency_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR, model VARCHAR,
     bucket_ms BIGINT, requests BIGINT);
 CREATE TABLE mart.freshness (source VARCHAR, last_request_at TIMESTAMP, last_landed_at TIMESTAMP, files BIGINT,
@@ -210,6 +213,42 @@ INSERT INTO mart.name_history VALUES
         $until - INTERVAL 20 DAY);
 INSERT INTO mart.coverage VALUES ('openai', 'openai', 'Acme', 'days', 'says nothing of canary-Acme-batches', $until);
 """
+# The same by number, as pages add it up: names are numbered as they come, and a number has one.
+_NUMBERED = """
+INSERT INTO model.account
+SELECT 100 + row_number() OVER (ORDER BY label), label, NULL, NULL
+FROM (SELECT DISTINCT account AS label FROM mart.spend_daily UNION SELECT DISTINCT account FROM mart.latency_daily)
+WHERE label IS NOT NULL AND label NOT IN (SELECT label FROM model.account);
+INSERT INTO model.project
+SELECT 1000 + row_number() OVER (ORDER BY account, named.label), named.label, account_no, NULL, NULL
+FROM (SELECT DISTINCT account, project AS label FROM mart.spend_daily
+    UNION SELECT DISTINCT account, project FROM mart.latency_daily) AS named
+JOIN model.account AS account ON account.label IS NOT DISTINCT FROM named.account WHERE named.label IS NOT NULL;
+CREATE TABLE model.key AS SELECT 2000 + row_number() OVER (ORDER BY account, named.label) AS key_no, named.label,
+    account_no, NULL::TIMESTAMP AS valid_from, NULL::TIMESTAMP AS valid_to
+FROM (SELECT DISTINCT account, key_label AS label FROM mart.spend_daily) AS named
+JOIN model.account AS account ON account.label IS NOT DISTINCT FROM named.account WHERE named.label IS NOT NULL;
+CREATE TABLE model.team AS SELECT 3000 + row_number() OVER (ORDER BY account, named.label) AS team_no, named.label,
+    account_no, NULL::TIMESTAMP AS valid_from, NULL::TIMESTAMP AS valid_to
+FROM (SELECT DISTINCT account, team AS label FROM mart.spend_daily) AS named
+JOIN model.account AS account ON account.label IS NOT DISTINCT FROM named.account WHERE named.label IS NOT NULL;
+CREATE TABLE model.spend_daily AS
+SELECT told.*, account.account_no, project.project_no, team.team_no, key.key_no
+FROM mart.spend_summary_daily AS told
+LEFT JOIN model.account AS account ON account.label = told.account
+LEFT JOIN model.project AS project ON project.label = told.project AND project.account_no = account.account_no
+LEFT JOIN model.team AS team ON team.label = told.team AND team.account_no = account.account_no
+LEFT JOIN model.key AS key ON key.label = told.key_label AND key.account_no = account.account_no;
+CREATE VIEW model.spend_summary_daily AS FROM model.spend_daily;
+CREATE TABLE model.spend_summary_hourly AS SELECT told.*, account.account_no, project.project_no
+FROM mart.spend_hourly AS told
+LEFT JOIN model.account AS account ON account.label = told.account
+LEFT JOIN model.project AS project ON project.label = told.project AND project.account_no = account.account_no;
+CREATE TABLE model.latency_daily AS SELECT told.*, account.account_no, project.project_no
+FROM mart.latency_daily AS told
+LEFT JOIN model.account AS account ON account.label = told.account
+LEFT JOIN model.project AS project ON project.label = told.project AND project.account_no = account.account_no;
+"""
 
 
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
@@ -259,6 +298,7 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
         )
         if extra:
             connection.execute(extra)
+        connection.execute(_NUMBERED)
     link = home.published / ".current.part"
     link.symlink_to(target.name)
     link.replace(home.published / "current")

@@ -34,7 +34,7 @@ def spent() -> Iterator[DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(
             """CREATE SCHEMA mart; CREATE SCHEMA model;
-               CREATE TABLE mart.spend_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR,
+               CREATE TABLE mart.spend_summary_daily (day DATE, account VARCHAR, project VARCHAR, provider VARCHAR,
                    model VARCHAR, basis VARCHAR, requests BIGINT, unpriced_requests BIGINT, cost_usd DECIMAL(38,12));
                CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
                INSERT INTO mart.published VALUES (1, now()::TIMESTAMP, 'own');
@@ -50,7 +50,7 @@ def _spend(
     connection: DuckDBPyConnection, days_ago: int, cost: str | None, *, project: str = "web", requests: int = 10
 ) -> None:
     connection.execute(
-        "INSERT INTO mart.spend_daily VALUES (?, 'acme', ?, 'openai', 'gpt', 'log', ?, ?, ?)",
+        "INSERT INTO mart.spend_summary_daily VALUES (?, 'acme', ?, 'openai', 'gpt', 'log', ?, ?, ?)",
         [
             TODAY - timedelta(days=days_ago),
             project,

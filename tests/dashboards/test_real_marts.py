@@ -118,3 +118,27 @@ def test_the_other_new_pages_are_answered_by_the_real_marts(sandbox_home: Home) 
     sizes = {one.name: one.bytes for one in installation_figures.folders(sandbox_home)}
     assert sizes["build"] > 0
     assert installation_figures.versions(sandbox_home)[0].bytes > 0
+
+
+def test_numbers_find_what_names_find(sandbox_home: Home) -> None:
+    """Whether a viewer's rows are found by name or by number, they are the same rows, for every kind of viewer."""
+    query = "SELECT count(*), coalesce(sum(cost_usd), 0), sum(requests) FROM {}.spend_summary_daily WHERE {}"
+    with database.published(sandbox_home) as connection:
+        accounts = [name for (name,) in connection.execute("SELECT DISTINCT label FROM model.account").fetchall()]
+        projects = [name for (name,) in connection.execute("SELECT DISTINCT label FROM model.project").fetchall()]
+        viewers = [
+            Viewer(),
+            Viewer(None, (accounts[0],)),
+            Viewer((accounts[0],)),
+            Viewer(()),
+            Viewer(tuple(accounts), (), (projects[0], "nobody's")),
+            Viewer(None, (), (projects[0],)),
+            Viewer((accounts[0],), (), ()),
+        ]
+        found = set()
+        for viewer in viewers:
+            (by_name, names), (by_number, numbers) = viewer.condition(), viewer.numbers()
+            told = connection.execute(query.format("mart", by_name), names).fetchall()
+            assert told == connection.execute(query.format("model", by_number), numbers).fetchall()
+            found.update(told)
+    assert len(found) > 3

@@ -10,6 +10,7 @@ import duckdb
 
 from warehouse import allocation_tables, bill_tables, mart, migrations, tables
 from warehouse.allocation import Rule
+from warehouse.models import spend_daily
 
 NAMES = {"account": ("acme", "beta"), "project": ("web", "api"), "team": ("red", "blue"), "key": ("ci", "prod")}
 MODELS = ("gpt-4o", "gpt-5")
@@ -85,6 +86,7 @@ def fill(
             f"INSERT INTO {bills} (day, connection_no, amount_usd, settlement) VALUES (?, 1, ?, 'settled')",
             [bill.day, bill.amount_usd],
         )
+    spend_daily.write(connection, DAYS[0], DAYS[-1])
     for rule in rules:
         places = ", ".join("?" * len(allocation_tables.ALLOCATION_RULE.columns))
         connection.execute(f"INSERT INTO {ruled} VALUES ({places})", list(rule.row()))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tests.warehouse.allocated_world import warehouse
-from warehouse import allocation_tables, frame, tables
+from warehouse import allocation_tables, frame, stale_spend, tables
 from warehouse.allocation import made
 from warehouse.models import usage_daily, usage_hourly, usage_monthly
 from warehouse.tables import TOKEN_CLASSES
@@ -80,6 +80,8 @@ def assert_exact(connection: duckdb.DuckDBPyConnection, count: int) -> None:
             for table, rows in ((tables.USAGE_HOURLY, hours), (tables.USAGE_DAILY, usage_daily.roll_up(hours))):
                 frame.insert(connection, rows, table.full_name, table.column_names, cost)
         total = sum(expected.values(), Decimal(0))
+    stale_spend.mark(connection, None)
+    stale_spend.add_up(connection)
     _rules_and_zone(connection)
     by_day = "SELECT day, project, sum(cost_usd) FROM mart.{} GROUP BY ALL"
     numbers = {"web": 1, "api": 2, None: None}

@@ -64,14 +64,15 @@ def read_days(
     return rows
 
 
-def write(connection: duckdb.DuckDBPyConnection, connection_nos: Sequence[int], rows: list[Row]) -> bool:
-    """Make the rows of some connections anew where they changed; the caller holds the transaction."""
+def write(connection: duckdb.DuckDBPyConnection, connection_nos: Sequence[int], rows: list[Row]) -> set[date]:
+    """Make the rows of some connections anew; the days that changed. The caller holds the transaction."""
     name = coverage_tables.ESTIMATED_SPEND.full_name
     of_them = "WHERE connection_no IN (SELECT unnest(?))"
     bound = [list(connection_nos)]
-    if sorted(connection.execute(f"FROM {name} {of_them}", bound).fetchall()) == sorted(rows):
-        return False
+    changed = set(connection.execute(f"FROM {name} {of_them}", bound).fetchall()) ^ set(rows)
+    if not changed:
+        return set()
     connection.execute(f"DELETE FROM {name} {of_them}", bound)
     if rows:
         connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-    return True
+    return {row[0] for row in changed}

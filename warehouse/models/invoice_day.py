@@ -4,6 +4,8 @@ An invoice covers the bills of its account's connections at its provider, or the
 after its invoice was entered is corrected.
 """
 
+from datetime import date
+
 import duckdb
 
 from warehouse import fee_tables
@@ -33,12 +35,13 @@ _DAYS = """
 """
 
 
-def write(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Make the days anew; whether any changed. The caller holds the transaction."""
+def write(connection: duckdb.DuckDBPyConnection) -> set[date]:
+    """Make the days anew; those that changed. The caller holds the transaction."""
     name = fee_tables.INVOICE_DAY.full_name
-    made = connection.execute(f"FROM ({_DAYS}) ORDER BY ALL").fetchall()
-    if made == connection.execute(f"FROM {name} ORDER BY ALL").fetchall():
-        return False
+    made = connection.execute(f"FROM ({_DAYS})").fetchall()
+    changed = set(made) ^ set(connection.execute(f"FROM {name}").fetchall())
+    if not changed:
+        return set()
     connection.execute(f"DELETE FROM {name}")
     connection.execute(f"INSERT INTO {name} {_DAYS}")
-    return True
+    return {row[0] for row in changed}

@@ -33,8 +33,8 @@ def _month_on(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
-def write(connection: duckdb.DuckDBPyConnection, today: date) -> bool:
-    """Make the days that have begun by `today` (UTC) anew; whether any changed. The caller holds the transaction."""
+def write(connection: duckdb.DuckDBPyConnection, today: date) -> set[date]:
+    """Make the days that have begun by `today` (UTC) anew; those that changed. The caller holds the transaction."""
     name = fee_tables.PLAN_DAY.full_name
     plans = connection.execute(
         """SELECT plan_no, provider, account_no, (monthly_usd * seats)::DECIMAL(38,12), starts_on, ends_on
@@ -45,8 +45,9 @@ def write(connection: duckdb.DuckDBPyConnection, today: date) -> bool:
         for number, provider, account_no, fee, starts_on, ends_on in plans
         for day, share in shares(starts_on, min(ends_on or today, today), fee)
     ]
-    if made == connection.execute(f"FROM {name} ORDER BY plan_no, day").fetchall():
-        return False
+    changed = set(made) ^ set(connection.execute(f"FROM {name}").fetchall())
+    if not changed:
+        return set()
     connection.execute(f"DELETE FROM {name}")
     if made:
         columns = [list(column) for column in zip(*made, strict=True)]
@@ -55,4 +56,4 @@ def write(connection: duckdb.DuckDBPyConnection, today: date) -> bool:
                 unnest(?::BIGINT[]), unnest(?::DECIMAL(38,12)[])""",
             columns,
         )
-    return True
+    return {row[0] for row in changed}

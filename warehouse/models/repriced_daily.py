@@ -49,7 +49,7 @@ def refresh(connection: duckdb.DuckDBPyConnection, listed_now: PriceBook, days: 
             _told(connection, contracts)
             connection.execute(f"DELETE FROM {PRICED_WITH.full_name}")
             connection.execute(f"INSERT INTO {PRICED_WITH.full_name} VALUES (?)", [listed_now.edition])
-            publication.changed(connection)
+            publication.changed(connection, days=())
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

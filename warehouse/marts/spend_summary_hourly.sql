@@ -1,0 +1,19 @@
+-- model.spend_summary_hourly, model.account, model.project, model.team -> mart.spend_summary_hourly: mart.spend_hourly without keys and models, for what is asked often
+SELECT
+    spend.hour,
+    account.label AS account,
+    project.label AS project,
+    team.label AS team,
+    spend.requests,
+    spend.error_requests,
+    spend.input_tokens,
+    spend.output_tokens,
+    spend.cache_read_tokens,
+    spend.cost_usd,
+    spend.unpriced_requests,
+    'log' AS basis,
+    'provisional' AS settlement
+FROM model.spend_summary_hourly AS spend
+LEFT JOIN model.account AS account ON account.account_no = spend.account_no AND account.valid_to IS NULL
+LEFT JOIN model.project AS project ON project.project_no = spend.project_no AND project.valid_to IS NULL
+LEFT JOIN model.team AS team ON team.team_no = spend.team_no AND team.valid_to IS NULL

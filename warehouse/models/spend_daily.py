@@ -1,0 +1,173 @@
+"""model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.claim -> model.spend_daily: each dollar once, by day and number."""  # noqa: E501 - the journey is one line
+
+from datetime import date
+
+import duckdb
+
+from warehouse.stretch import between
+
+_SPEND = """
+WITH used AS (
+    SELECT * FROM model.usage_daily WHERE {days}
+), usage AS (
+    SELECT *, false AS is_covered
+    FROM used AS usage
+    ANTI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
+    UNION ALL
+    -- What a plan pays for costs the plan's fee, a row of its own: such calls count, their price does not.
+    SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests), true
+    FROM used AS usage
+    SEMI JOIN model.plan_cover AS cover
+        ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
+        AND usage.day BETWEEN cover.starts_on AND cover.ends_on
+), holder AS (
+    SELECT
+        provider, account_no, payer_no, bool_or(is_operator) AS is_operator,
+        CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
+    FROM (
+        SELECT provider, account_no, account_no AS payer_no, is_operator, connection_no FROM model.connection
+        UNION ALL
+        -- The calls of an account that a log names are in the bills of the account that claimed it.
+        SELECT connection.provider, claim.account_no, claim.holder_no, false, connection.connection_no
+        FROM model.claim AS claim JOIN model.connection AS connection ON connection.account_no = claim.holder_no
+    )
+    GROUP BY provider, account_no, payer_no
+), bill AS (
+    SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, invoiced.number AS invoice,
+        coalesce(invoiced.settlement, bill_day.settlement) AS settlement, connection.provider, connection.account_no
+    FROM model.bill_day AS bill_day
+    JOIN model.connection AS connection ON connection.connection_no = bill_day.connection_no
+    LEFT JOIN model.invoice_day AS invoiced
+        ON invoiced.day = bill_day.day AND invoiced.connection_no = bill_day.connection_no
+    WHERE bill_day.{days}
+), payer_day AS (
+    SELECT day, provider, account_no FROM bill GROUP BY ALL
+), claimed AS (
+    -- A call that names no connection is its account's, and the operator's where its account has none; where that one
+    -- has several connections nobody can say which bill it is in.
+    SELECT
+        logged.day, coalesce(logged.connection_no, own.connection_no, house.connection_no) AS connection_no,
+        logged.provider, sum(logged.cost_usd) AS cost_usd
+    FROM (
+        SELECT day, account_no, connection_no, provider, sum(list_cost_usd) AS cost_usd
+        FROM usage WHERE NOT is_covered GROUP BY ALL
+    ) AS logged
+    LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
+    LEFT JOIN holder AS house
+        ON house.provider = logged.provider AND house.is_operator AND own.account_no IS NULL
+    WHERE (SELECT count(*) FROM model.connection) > 0
+    GROUP BY ALL
+), counted AS (
+    -- The provider's own count is the detail where no log tells of a connection's day.
+    SELECT
+        reported.day, reported.connection_no, reported.project_no, reported.key_no, reported.model,
+        coalesce(sum(reported.requests), 0)::BIGINT AS requests,
+        sum(reported.input_tokens)::BIGINT AS input_tokens,
+        sum(reported.output_tokens)::BIGINT AS output_tokens,
+        sum(reported.cache_read_tokens)::BIGINT AS cache_read_tokens,
+        sum(reported.list_cost_usd)::DECIMAL(38,12) AS cost_usd,
+        coalesce(sum(reported.requests) FILTER (reported.list_cost_usd IS NULL), 0)::BIGINT AS unpriced_requests
+    FROM model.usage_reported AS reported
+    ANTI JOIN claimed ON claimed.day = reported.day AND claimed.connection_no = reported.connection_no
+    WHERE reported.{days}
+    GROUP BY ALL
+), estimated AS (
+    -- Counts only where nothing else tells of a connection's day, nor any call that may be of it.
+    SELECT estimate.day, connection.account_no, connection.provider, sum(estimate.amount_usd) AS cost_usd
+    FROM model.estimated_spend AS estimate
+    JOIN model.connection AS connection ON connection.connection_no = estimate.connection_no
+    ANTI JOIN bill ON bill.day = estimate.day AND bill.connection_no = estimate.connection_no
+    ANTI JOIN claimed
+        ON claimed.day = estimate.day
+        AND coalesce(claimed.connection_no, estimate.connection_no) = estimate.connection_no
+        AND claimed.provider = connection.provider
+    ANTI JOIN counted ON counted.day = estimate.day AND counted.connection_no = estimate.connection_no
+    WHERE estimate.{days} AND estimate.amount_usd IS NOT NULL
+    GROUP BY ALL
+), spend AS (
+    SELECT
+        logged.day, logged.account_no, logged.project_no, logged.team_no, logged.key_no, logged.provider, logged.model,
+        logged.requests, logged.error_requests, logged.input_tokens, logged.output_tokens, logged.cache_read_tokens,
+        -- What is in one of several bills already is not added again; spend by source has it.
+        CASE
+            WHEN coalesce(logged.connection_no, own.connection_no, house.connection_no) IS NOT NULL
+                OR payer_day.day IS NULL OR logged.is_covered
+            THEN logged.cost_usd
+        END AS cost_usd,
+        logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement, bill.invoice
+    FROM (
+        SELECT
+            day, account_no, connection_no, project_no, team_no, key_no, provider, model, is_covered,
+            sum(requests)::BIGINT AS requests,
+            sum(error_requests)::BIGINT AS error_requests,
+            sum(input_tokens)::BIGINT AS input_tokens,
+            sum(output_tokens)::BIGINT AS output_tokens,
+            sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
+            -- Unpriced calls are not in the sum; unpriced_requests says how many.
+            sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
+            sum(unpriced_requests)::BIGINT AS unpriced_requests
+        FROM usage
+        GROUP BY ALL
+    ) AS logged
+    LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
+    LEFT JOIN holder AS house
+        ON house.provider = logged.provider AND house.is_operator AND own.account_no IS NULL
+    LEFT JOIN payer_day
+        ON payer_day.day = logged.day AND payer_day.provider = logged.provider
+        AND payer_day.account_no = coalesce(own.payer_no, house.payer_no)
+    LEFT JOIN bill
+        ON bill.day = logged.day AND NOT logged.is_covered
+        AND bill.connection_no = coalesce(logged.connection_no, own.connection_no, house.connection_no)
+    UNION ALL
+    SELECT
+        counted.day, connection.account_no, counted.project_no, NULL, counted.key_no, connection.provider,
+        counted.model, counted.requests, 0, counted.input_tokens, counted.output_tokens, counted.cache_read_tokens,
+        counted.cost_usd, counted.unpriced_requests, 'usage', coalesce(bill.settlement, 'provisional'),
+        bill.invoice
+    FROM counted
+    JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
+    LEFT JOIN bill ON bill.day = counted.day AND bill.connection_no = counted.connection_no
+    UNION ALL
+    SELECT
+        day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, cost_usd::DECIMAL(38,12), 0,
+        'estimate', 'provisional', NULL
+    FROM estimated
+    UNION ALL
+    -- One signed row a bill: what it is more, or less, than its detail adds up to.
+    SELECT
+        bill.day, bill.account_no, NULL, NULL, NULL, bill.provider, NULL, 0, 0, 0, 0, 0,
+        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice
+    FROM bill
+    LEFT JOIN (
+        SELECT day, connection_no, sum(cost_usd) AS cost_usd
+        FROM (
+            SELECT day, connection_no, cost_usd FROM claimed
+            UNION ALL
+            SELECT day, connection_no, cost_usd FROM counted
+        )
+        GROUP BY ALL
+    ) AS detail ON detail.day = bill.day AND detail.connection_no = bill.connection_no
+    WHERE bill.amount_usd <> 0 OR detail.cost_usd IS NOT NULL
+    UNION ALL
+    SELECT
+        plan_day.day, plan_day.account_no, NULL, NULL, NULL, plan_day.provider, NULL, 0, 0, 0, 0, 0,
+        sum(plan_day.fee_usd)::DECIMAL(38,12), 0, 'plan', coalesce(invoiced.settlement, 'settled'), invoiced.number
+    FROM model.plan_day AS plan_day
+    LEFT JOIN model.invoice_day AS invoiced ON invoiced.day = plan_day.day AND invoiced.plan_no = plan_day.plan_no
+    WHERE plan_day.{days}
+    GROUP BY ALL
+)
+SELECT
+    day, account_no, project_no, team_no, key_no, provider, model, requests, error_requests, input_tokens,
+    output_tokens, cache_read_tokens, cost_usd, unpriced_requests, basis, settlement, invoice
+FROM spend
+"""
+
+
+def write(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
+    """Replace the days from `first` to `last`, both included; the caller holds the transaction."""
+    days = between(first, last)
+    connection.execute(f"DELETE FROM model.spend_daily WHERE {days}")
+    connection.execute(f"INSERT INTO model.spend_daily {_SPEND.format(days=days)}")
