@@ -14,6 +14,7 @@ from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
 from pipelines.commands.connect import connect
+from pipelines.commands.credits import credit_ledger
 from pipelines.commands.disclose import disclose
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
@@ -267,7 +268,7 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-_MONEY = (budget, fx, allocate, prices, zone, plan, invoice, close)
+_MONEY = (budget, credit_ledger, fx, allocate, prices, zone, plan, invoice, close)
 for command in (
     policy,
     account,

@@ -17,7 +17,7 @@ from pipelines.bills.biller import inboxes
 from pipelines.bills.landing import Pulled
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import gateways
-from pipelines.materialization import build, build_fees, landed
+from pipelines.materialization import build, build_credits, build_fees, landed
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule
 from warehouse.home import Home
@@ -55,6 +55,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
         report.built = modelled(home, connection, now, progress)
         if publication.due(home, connection):
             conservation.hold(connection)
+            build_credits.deduct(home, connection, _utc(now))
             progress("publishing", 0, 1)
             report.version = publication.publish(home, connection, now)
             progress("publishing", 1, 1)
@@ -72,11 +73,16 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
     """
     with database.control(home) as control:
         claim_rule.follow(control, now)
-    today = (now.astimezone(UTC) if now.tzinfo else now).date()
+    today = _utc(now).date()
     covered = build_fees.build_plans(home, connection, today)
     built = build.build(home, connection, progress, covered)
     build_fees.build_invoices(home, connection)
+    build_credits.build_credits(home, connection, today)
     return built
+
+
+def _utc(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:

@@ -8,6 +8,7 @@ from warehouse import (
     allocation_tables,
     audit_tables,
     bill_tables,
+    credit_tables,
     failure_tables,
     fee_tables,
     file_copy,
@@ -136,6 +137,14 @@ def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def m029_credits(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of prepaid credits, and publish the marts that show them."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in credit_tables.CREDIT_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -151,6 +160,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m013_failures_and_naming,
     m015_claim,
     m022_audit,
+    m029_credits,
 )
 
 

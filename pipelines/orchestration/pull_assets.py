@@ -78,14 +78,14 @@ def _asset(home: Home, biller: Biller) -> dg.AssetsDefinition:
 def job(
     pulls: Sequence[dg.AssetsDefinition],
     rest: Sequence[dg.AssetsDefinition],
-    conservation: dg.AssetChecksDefinition,
+    held: Sequence[dg.AssetChecksDefinition],
 ) -> Any:
     """Give the job from bills to a new version; Dagster does not export its type."""
     return dg.define_asset_job(
         "bills",
         selection=dg.AssetSelection.assets(*pulls)
         | dg.AssetSelection.assets(*rest).without_checks()
-        | dg.AssetSelection.checks(conservation),
+        | dg.AssetSelection.checks(*held),
         description="Providers' bills to a new version.",
         executor_def=dg.in_process_executor,
     )
