@@ -97,6 +97,30 @@ def stop(account: str, first: str | None, named: Path | None) -> None:
     click.echo(SEEN)
 
 
+@credit_ledger.command()
+@click.argument("account")
+@click.option("--low", help="Tell once when the balance falls below this many USD. Left out: tell no more.")
+@click.option("--mail", "address", help="Where that mail goes. Left out: the account's owners, else the operator.")
+@_home
+def watch(account: str, low: str | None, address: str | None, named: Path | None) -> None:
+    """Tell by mail of a low balance, once a crossing, or tell no more."""
+    from pipelines.alerts import mail
+    from warehouse import database
+    from warehouse.control import balance_watch
+    from warehouse.control import prepaid as terms
+    from warehouse.control.vault import Vault
+
+    receiver = mail.checked_address(address) if address else None
+    with database.control(_chosen(named)) as control:
+        number = terms.account(control, account)
+        if low is None:
+            balance_watch.remove(control, number)
+            click.echo(f"{account}: nobody is told of a low balance")
+            return
+        balance_watch.put(control, Vault(control, _now()), number, _amount(low), receiver, _now())
+    click.echo(f"{account}: a mail goes out below {low} USD")
+
+
 @credit_ledger.command("list")
 @_home
 def list_(named: Path | None) -> None:

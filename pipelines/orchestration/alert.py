@@ -1,6 +1,6 @@
-"""The sensor of mails: asks a new version how far budgets are used, and sends what is due, refused keys included.
+"""The sensor of mails: asks a new version how far budgets are used, and balances, and sends what is due.
 
-A thin registry: what it does stands in budget_state and postman. It starts no run, and any number
+A thin registry: what it does stands in budget_state, balance_state and postman. It starts no run, and any number
 of it may look at once.
 """
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from pipelines.alerts import budget_state, postman
+from pipelines.alerts import balance_state, budget_state, postman
 from pipelines.errors import PipelineError
 from warehouse import database
 from warehouse.control import budget as budgets
@@ -38,6 +38,8 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if current != context.cursor:
             alerts = budget_state.evaluate(home, now)
             context.update_cursor(current)
+        # Balances move between versions, too, by payments; asking them costs a look at a small table.
+        alerts += balance_state.evaluate(home, now)
         done = postman.deliver(home, _now)
     except (PipelineError, WarehouseError) as error:
         # The mails wait, for a mail server or the end of an erasure; `apiledger doctor` says the same.
