@@ -18,6 +18,8 @@ from pipelines.bills.landing import Pulled
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build, build_credits, build_fees, landed
+from pipelines.payments import booking
+from pipelines.payments import pull as payments
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule
 from warehouse.home import Home
@@ -32,6 +34,7 @@ class PassReport:
     watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
     pulled: list[Pulled] = field(default_factory=list)
+    paid: payments.Paid = field(default_factory=payments.Paid)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
 
@@ -46,6 +49,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     report = PassReport()
     erasing.resume(home, now, progress, restored=True)
     report.pulled = pull.pull_all(home, now, progress)
+    report.paid = payments.pull_or_say(home, _utc(now), progress)
     for gateway in gateways().values():
         report.watched += watch.collect(home, gateway, now, progress)
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
@@ -77,6 +81,7 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
     covered = build_fees.build_plans(home, connection, today)
     built = build.build(home, connection, progress, covered)
     build_fees.build_invoices(home, connection)
+    booking.book(home, connection, _utc(now))
     build_credits.build_credits(home, connection, today)
     return built
 

@@ -52,4 +52,18 @@ CREDIT_STATE = Table(
     ),
 )
 
-CREDIT_TABLES = (PREPAID, CREDIT_ENTRY, CREDIT_STATE)
+UNCLAIMED_PAYMENT = Table(
+    "model",
+    "unclaimed_payment",
+    "One row per transaction of a payment that is in no account's credits, for the operator to look at.",
+    (
+        Column("day", "DATE", "The UTC day it was made."),
+        Column("kind", "VARCHAR", "top_up, refund or dispute."),
+        Column("customer_no", "BIGINT", "Our number for the paying customer; NULL where there was none."),
+        Column("amount_minor", "BIGINT", "In the currency's smallest unit; below 0 given back."),
+        Column("currency", "VARCHAR", "The currency the customer paid in, ISO 4217."),
+        Column("reason", "VARCHAR", "unclaimed: nobody says whose it is; currency: it is not in USD."),
+    ),
+)
+
+CREDIT_TABLES = (PREPAID, CREDIT_ENTRY, CREDIT_STATE, UNCLAIMED_PAYMENT)
