@@ -1,4 +1,4 @@
-"""mart.credit_account, mart.credit_balance, mart.credit_daily -> what an account has left, and what moved it."""
+"""mart.credit_account|credit_balance|credit_daily, model.unclaimed_payment -> what is left, and what moved it."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -99,6 +99,15 @@ def deductions(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> 
             GROUP BY day, name ORDER BY min(least(place, ?)), day""",
         [*bound, asked.account, asked.first, asked.today, _MOST_MODELS, OTHERS, _MOST_MODELS + 1],
     ).fetchall()
+
+
+def unclaimed(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> pa.Table:
+    """Payments that are in nobody's credits: the operator's alone to see."""
+    only = "true" if viewer.is_operator and viewer.projects is None else "false"
+    return connection.execute(
+        f"""SELECT day, kind, 'customer ' || customer_no AS customer, amount_minor, currency, reason
+            FROM model.unclaimed_payment WHERE {only} ORDER BY day DESC, amount_minor DESC"""
+    ).to_arrow_table()
 
 
 def moved(connection: DuckDBPyConnection, viewer: Viewer, account: str) -> pa.Table:

@@ -23,6 +23,7 @@ from pipelines.orchestration import (
     credit_asset,
     erase_asset,
     export_schedule,
+    payment_asset,
     pull_assets,
     retain,
     run_log,
@@ -118,6 +119,8 @@ def _model_spec(table: Table) -> dg.AssetSpec:
         _key(table),
         deps=[_key(report.table) for biller in billers().values() for report in biller.reports]
         if table in _BILLS
+        else [payment_asset.KEY]
+        if table in credit_tables.CREDIT_TABLES
         else [_key(_raw_table(gateway)) for gateway in gateways().values()],
         group_name="model",
         description=table.meaning,
@@ -212,7 +215,7 @@ def published() -> dg.MaterializeResult[None]:
 
 
 _RAW = [_raw(gateway) for gateway in gateways().values()]
-_PULLS = pull_assets.assets(HOME)
+_PULLS = [*pull_assets.assets(HOME), payment_asset.transactions(HOME)]
 _ALL = [*_RAW, models, mart_views, _LEDGER, published]
 _HELD = (check.conserved(HOME, _key(tables.USAGE_MONTHLY)), credit_asset.adds_up(HOME))
 _EXPECTATIONS = [

@@ -24,6 +24,9 @@ _SHEET = data_table.Sheet(
     },
     "day",
 )
+_KINDS = {"top_up": "Top-up", "refund": "Refund", "dispute": "Dispute"}
+_REASONS = {"unclaimed": "nobody says whose it is", "currency": "not in USD: enter it by hand"}
+_MOST_UNCLAIMED = 20
 _NONE = """apiledger credits prepaid ACCOUNT --from 2026-11-01 --low 10   # its calls are deducted from then on
 apiledger credits adjust ACCOUNT --usd 5 --reason "credits to start with"
 apiledger run                                                  # takes in what was entered"""
@@ -36,6 +39,7 @@ def page() -> None:
         '<div class="al"><div class="al-head"><h1>Credits</h1><span class="dim">USD · UTC days</span></div>'
         f"<p>{_verdict(found)}</p></div>"
     )
+    _unclaimed()
     if not found:
         st.code(_NONE, language="bash", wrap_lines=True)
         return
@@ -48,6 +52,35 @@ def page() -> None:
     if table.num_rows:
         st.html('<div class="al"><h2 class="al-title">What moved it</h2></div>')
         data_table.draw(_SHEET, table, credit_figures.moved, chosen.account)
+
+
+def _unclaimed() -> None:
+    """What the operator alone sees: money that came in and is nobody's yet."""
+    found = marts.answer(credit_figures.unclaimed, None).to_pylist()
+    if not found:
+        return
+    rows = "".join(
+        f"<tr><td>{row['day']}</td><td>{_KINDS.get(row['kind'], row['kind'])}</td>"
+        f'<td class="n">{_minor(row["amount_minor"], row["currency"])}</td>'
+        f"<td>{escape(row['customer'] or 'no customer')}</td><td>{_REASONS.get(row['reason'], row['reason'])}</td></tr>"
+        for row in found[:_MOST_UNCLAIMED]
+    )
+    more = len(found) - _MOST_UNCLAIMED
+    rest = f'<p class="dim">and {formats.counted(more, "further one")}</p>' if more > 0 else ""
+    st.html(
+        f'<div class="al"><div class="al-note"><strong>{formats.counted(len(found), "payment")} '
+        f"{'is' if len(found) == 1 else 'are'} in nobody's credits.</strong> <code>apiledger credits unclaimed</code> "
+        "names the customers, <code>apiledger credits claim</code> says whose one is. Only you see this.</div>"
+        '<div class="al-scroll"><table class="al-table" aria-label="Payments that are nobody\'s"><thead><tr>'
+        '<th>Day</th><th>What</th><th class="n">Amount</th><th>Customer</th><th>Why</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{rest}</div>"
+    )
+
+
+def _minor(amount: int, currency: str) -> str:
+    if currency != "USD":
+        return f"{amount:,} {escape(currency)} (smallest unit)"
+    return shown(Decimal(amount).scaleb(-2))
 
 
 def _verdict(found: Sequence[Standing]) -> str:

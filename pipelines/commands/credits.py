@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from warehouse.home import Home
 
-_home = click.option(
+home_option = click.option(
     "--home",
     "named",
     type=click.Path(path_type=Path, file_okay=False),
@@ -24,19 +24,22 @@ _COLUMNS = ("made_at", "day", "kind", "provider", "model", "amount_usd", "cause"
 SEEN = "The page shows it from the next pass on; `apiledger run` makes one now"
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """Return the moment, naive and UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _chosen(named: Path | None) -> "Home":
+def chosen(named: Path | None) -> "Home":
+    """Return the home that is named, else as the other commands choose it."""
     from pipelines.commands.chosen_home import chosen_home
 
     return chosen_home(named)
 
 
-def _day(text: str | None) -> date:
+def day_of(text: str | None) -> date:
+    """Return a UTC day from text; today where there is none."""
     try:
-        return date.fromisoformat(text) if text else _now().date()
+        return date.fromisoformat(text) if text else utc_now().date()
     except ValueError:
         raise click.BadParameter("a day is written 2026-10-01") from None
 
@@ -52,7 +55,7 @@ def credit_ledger() -> None:
 @click.option("--factor", default="1", show_default=True, help="What a dollar of list price costs: 1.2, or 20% on top.")
 @click.option("--low", help="Tell once when the balance falls below this many USD.")
 @click.option("--mail", "address", help="Where that mail goes. Left out: the account's owners, else the operator.")
-@_home
+@home_option
 def prepaid(
     account: str, first: str | None, factor: str, low: str | None, address: str | None, named: Path | None
 ) -> None:
@@ -66,14 +69,14 @@ def prepaid(
     wanted, receiver = terms.factor(factor), mail.checked_address(address) if address else None
     if receiver and not low:
         raise click.UsageError("say with --low below which balance the mail goes out")
-    with database.control(_chosen(named)) as control:
+    with database.control(chosen(named)) as control:
         number = terms.account(control, account)
-        from_day = _day(first)
+        from_day = day_of(first)
         with database.transaction(control):
-            terms.put(control, terms.Terms(number, from_day, is_prepaid=True, factor=wanted), _now())
-            audit.note(control, "credits.prepaid", _now(), object_no=number, detail=f"from={from_day}")
+            terms.put(control, terms.Terms(number, from_day, is_prepaid=True, factor=wanted), utc_now())
+            audit.note(control, "credits.prepaid", utc_now(), object_no=number, detail=f"from={from_day}")
         if low:
-            balance_watch.put(control, Vault(control, _now()), number, _amount(low), receiver, _now())
+            balance_watch.put(control, Vault(control, utc_now()), number, _amount(low), receiver, utc_now())
     click.echo(f"{account}: prepaid from {from_day} on, {wanted.normalize():f} USD for a dollar of list price")
     click.echo(SEEN)
 
@@ -81,18 +84,18 @@ def prepaid(
 @credit_ledger.command()
 @click.argument("account")
 @click.option("--from", "first", help="The first UTC day that is not deducted any more. Left out: today.")
-@_home
+@home_option
 def stop(account: str, first: str | None, named: Path | None) -> None:
     """Deduct an account's calls no more from a day on; what was deducted before stays."""
     from warehouse import database
     from warehouse.control import audit
     from warehouse.control import prepaid as terms
 
-    with database.control(_chosen(named)) as control:
-        number, from_day = terms.account(control, account), _day(first)
+    with database.control(chosen(named)) as control:
+        number, from_day = terms.account(control, account), day_of(first)
         with database.transaction(control):
-            terms.put(control, terms.Terms(number, from_day, is_prepaid=False, factor=Decimal(1)), _now())
-            audit.note(control, "credits.prepaid", _now(), object_no=number, detail=f"until={from_day}")
+            terms.put(control, terms.Terms(number, from_day, is_prepaid=False, factor=Decimal(1)), utc_now())
+            audit.note(control, "credits.prepaid", utc_now(), object_no=number, detail=f"until={from_day}")
     click.echo(f"{account}: not deducted from {from_day} on")
     click.echo(SEEN)
 
@@ -101,7 +104,7 @@ def stop(account: str, first: str | None, named: Path | None) -> None:
 @click.argument("account")
 @click.option("--low", help="Tell once when the balance falls below this many USD. Left out: tell no more.")
 @click.option("--mail", "address", help="Where that mail goes. Left out: the account's owners, else the operator.")
-@_home
+@home_option
 def watch(account: str, low: str | None, address: str | None, named: Path | None) -> None:
     """Tell by mail of a low balance, once a crossing, or tell no more."""
     from pipelines.alerts import mail
@@ -111,25 +114,25 @@ def watch(account: str, low: str | None, address: str | None, named: Path | None
     from warehouse.control.vault import Vault
 
     receiver = mail.checked_address(address) if address else None
-    with database.control(_chosen(named)) as control:
+    with database.control(chosen(named)) as control:
         number = terms.account(control, account)
         if low is None:
             balance_watch.remove(control, number)
             click.echo(f"{account}: nobody is told of a low balance")
             return
-        balance_watch.put(control, Vault(control, _now()), number, _amount(low), receiver, _now())
+        balance_watch.put(control, Vault(control, utc_now()), number, _amount(low), receiver, utc_now())
     click.echo(f"{account}: a mail goes out below {low} USD")
 
 
 @credit_ledger.command("list")
-@_home
+@home_option
 def list_(named: Path | None) -> None:
     """Show every account that has credits: its balance, its tier and what is missing to the next."""
     from warehouse import database
     from warehouse.control import credit
     from warehouse.control import prepaid as terms
 
-    home = _chosen(named)
+    home = chosen(named)
     with database.control(home) as control:
         numbers = sorted({*credit.accounts(control), *(each.account_no for each in terms.listed(control))})
         for number in numbers:
@@ -140,27 +143,27 @@ def list_(named: Path | None) -> None:
 
 @credit_ledger.command()
 @click.argument("account")
-@_home
+@home_option
 def balance(account: str, named: Path | None) -> None:
     """Show what an account has left, to the nano-dollar."""
     from warehouse import database
     from warehouse.control import credit
     from warehouse.control import prepaid as terms
 
-    with database.control(_chosen(named)) as control:
+    with database.control(chosen(named)) as control:
         left = credit.from_nano(credit.balance(control, terms.account(control, account)))
     click.echo(f"{left:.9f}")
 
 
 @credit_ledger.command()
 @click.argument("account")
-@_home
+@home_option
 def tier(account: str, named: Path | None) -> None:
     """Show an account's tier, what it is made of and what is missing to the next."""
     from warehouse import database
     from warehouse.control import prepaid as terms
 
-    home = _chosen(named)
+    home = chosen(named)
     with database.control(home) as control:
         click.echo(_told(home, control, terms.account(control, account)))
 
@@ -168,7 +171,7 @@ def tier(account: str, named: Path | None) -> None:
 @credit_ledger.command()
 @click.argument("account")
 @click.option("--days", help="2026-10 or 2026-10-05..2026-11-04, UTC. Left out: all.")
-@_home
+@home_option
 def statement(account: str, days: str | None, named: Path | None) -> None:
     """Write what moved an account's credits as CSV, in the order it was entered."""
     from warehouse import database
@@ -176,7 +179,7 @@ def statement(account: str, days: str | None, named: Path | None) -> None:
     from warehouse.control import prepaid as terms
 
     first, last = invoice.period(days) if days else (date.min, date.max)
-    with database.control(_chosen(named)) as control:
+    with database.control(chosen(named)) as control:
         rows = credit.statement(control, terms.account(control, account), first, last)
         _written(
             (
@@ -197,7 +200,7 @@ def statement(account: str, days: str | None, named: Path | None) -> None:
 @click.option("--usd", required=True, help="By how much: 5, or -2.50.")
 @click.option("--reason", required=True, help="Why; it rests sealed, and the account can read it.")
 @click.option("--day", help="The UTC day it counts on. Left out: today.")
-@_home
+@home_option
 def adjust(account: str, usd: str, reason: str, day: str | None, named: Path | None) -> None:
     """Grant or take credits with a reason; an act in the audit chain says so. Tiers do not count it."""
     from warehouse import database
@@ -209,82 +212,19 @@ def adjust(account: str, usd: str, reason: str, day: str | None, named: Path | N
     amount = _amount(usd)
     if len(reason.strip()) < 8:
         raise click.BadParameter("say why, in 8 characters at least", param_hint="--reason")
-    with database.control(_chosen(named)) as control:
-        number, on = terms.account(control, account), _day(day)
+    with database.control(chosen(named)) as control:
+        number, on = terms.account(control, account), day_of(day)
         with database.transaction(control):
-            sealed = Vault(control, _now()).seal(number, "credit_tx.sealed_reason", reason.strip())
+            sealed = Vault(control, utc_now()).seal(number, "credit_tx.sealed_reason", reason.strip())
             made = credit.post(
-                control, number, "adjustment", f"adjust:{on}", on, credit.nano(amount), _now(), sealed_reason=sealed
+                control, number, "adjustment", f"adjust:{on}", on, credit.nano(amount), utc_now(), sealed_reason=sealed
             )
             if made is None:
                 raise WarehouseError("an adjustment of nothing is none")
-            audit.note(control, "credits.adjusted", _now(), object_no=number, detail=f"transaction={made}")
+            audit.note(control, "credits.adjusted", utc_now(), object_no=number, detail=f"transaction={made}")
         left = credit.from_nano(credit.balance(control, number))
     click.echo(f"{account}: {left:.9f} USD left")
     click.echo(SEEN)
-
-
-@credit_ledger.command()
-@click.argument("customer")
-@click.argument("account")
-@click.option("--from", "first", help="From which UTC day on their payments are its. Left out: all of them.")
-@_home
-def claim(customer: str, account: str, first: str | None, named: Path | None) -> None:
-    """Say that a paying customer, by Stripe's id such as cus_..., is an account."""
-    from warehouse import database
-    from warehouse.control import audit, payment_claim
-    from warehouse.control import prepaid as terms
-
-    from_day = _day(first) if first else date.min
-    with database.control(_chosen(named)) as control:
-        number = terms.account(control, account)
-        payment_claim.put(control, _customer(customer), number, from_day, _now())
-        audit.note(control, "credits.claimed", _now(), object_no=number)
-    click.echo(f"{customer}: {account}'s{f' from {from_day} on' if first else ''}")
-    click.echo(SEEN)
-
-
-@credit_ledger.command()
-@click.argument("customer")
-@click.option("--from", "first", help="The first UTC day they are nobody's. Left out: today.")
-@_home
-def unclaim(customer: str, first: str | None, named: Path | None) -> None:
-    """Say that a paying customer is nobody's from a day on; what was paid before stays where it is."""
-    from warehouse import database
-    from warehouse.control import audit, payment_claim
-
-    with database.control(_chosen(named)) as control:
-        payment_claim.end(control, _customer(customer), _day(first), _now())
-        audit.note(control, "credits.claimed", _now(), detail="ended")
-    click.echo(SEEN)
-
-
-@credit_ledger.command()
-@_home
-def unclaimed(named: Path | None) -> None:
-    """Show payments that are in no account's credits: by day and customer, and why."""
-    from warehouse import database
-    from warehouse.control import payment_claim
-    from warehouse.control.vault import Vault
-
-    home = _chosen(named)
-    with database.published(home) as connection:
-        rows = connection.execute("FROM model.unclaimed_payment ORDER BY ALL").fetchall()
-    with database.control(home) as control:
-        vault = Vault(control, _now())
-        for day, kind, number, amount, currency, reason in rows:
-            who = "no customer" if number is None else payment_claim.name(control, vault, number)
-            click.echo(f"{day}  {kind}  {_minor(amount, currency)}  {who}  {reason}")
-    if not rows:
-        click.echo("Every payment is an account's")
-
-
-def _customer(text: str) -> str:
-    import re
-
-    if not re.fullmatch(r"cus_[A-Za-z0-9]{2,60}", text.strip()):
-        raise click.BadParameter("a customer is Stripe's id of them, such as cus_NffrFeUfNV2Hib")
-    return text.strip()
 
 
 def _amount(text: str) -> Decimal:
@@ -321,10 +261,3 @@ def _written(rows: Iterable[tuple[str, ...]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows(rows)
-
-
-def _minor(amount: int, currency: str) -> str:
-    """An amount in a currency's smallest unit as it was told; dollars as dollars."""
-    if currency != "USD":
-        return f"{amount} {currency} (smallest unit)"
-    return f"{Decimal(amount).scaleb(-2):.2f} USD"

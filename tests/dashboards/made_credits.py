@@ -6,6 +6,8 @@ CREATE TABLE mart.credit_account (account VARCHAR, balance_usd DECIMAL(38,12), i
     missing_usd DECIMAL(38,12), unpriced_requests BIGINT);
 CREATE TABLE mart.credit_daily (day DATE, account VARCHAR, kind VARCHAR, provider VARCHAR, model VARCHAR,
     amount_usd DECIMAL(38,12), entries BIGINT);
+CREATE TABLE model.unclaimed_payment (day DATE, kind VARCHAR, customer_no BIGINT, amount_minor BIGINT, currency VARCHAR,
+    reason VARCHAR);
 CREATE TABLE mart.credit_balance (day DATE, account VARCHAR, moved_usd DECIMAL(38,12), balance_usd DECIMAL(38,12));
 """
 ROWS = """
@@ -20,6 +22,8 @@ FROM (VALUES ('Acme', 'top_up', 1000.0), ('Acme', 'refund', -150.0), ('Beta GmbH
 INSERT INTO mart.credit_balance
 SELECT day, account, sum(amount_usd), sum(sum(amount_usd)) OVER (PARTITION BY account ORDER BY day)
 FROM mart.credit_daily GROUP BY day, account;
+INSERT INTO model.unclaimed_payment VALUES ($until::DATE, 'top_up', 4242, 2550, 'USD', 'unclaimed'),
+    ($until::DATE - 1, 'refund', NULL, -900, 'EUR', 'currency');
 INSERT INTO mart.credit_account
 SELECT account, sum(amount_usd), true, $until::DATE - 40, CASE WHEN account = 'Acme' THEN 1.2 ELSE 1 END,
     CASE WHEN account = 'Acme' THEN 20 ELSE 50 END, coalesce(sum(amount_usd) FILTER (kind <> 'deduction'), 0),

@@ -56,3 +56,12 @@ def test_an_account_sees_its_own_credits_alone(connection: DuckDBPyConnection) -
         assert credit_figures.deductions(connection, looks, ACME) == []
         assert credit_figures.moved(connection, looks, "Acme").num_rows == 0
     assert credit_figures.standings(connection, limited, None) == []
+
+
+def test_payments_that_are_nobodys_are_the_operators_alone(connection: DuckDBPyConnection) -> None:
+    """Not an account's, not somebody's who is limited to projects, not an operator's who looks into an account."""
+    found = credit_figures.unclaimed(connection, Viewer(), None).to_pylist()
+    assert [(row["customer"], row["amount_minor"]) for row in found] == [("customer 4242", 2550), (None, -900)]
+    assert credit_figures.unclaimed(connection, Viewer(None, ("Beta GmbH",)), None).num_rows == 2
+    for looks in (Viewer(("Acme",)), Viewer(()), Viewer(None, (), ("search",))):
+        assert credit_figures.unclaimed(connection, looks, None).num_rows == 0

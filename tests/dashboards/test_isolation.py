@@ -119,6 +119,7 @@ ASKED: dict[str, list[Any]] = {
     "dashboards.rhythm_figures.week": [TODAY],
     "dashboards.rhythm_figures.movers": [TODAY],
     "dashboards.credit_figures.standings": [None],
+    "dashboards.credit_figures.unclaimed": [None],
     "dashboards.credit_figures.moved": ["Acme", "Beta GmbH", *HOSTILE],
     "dashboards.name_figures.history": [
         (kind, f"canary-{account}-{name}")
@@ -184,6 +185,7 @@ def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:
     sums = (".totals", ".known", ".summary", ".unpriced")
     silent = (
         ".balances",
+        ".unclaimed",
         ".uses",
         ".reach",
         ".untold",

@@ -224,6 +224,9 @@ def test_credits_say_what_is_left_and_what_is_missing(home: Home) -> None:
     assert "below $50.00" in said
     assert "overdrawn" not in said
     assert test.selectbox[0].value == "Beta GmbH"
+    assert "<strong>2 payments are in nobody's credits.</strong>" in said
+    assert "$25.50" in said
+    assert "-900 EUR (smallest unit)" in said
     assert "the highest there is" in said
     home.published.joinpath("warehouse-1.duckdb").unlink()
     test = _drawn(_credits, home, {"account": ["Acme"]})
