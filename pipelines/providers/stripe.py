@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.bills.billing_api import BillingApi
-from pipelines.errors import ProviderError
+from pipelines.errors import ProviderError, UnknownRequestError
 from warehouse import labels
 from warehouse.tables import Column, Table
 
@@ -90,30 +90,61 @@ def transactions(api: BillingApi, since: datetime | None, field: str | None) -> 
 
     What is still under way is left out, and comes once it is through. ProviderError where an answer is of another form.
     """
-    asked = [("limit", str(_PER_PAGE)), ("expand[]", "data.source"), ("expand[]", "data.source.charge")]
+    asked = [("limit", str(_PER_PAGE)), ("expand[]", "data.source")]
     if since is not None:
         asked.append(("created[gte]", str(int(since.replace(tzinfo=UTC).timestamp()))))
+    charges = _Charges(api)
     seen: set[str] = set()
     after: list[tuple[str, str]] = []
     for _ in range(_MOST_PAGES):
-        answer = api.get(_LIST, [*asked, *after])
-        data = answer.get("data")
+        data, has_more = charges.page([*asked, *after])
         if not isinstance(data, list):
             raise ProviderError(f"{TITLE} {_LIST}: an answer without its list; nothing was stored")
         for one in data:
-            told, number = _taken(one, field)
+            told, number = _taken(one, charges, field)
             if number in seen:
                 raise ProviderError(f"{TITLE} {_LIST}: its pages do not end; nothing was stored")
             seen.add(number)
             if told is not None:
                 yield told
-        if not answer.get("has_more") or not data:
+        if not has_more or not data:
             return
         after = [("starting_after", data[-1]["id"])]
     raise ProviderError(f"{TITLE} {_LIST}: its pages do not end; nothing was stored")
 
 
-def _taken(one: Any, field: str | None) -> tuple[Told | None, str]:
+class _Charges:
+    """The charges that refunds and disputes are of: with the list, else each by itself, once."""
+
+    def __init__(self, api: BillingApi) -> None:
+        self._api = api
+        self._with_list = [("expand[]", "data.source.charge")]
+        self._asked: dict[str, dict[str, Any]] = {}
+
+    def page(self, asked: list[tuple[str, str]]) -> tuple[Any, bool]:
+        """A page of the list and whether there are more; an API that knows no such expansion is asked without it."""
+        try:
+            answer = self._api.get(_LIST, [*asked, *self._with_list])
+        except UnknownRequestError:
+            if not self._with_list:
+                raise
+            self._with_list = []
+            answer = self._api.get(_LIST, asked)
+        return answer.get("data"), bool(answer.get("has_more"))
+
+    def of(self, source: dict[str, Any]) -> dict[str, Any]:
+        """The charge of a source, or the source itself where it is one."""
+        if source.get("object") == "charge":
+            return source
+        charge = source["charge"]
+        if isinstance(charge, dict):
+            return charge
+        if charge not in self._asked:
+            self._asked[charge] = self._api.get(f"/v1/charges/{_id(charge)}", [])
+        return self._asked[charge]
+
+
+def _taken(one: Any, charges: _Charges, field: str | None) -> tuple[Told | None, str]:
     """A transaction with its id; None for what is no customer's payment, or is not through yet."""
     try:
         number, source = _id(one["id"]), one.get("source")
@@ -124,16 +155,14 @@ def _taken(one: Any, field: str | None) -> tuple[Told | None, str]:
             return None, number
         if not isinstance(source, dict):
             raise ProviderError(f"{TITLE} {_LIST}: a payment without its charge; nothing was stored")
-        charge = source if source.get("object") == "charge" else source.get("charge")
         if kind == "top_up" and source.get("status", "succeeded") != "succeeded":
             return None, number
-        about = charge if isinstance(charge, dict) else {}
-        payment = about.get("id", charge)
+        about = charges.of(source)
         customer = about.get("customer")
         return (
             Told(
                 number,
-                _id(payment),
+                _id(about["id"]),
                 kind,
                 datetime.fromtimestamp(one["created"], UTC).replace(tzinfo=None),
                 _amount(one["amount"], kind),

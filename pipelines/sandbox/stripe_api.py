@@ -3,7 +3,7 @@
 Its answers hold what Stripe's hold and nobody here may keep: a card, a name, a mail, free metadata.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -132,5 +132,7 @@ def _expanded(one: dict[str, Any], expand: list[str]) -> dict[str, Any]:
 
 def serve(payments: Payments, key: str, port: int = 0) -> AdminApi:
     """Stripe's API for these payments; a context manager. It takes `key` alone."""
-    routes = {"/v1/balance_transactions": lambda _, query: payments.page(query)}
+    routes: dict[str, Callable[[AdminApi, Query], dict[str, Any]]] = {
+        "/v1/balance_transactions": lambda _, query: payments.page(query)
+    }
     return AdminApi(bill_file.nothing(), f"Bearer {key}", "Authorization", routes, port=port)
