@@ -99,6 +99,7 @@ def test_an_erased_accounts_credits_are_gone_but_for_what_a_hold_keeps(home: Hom
     assert hunter.offences(home, policy.load()) == []
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-8.4")
 def test_a_restricted_account_is_neither_deducted_nor_credited_until_it_is_lifted(
     home: Home, payments: Payments

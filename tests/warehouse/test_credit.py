@@ -73,10 +73,11 @@ class Ledger(RuleBasedStateMachine):
     @rule(number=st.integers(1, 6), cents=st.integers(1, 10**9), account=st.sampled_from([*_ACCOUNTS, None]))
     def pay(self, number: int, cents: int, account: int | None) -> None:
         """A payment comes, or comes again; whose it is may be said otherwise, its amount never."""
-        known = self.payments.get(f"txn_{number}")
-        one = replace(known, account_no=account) if known else None
-        one = one or Payment(f"txn_{number}", f"ch_{number}", "top_up", DAY, cents * CENT, account)
-        self.settle({one.transaction: one})
+        payment_id = f"ch_{number}"
+        # What was given back of it goes where it goes.
+        known = [replace(one, account_no=account) for one in self.payments.values() if one.payment == payment_id]
+        told = known or [Payment(f"txn_{number}", payment_id, "top_up", DAY, cents * CENT, account)]
+        self.settle({one.transaction: one for one in told})
 
     @rule(number=st.integers(1, 6), part=st.integers(1, 4), kind=st.sampled_from(["refund", "dispute"]))
     def give_back(self, number: int, part: int, kind: credit.Kind) -> None:
