@@ -114,7 +114,8 @@ def moved(connection: DuckDBPyConnection, viewer: Viewer, account: str) -> pa.Ta
     """Every day, kind and model that moved an account's credits, the newest first; to see and to take away."""
     condition, bound = viewer.condition_without_project()
     return connection.execute(
-        f"""SELECT day, account, kind, provider, model, amount_usd, entries FROM mart.credit_daily
+        f"""SELECT day, account, replace(kind, '_', '-') AS kind, provider, model, amount_usd, entries
+            FROM mart.credit_daily
             WHERE {condition} AND account = ? ORDER BY day DESC, kind, amount_usd""",
         [*bound, account],
     ).to_arrow_table()
