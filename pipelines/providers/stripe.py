@@ -47,6 +47,7 @@ RAW_TRANSACTIONS = Table(
 _LIST = "/v1/balance_transactions"
 _PER_PAGE = 100
 _MOST_PAGES = 100_000
+_MOST_MINOR = 10**11
 # By reporting category, else, in older versions of the API, by type.
 _KINDS = {
     "charge": "top_up",
@@ -184,8 +185,8 @@ def _id(text: Any) -> str:
 
 
 def _amount(minor: Any, kind: str) -> int:
-    # A bool is an int to Python, and none is an amount; what was paid is above 0.
-    if type(minor) is not int or (kind == "top_up" and minor <= 0):
+    # A bool is an int to Python, and none is an amount; what was paid is above 0, and no payment is of a billion.
+    if type(minor) is not int or abs(minor) > _MOST_MINOR or (kind == "top_up" and minor <= 0):
         raise ValueError
     return minor
 

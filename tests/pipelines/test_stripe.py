@@ -31,6 +31,8 @@ NOW = datetime(2026, 11, 21, 22)  # noqa: DTZ001 (naive moments are UTC here)
 AT = NOW - timedelta(days=2)
 KEY = "rk_test_canary_41c07be2"
 CENT = 10**7
+# Nobody waits for a made-up API.
+CLOCK = Clock(sleep=lambda _: None, jitter=lambda: 1.0)
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Shop:
 
     def run(self, now: datetime = NOW) -> pull.Paid:
         """What a pass does of payments: ask, and enter."""
-        paid = pull.pull_or_say(self.home, now, lambda *_: None, Clock(sleep=lambda _: None, jitter=lambda: 1.0))
+        paid = pull.pull_or_say(self.home, now, lambda *_: None, CLOCK)
         with database.held(self.home.build_lock), database.build(self.home) as build:
             booking.book(self.home, build, now)
         return paid
@@ -282,3 +284,30 @@ def test_the_answers_have_the_form_of_stripes_own(shared: Path) -> None:
         assert one["source"].keys() <= told[kind].keys()
     assert payments.transactions[0]["created"] == int(AT.replace(tzinfo=UTC).timestamp())
     assert re.fullmatch(r"txn_\w+", told["balance_transaction"]["id"])
+
+
+def test_an_answer_of_another_form_is_refused_whole(shop: Shop) -> None:
+    """A float, a flag, a billion, an id with a blank, no charge, no end: nothing is stored, and no value repeated."""
+    shop.payments.pay("cus_Anna", 5_000, AT)
+    shop.payments.pay("cus_Anna", 100, AT)
+    (kept, _) = shop.payments.transactions
+    odd: list[dict[str, object]] = [
+        {"amount": 50.5},
+        {"amount": True},
+        {"amount": 10**12},
+        {"amount": -5_000},
+        {"id": "txn 4242 4242"},
+        {"created": 10**18},
+        {"currency": "dollars"},
+        {"source": None},
+        {"source": kept["source"] | {"customer": f"{MAIL}"}},
+    ]
+    for change in odd:
+        shop.payments.transactions[0] = kept | change
+        paid = pull.pull_or_say(shop.home, NOW, lambda *_: None, CLOCK)
+        assert paid.skipped is not None, change
+        assert not any(word in paid.skipped for word in ("4242", "dollars", MAIL))
+    shop.payments.transactions[:] = [kept, kept]
+    assert "pages do not end" in str(pull.pull_or_say(shop.home, NOW, lambda *_: None, CLOCK).skipped)
+    shop.payments.transactions[:] = [kept]
+    assert shop.run().new == 1

@@ -203,8 +203,9 @@ def test_the_store_refuses_what_does_not_add_up_and_what_changes_the_past() -> N
             assert control.execute("SELECT * FROM credit_entry").fetchall() == before, statements
 
 
-def test_the_order_of_payments_refunds_and_claims_makes_no_difference() -> None:
-    """A history with a payment that moves, a refund and a dispute that is won, in twenty orders: one final state."""
+@pytest.mark.parametrize("orders", [10, pytest.param(1000, marks=pytest.mark.soak)])
+def test_the_order_of_payments_refunds_and_claims_makes_no_difference(orders: int) -> None:
+    """A history with a payment that moves, a refund and a dispute that is won, in many orders: one final state."""
     told = [
         Payment("txn_1", "ch_1", "top_up", DAY, 2000 * CENT, 11),
         Payment("txn_2", "ch_1", "refund", DAY, -500 * CENT, 11),
@@ -214,7 +215,7 @@ def test_the_order_of_payments_refunds_and_claims_makes_no_difference() -> None:
     ]
     random = Random(5)  # noqa: S311 (shuffles a test's history)
     found = set()
-    for _ in range(20):
+    for _ in range(orders):
         history = [*told, *random.sample(told, 3)]
         random.shuffle(history)
         with opened() as control:

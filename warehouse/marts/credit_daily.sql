@@ -3,8 +3,8 @@ SELECT
     entry.day,
     account.label AS account,
     entry.kind,
-    entry.provider,
-    entry.model,
+    nullif(entry.provider, '') AS provider,
+    nullif(entry.model, '') AS model,
     sum(entry.amount_usd)::DECIMAL(38,12) AS amount_usd,
     count(*) AS entries
 FROM model.credit_entry AS entry

@@ -19,7 +19,8 @@ _DUE = f"""
 WITH known AS (
     SELECT coalesce(max(before), DATE '0001-01-01') AS since FROM model.expired_before WHERE table_name = 'usage_daily'
 ), worth AS (
-    SELECT prepaid.account_no, usage.day, usage.provider, usage.model,
+    -- What a log does not name is nothing that could be compared; an empty word is.
+    SELECT prepaid.account_no, usage.day, coalesce(usage.provider, '') AS provider, coalesce(usage.model, '') AS model,
         (sum(usage.list_cost_usd)::DECIMAL(30,12) * any_value(prepaid.factor))::{credit_tables.EXACT} AS worth_usd
     FROM model.usage_daily AS usage
     JOIN model.prepaid AS prepaid
