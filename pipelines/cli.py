@@ -14,6 +14,7 @@ from pipelines.commands.backup import backup
 from pipelines.commands.budget import budget
 from pipelines.commands.close import close
 from pipelines.commands.connect import connect
+from pipelines.commands.credit_payments import credit
 from pipelines.commands.disclose import disclose
 from pipelines.commands.erase import erase
 from pipelines.commands.export import export
@@ -135,6 +136,7 @@ def run(named: Path | None) -> None:
 def _pass(home: "Home") -> None:
     from pipelines.commands.progress import shown
     from pipelines.passage import run_pass
+    from pipelines.payments import pull as payments
     from pipelines.sandbox import providers
 
     started = time.monotonic()
@@ -156,6 +158,9 @@ def _pass(home: "Home") -> None:
         click.echo(f"{bill.provider:<14} {said}", err=bill.skipped is not None)
         for note in bill.notes:
             click.echo(f"{bill.provider:<14} {note}", err=True)
+    if report.paid.read or payments.is_connected(home):
+        said = report.paid.skipped or f"{report.paid.new:,} new of {report.paid.read:,} transactions of payments"
+        click.echo(f"{'stripe':<14} {said}", err=report.paid.skipped is not None)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")
 
@@ -267,7 +272,7 @@ def restore(named: Path | None) -> None:
     click.echo(f"Restored {home.build_file}; `apiledger run` goes on from it")
 
 
-_MONEY = (budget, fx, allocate, prices, zone, plan, invoice, close)
+_MONEY = (budget, credit, fx, allocate, prices, zone, plan, invoice, close)
 for command in (
     policy,
     account,

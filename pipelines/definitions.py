@@ -4,7 +4,7 @@ A thin registry: what a step does stands in ingest, build, publication. Every st
 writes, and asks what is due instead of being told, so a missed tick or a hundred waiting files are one pass.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -20,17 +20,21 @@ from pipelines.orchestration import (
     audit_asset,
     backup_schedule,
     check,
+    credit_asset,
     erase_asset,
     export_schedule,
     idle_accounts,
+    payment_asset,
     pull_assets,
     retain,
+    run_log,
     watch_sensor,
 )
 from pipelines.orchestration.run_history import under_way
 from warehouse import (
     allocation_tables,
     bill_tables,
+    credit_tables,
     database,
     fee_tables,
     mart,
@@ -52,7 +56,7 @@ _BILLS = (
     *fee_tables.FEE_TABLES,
 )
 _MODELS = (*(table for table in tables.MODEL_TABLES if table.schema == "model"), *_BILLS)
-_MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT)
+_MODELS = (*_MODELS, price_tables.REPRICED_DAILY, price_tables.CONTRACT, *credit_tables.CREDIT_TABLES)
 _MODELS = (*_MODELS, *allocation_tables.REPORTING_TABLES)
 _BUSY = dg.RetryPolicy(max_retries=3, delay=20)
 
@@ -63,19 +67,6 @@ def _now() -> datetime:
 
 def _key(table: Table) -> dg.AssetKey:
     return dg.AssetKey([table.schema, table.name])
-
-
-def _told(log: dg.DagsterLogManager) -> Callable[[str, int, int], None]:
-    """Progress as log lines of the run: at most one every two seconds, so that a long load is seen to move."""
-    last = datetime.min  # noqa: DTZ901 (only compared with the naive UTC of _now)
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal last
-        if (now := _now()) - last >= timedelta(seconds=2) or done == total:
-            last = now
-            log.info("%s: %d of %d", what, done, total)
-
-    return tell
 
 
 def _raw_table(gateway: Gateway) -> Table:
@@ -96,11 +87,11 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
         retry_policy=_BUSY,
     )
     def landed(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        visited = watch.collect(HOME, gateway, _now(), _told(context.log))
+        visited = watch.collect(HOME, gateway, _now(), run_log.told(context.log))
         for place in visited:
             if place.skipped is not None:
                 context.log.warning("%s was skipped: %s", place.place, place.skipped)
-        taken = ingest.ingest(HOME, gateway, _now(), _told(context.log))
+        taken = ingest.ingest(HOME, gateway, _now(), run_log.told(context.log))
         if taken.refused:
             context.log.warning(
                 "%d files were set aside as .refused; `apiledger doctor` names them", len(taken.refused)
@@ -129,6 +120,8 @@ def _model_spec(table: Table) -> dg.AssetSpec:
         _key(table),
         deps=[_key(report.table) for biller in billers().values() for report in biller.reports]
         if table in _BILLS
+        else [payment_asset.KEY]
+        if table in credit_tables.CREDIT_TABLES
         else [_key(_raw_table(gateway)) for gateway in gateways().values()],
         group_name="model",
         description=table.meaning,
@@ -143,7 +136,7 @@ def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[N
     with database.held(HOME.build_lock), database.build(HOME) as connection:
         with database.control(HOME) as control:
             landed.hold(connection, control)
-        built = passage.modelled(HOME, connection, _now(), _told(context.log))
+        built = passage.modelled(HOME, connection, _now(), run_log.told(context.log))
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
     for table in _MODELS:
         yield dg.MaterializeResult(
@@ -192,9 +185,14 @@ def mart_views() -> Iterator[dg.MaterializeResult[None]]:
             )
 
 
+_MARTS = [_key(_mart_table(name)) for name in mart.names()]
+# No mart reads the months, whose check holds everything back: what comes after it has to say that it does.
+_LEDGER = credit_asset.ledger(HOME, [*_MARTS, _key(tables.USAGE_MONTHLY)])
+
+
 @dg.asset(
     key=["published", "warehouse"],
-    deps=[_key(_mart_table(name)) for name in mart.names()],
+    deps=[*_MARTS, credit_asset.KEY],
     group_name="published",
     description="A version: what pages and sensors read, and a file of its own for people's SQL.",
     kinds={"duckdb"},
@@ -218,9 +216,9 @@ def published() -> dg.MaterializeResult[None]:
 
 
 _RAW = [_raw(gateway) for gateway in gateways().values()]
-_PULLS = pull_assets.assets(HOME)
-_ALL = [*_RAW, models, mart_views, published]
-_CONSERVATION = check.conserved(HOME, _key(tables.USAGE_MONTHLY))
+_PULLS = [*pull_assets.assets(HOME), payment_asset.transactions(HOME)]
+_ALL = [*_RAW, models, mart_views, _LEDGER, published]
+_HELD = (check.conserved(HOME, _key(tables.USAGE_MONTHLY)), credit_asset.adds_up(HOME))
 _EXPECTATIONS = [
     check.reconciled(HOME, _key(reconciliation_tables.DIFFERENCE)),
     *check.expectations(
@@ -235,13 +233,13 @@ _EXPECTATIONS = [
 
 a_pass = dg.define_asset_job(
     "a_pass",
-    selection=dg.AssetSelection.assets(*_ALL).without_checks() | dg.AssetSelection.checks(_CONSERVATION),
+    selection=dg.AssetSelection.assets(*_ALL).without_checks() | dg.AssetSelection.checks(*_HELD),
     description="Inboxes to a new version: what `apiledger run` does.",
     executor_def=dg.in_process_executor,
 )
 focus_export = export_schedule.job(HOME)
 home_backup = backup_schedule.job(HOME)
-bills = pull_assets.job(_PULLS, [models, mart_views, published], _CONSERVATION)
+bills = pull_assets.job(_PULLS, [models, mart_views, _LEDGER, published], _HELD)
 expectations = dg.define_asset_job(
     "expectations",
     selection=dg.AssetSelection.checks(*_EXPECTATIONS),
@@ -283,7 +281,7 @@ _WATCHERS = (*alert.SENSORS, *erase_asset.SENSORS)
 passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *idle_accounts.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
-    asset_checks=[_CONSERVATION, *_EXPECTATIONS],
+    asset_checks=[*_HELD, *_EXPECTATIONS],
     jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[

@@ -17,7 +17,9 @@ from pipelines.bills.biller import inboxes
 from pipelines.bills.landing import Pulled
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import gateways
-from pipelines.materialization import build, build_fees, landed
+from pipelines.materialization import build, build_credits, build_fees, landed
+from pipelines.payments import booking
+from pipelines.payments import pull as payments
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule
 from warehouse.home import Home
@@ -32,6 +34,7 @@ class PassReport:
     watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
     pulled: list[Pulled] = field(default_factory=list)
+    paid: payments.Paid = field(default_factory=payments.Paid)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
 
@@ -46,6 +49,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     report = PassReport()
     erasing.resume(home, now, progress, restored=True)
     report.pulled = pull.pull_all(home, now, progress)
+    report.paid = payments.pull_or_say(home, _utc(now), progress)
     for gateway in gateways().values():
         report.watched += watch.collect(home, gateway, now, progress)
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
@@ -55,6 +59,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
         report.built = modelled(home, connection, now, progress)
         if publication.due(home, connection):
             conservation.hold(connection)
+            build_credits.deduct(home, connection, _utc(now))
             progress("publishing", 0, 1)
             report.version = publication.publish(home, connection, now)
             progress("publishing", 1, 1)
@@ -72,11 +77,17 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
     """
     with database.control(home) as control:
         claim_rule.follow(control, now)
-    today = (now.astimezone(UTC) if now.tzinfo else now).date()
+    today = _utc(now).date()
     covered = build_fees.build_plans(home, connection, today)
     built = build.build(home, connection, progress, covered)
     build_fees.build_invoices(home, connection)
+    booking.book(home, connection, _utc(now))
+    build_credits.build_credits(home, connection, today)
     return built
+
+
+def _utc(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
 
 
 def make_home(home: Home, now: datetime, *, sandbox: bool = False) -> Home:

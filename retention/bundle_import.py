@@ -110,7 +110,7 @@ def _value(vault: Vault, table: str, column: str, kind: str, told: dict[str, Any
 def _found_by(vault: Vault, table: str, told: dict[str, Any]) -> dict[str, bytes]:
     """The keyed hash that this installation finds a row by."""
     if table == "outside_id":
-        owner = "0" if told["kind"] == "account" else str(told["account_no"])
+        owner = "0" if told["kind"] in {"account", "customer"} else str(told["account_no"])
         text = told["text"] if told["text"] is not None else f"\x00{told['no']}"
         return {"lookup": vault.lookup(told["kind"], told["gateway"], owner, text)}
     if table == "client":

@@ -24,6 +24,7 @@ class Numbers:
     connections: list[int] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
     end_users: list[int] = field(default_factory=list)
+    customers: list[int] = field(default_factory=list)
 
     @staticmethod
     def of(stones: list[Tombstone]) -> "Numbers":
@@ -31,7 +32,7 @@ class Numbers:
         by_kind: dict[str, list[int]] = {}
         for stone in stones:
             by_kind.setdefault(stone.kind, []).append(stone.number)
-        kinds = ("account", "connection", "user", "end_user")
+        kinds = ("account", "connection", "user", "end_user", "customer")
         return Numbers(*(sorted(by_kind.get(kind, [])) for kind in kinds))
 
     def people(self) -> list[tuple[str, list[int]]]:
@@ -57,6 +58,10 @@ def changes(connection: duckdb.DuckDBPyConnection, numbers: Numbers) -> Iterator
         yield from _of_accounts(tables, {"gone": numbers.accounts})
     if numbers.connections:
         yield from _of_connections(tables, {"gone": numbers.connections})
+    for table, columns in tables.items():
+        if numbers.customers and "customer_no" in columns:
+            only = "customer_no IN (SELECT unnest($gone))"
+            yield Change(table, only, f"DELETE FROM {table} WHERE {only}", {"gone": numbers.customers})
     for column, gone in numbers.people():
         only = f"{column} IN (SELECT unnest($gone))"
         for table, columns in tables.items():
@@ -157,6 +162,8 @@ def numbers_there(connection: duckdb.DuckDBPyConnection, kinds: dict[int, str]) 
         "end_user": ("end_user_no", ("model.requests",)),
     }
     there: set[int] = set()
+    paying = tuple(table for table, columns in _tables(connection).items() if "customer_no" in columns)
+    places["customer"] = ("customer_no", paying)
     for kind, (column, tables) in places.items():
         if listed := [number for number, told in kinds.items() if told == kind]:
             for table in tables:

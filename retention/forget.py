@@ -33,6 +33,7 @@ def forget(control: sqlite3.Connection, stones: list[Tombstone]) -> dict[str, in
     ids = [stone.number for stone in stones]
     if accounts:
         hold.keep_invoices(control, accounts, min(stone.erased_at for stone in stones).date())
+        hold.keep_credits(control, accounts, min(stone.erased_at for stone in stones).date())
         query = f"SELECT no FROM outside_id WHERE account_no IN ({_listed(accounts)})"
         ids += [number for (number,) in control.execute(query)]
         query = f"SELECT member_no FROM member WHERE account_no IN ({_listed(accounts)})"
@@ -87,7 +88,7 @@ def stones_of(control: sqlite3.Connection, subject: Subject, now: datetime) -> l
     people = [("account", subject.account_no), ("member", subject.member_no)]
     stones += [Tombstone(kind, "", b"", number, now) for kind, number in people if number is not None]
     accounts = [stone.number for stone in stones if stone.kind == "account"]
-    return stones + (_connections(control, accounts, now) if accounts else [])
+    return stones + (_connections(control, accounts, now) + _customers(control, accounts, now) if accounts else [])
 
 
 def late(control: sqlite3.Connection, erasure_no: int) -> list[Tombstone]:
@@ -107,6 +108,13 @@ def _connections(control: sqlite3.Connection, accounts: list[int], now: datetime
     """The connections that accounts own: their bills go with them. They have no outside id."""
     query = f"SELECT connection_no, source FROM connection WHERE account_no IN ({_listed(accounts)})"
     return [Tombstone("connection", source, b"", number, now) for number, source in control.execute(query).fetchall()]
+
+
+def _customers(control: sqlite3.Connection, accounts: list[int], now: datetime) -> list[Tombstone]:
+    """The paying customers that accounts are: their payments go with them, and do not land again."""
+    query = f"""SELECT no, gateway, lookup FROM outside_id
+                WHERE kind = 'customer' AND account_no IN ({_listed(accounts)})"""
+    return [Tombstone("customer", gateway, lookup, number, now) for number, gateway, lookup in control.execute(query)]
 
 
 def numbers_there(control: sqlite3.Connection) -> set[int]:

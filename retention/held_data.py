@@ -63,6 +63,12 @@ def own_connections(control: sqlite3.Connection, holding: Holding) -> tuple[int,
     return _numbers(control, "connection", "connection_no", holding.numbers)
 
 
+def own_customers(control: sqlite3.Connection, holding: Holding) -> tuple[int, ...]:
+    """The paying customers that the account is."""
+    query = f"SELECT no FROM outside_id WHERE kind = 'customer' AND account_no IN ({_listed(holding.numbers)})"
+    return tuple(number for (number,) in control.execute(query))
+
+
 def _control_tables(control: sqlite3.Connection) -> list[tuple[str, dict[str, str]]]:
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
     names = [name for (name,) in control.execute(query).fetchall()]
@@ -128,7 +134,7 @@ def _opened(vault: Vault, account_no: object, place: str, sealed: str) -> str | 
 
 
 def of_version(
-    connection: duckdb.DuckDBPyConnection, holding: Holding, connections: Iterable[int]
+    connection: duckdb.DuckDBPyConnection, holding: Holding, connections: Iterable[int], customers: Iterable[int] = ()
 ) -> Iterator[Dataset]:
     """What a published version holds of an account, table by table; which of others' connections paid is left out."""
     mine, paid = f"account_no IN ({_listed(holding.numbers)})", f"connection_no IN ({_listed(connections)})"
@@ -138,6 +144,8 @@ def of_version(
             only = _BOOKS[table].format(days=f"SELECT DISTINCT day, gateway FROM model.usage_daily WHERE {mine}")
         elif "account_no" in names:
             only = mine
+            if "customer_no" in names:
+                only += f" OR customer_no IN ({_listed(customers)})"
         elif "request_no" in names:
             only = f"request_no IN (SELECT request_no FROM model.requests WHERE {mine})"
         elif "connection_no" in names:

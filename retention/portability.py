@@ -62,7 +62,9 @@ def export(home: Home, control: sqlite3.Connection, holding: Holding, request_no
         with bundle.written(path, about) as out:
             for dataset in held_data.of_control(control, vault, holding):
                 out.add(dataset, _clause(held, "control", dataset.name.partition(".")[2]))
-            for dataset in held_data.of_version(version, holding, connections):
+            for dataset in held_data.of_version(
+                version, holding, connections, held_data.own_customers(control, holding)
+            ):
                 withholding.hold(home)
                 out.add(dataset, _clause(held, "build", dataset.name))
             for month, dataset in held_data.focus(version, holding):

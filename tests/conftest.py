@@ -40,7 +40,7 @@ _REAL = tuple(
     )
 )
 _FILE_EVENTS = frozenset({"open", "sqlite3.connect", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
-_KEYS = ("_ADMIN_KEY", "_API_KEY", "_MANAGEMENT_KEY")
+_KEYS = ("_ADMIN_KEY", "_API_KEY", "_MANAGEMENT_KEY", "_RESTRICTED_KEY")
 _CONNECT_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 

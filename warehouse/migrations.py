@@ -8,6 +8,7 @@ from warehouse import (
     allocation_tables,
     audit_tables,
     bill_tables,
+    credit_tables,
     failure_tables,
     fee_tables,
     file_copy,
@@ -147,6 +148,14 @@ def m031_spend(connection: duckdb.DuckDBPyConnection) -> None:
     stale_spend.mark(connection, None)
 
 
+def m029_credits(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of prepaid credits, and publish the marts that show them."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in credit_tables.CREDIT_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -162,6 +171,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m013_failures_and_naming,
     m015_claim,
     m022_audit,
+    m029_credits,
     m031_spend,
 )
 

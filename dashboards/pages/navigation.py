@@ -23,6 +23,7 @@ from dashboards.pages import (
     reconciliation,
     spend,
 )
+from dashboards.pages import credits as credits_page
 from dashboards.pages import freshness as freshness_page
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
@@ -86,6 +87,7 @@ def _sections(*, is_operator: bool) -> dict[str, list[Page]]:
         ],
         "Watch": [
             st.Page(budgets.page, title="Budgets", url_path="budgets", icon=":material/savings:"),
+            st.Page(credits_page.page, title="Credits", url_path="credits", icon=":material/account_balance_wallet:"),
             st.Page(freshness_page.page, title="Freshness", url_path="freshness", icon=":material/update:"),
             *([installation_page] if is_operator else []),
         ],

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
-from pipelines.alerts import budget_mail, letter_mail, mail, notice_mail, security_mail
+from pipelines.alerts import balance_mail, budget_mail, letter_mail, mail, notice_mail, security_mail
 from pipelines.alerts.budget_mail import Telling
 from pipelines.alerts.mail_server import MailServer, NotSentError
 from warehouse import database
+from warehouse.control import balance_watch, letter, notice, outbox, prepaid, refusal
 from warehouse.control import budget as budgets
-from warehouse.control import letter, notice, outbox, refusal
 from warehouse.control import member as members
 from warehouse.control.outbox import Alert, Lease, Patience
 from warehouse.control.refusal import Refusal
@@ -157,6 +157,8 @@ def _written(home: Home, control: sqlite3.Connection, vault: Vault, sender: str,
         return security_mail.message(
             refused, sender=sender, receiver=holder, message_id=lease.message_id, sandbox=home.is_sandbox
         )
+    if lease.mail_class == balance_watch.MAIL_CLASS:
+        return _balance(home, control, vault, sender, lease)
     alert = outbox.alert_of(control, lease)
     if alert is None:
         return None
@@ -170,6 +172,23 @@ def _written(home: Home, control: sqlite3.Connection, vault: Vault, sender: str,
     return budget_mail.message(
         telling(home, control, alert), sender=sender, receiver=receiver, message_id=lease.message_id
     )
+
+
+def _balance(home: Home, control: sqlite3.Connection, vault: Vault, sender: str, lease: Lease) -> EmailMessage | None:
+    notice = balance_watch.notice_of(control, lease)
+    if notice is None:
+        return None
+    receiver = balance_watch.receiver(control, vault, notice.account_no, operator_address())
+    if receiver is None:
+        return None
+    told = balance_mail.Telling(
+        prepaid.name(control, notice.account_no),
+        notice.balance_usd,
+        notice.low_usd,
+        notice.crossed_at,
+        home.is_sandbox,
+    )
+    return balance_mail.message(told, sender=sender, receiver=receiver, message_id=lease.message_id)
 
 
 def _holder(control: sqlite3.Connection, vault: Vault, refused: Refusal) -> str | None:

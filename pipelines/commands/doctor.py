@@ -18,6 +18,7 @@ from pipelines.commands import idle_health, notice_health, rights_overdue
 from pipelines.gateways import watch
 from pipelines.gateways.finding import Finding
 from pipelines.materialization import landed
+from pipelines.payments import health as payment_health
 from pipelines.services import lock_holder, service, supervisor
 from warehouse import database
 from warehouse.control import outbox, vault
@@ -52,6 +53,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from notice_health.findings(home, now)
     yield from _bills(home)
     yield from _watched(home, now)
+    yield from payment_health.findings(home)
     yield from backup_health.findings(home, now)
     yield from rights_overdue.findings(home, now)
     yield from idle_health.findings(home, now)

@@ -14,6 +14,7 @@ from pipelines.bills import billing_key
 from pipelines.bills.bigquery import BILLING_EXPORT
 from pipelines.bills.biller import billers
 from pipelines.gateways import litellm_database, litellm_objects
+from pipelines.providers import stripe
 from retention.installation import Processor
 from warehouse import database
 from warehouse.control.vault import Vault
@@ -39,6 +40,14 @@ def _providers() -> Iterator[Processor]:
                 url=os.environ.get(biller.address_variable, "").strip() or biller.address,
                 expected_host=urlsplit(biller.address).hostname,
             )
+    if os.environ.get(stripe.KEY_VARIABLE, "").strip():
+        yield Processor(
+            name=stripe.TITLE,
+            purpose="reading what customers paid",
+            sends="the key, and from when on payments are asked for",
+            url=os.environ.get(stripe.ADDRESS_VARIABLE, "").strip() or stripe.ADDRESS,
+            expected_host=urlsplit(stripe.ADDRESS).hostname,
+        )
     if os.environ.get(BILLING_EXPORT.variable, "").strip():
         yield Processor(
             name="Google BigQuery",

@@ -1,14 +1,14 @@
-"""The sensor of mails: asks a new version how far budgets are used, members' notices with it, and sends what is due.
+"""The sensor of mails: asks a new version how far budgets and balances are used, members' notices with it, and sends.
 
-A thin registry: what it does stands in budget_state, member_notices and postman. It starts no run, and any number
-of it may look at once.
+A thin registry: what it does stands in budget_state, balance_state, member_notices and postman. It starts no run, and
+any number of it may look at once.
 """
 
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from pipelines.alerts import budget_state, member_notices, postman
+from pipelines.alerts import balance_state, budget_state, member_notices, postman
 from pipelines.errors import PipelineError
 from warehouse import database
 from warehouse.control import budget as budgets
@@ -39,6 +39,8 @@ def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
             alerts = budget_state.evaluate(home, now)
             context.update_cursor(current)
         told = member_notices.enqueue(home, now)
+        # Balances move between versions, too, by payments; asking them costs a look at a small table.
+        alerts += balance_state.evaluate(home, now)
         done = postman.deliver(home, _now)
     except (PipelineError, WarehouseError) as error:
         # The mails wait, for a mail server or the end of an erasure; `apiledger doctor` says the same.

@@ -13,6 +13,7 @@ import dagster as dg
 from pipelines.bills import pull
 from pipelines.bills.biller import Biller, billers
 from pipelines.orchestration import check
+from pipelines.payments import pull as payments
 from warehouse.home import Home
 
 
@@ -78,14 +79,14 @@ def _asset(home: Home, biller: Biller) -> dg.AssetsDefinition:
 def job(
     pulls: Sequence[dg.AssetsDefinition],
     rest: Sequence[dg.AssetsDefinition],
-    conservation: dg.AssetChecksDefinition,
+    held: Sequence[dg.AssetChecksDefinition],
 ) -> Any:
     """Give the job from bills to a new version; Dagster does not export its type."""
     return dg.define_asset_job(
         "bills",
         selection=dg.AssetSelection.assets(*pulls)
         | dg.AssetSelection.assets(*rest).without_checks()
-        | dg.AssetSelection.checks(conservation),
+        | dg.AssetSelection.checks(*held),
         description="Providers' bills to a new version.",
         executor_def=dg.in_process_executor,
     )
@@ -96,7 +97,8 @@ def half_hourly(home: Home, bills: Any, under_way: Callable[[dg.DagsterInstance,
 
     @dg.schedule(job=bills, cron_schedule="*/30 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
     def half_hourly_bills(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if not any(pull.is_connected(home, biller) for biller in billers().values()):
+        connected = (pull.is_connected(home, biller) for biller in billers().values())
+        if not any(connected) and not payments.is_connected(home):
             return dg.SkipReason("no provider is connected")
         if under_way(context.instance, bills.name):
             return dg.SkipReason("a pull is under way")

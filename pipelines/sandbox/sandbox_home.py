@@ -54,7 +54,7 @@ def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: 
 
     What was there goes, if it is a sandbox that nothing serves; PipelineError otherwise.
     """
-    from pipelines.sandbox import bill_file
+    from pipelines.sandbox import bill_file, customer
     from pipelines.sandbox.gateway import GATEWAY, write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
@@ -70,6 +70,7 @@ def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: 
     truth = GroundTruth.make(seed, until, days=days, calls=calls)
     bill_file.add(home, truth)
     files = write_logs(truth, home)
+    customer.pay(home, truth, until)
     Mark(seed, calls, days, until.isoformat()).write(home)
     return len(files)
 
@@ -81,7 +82,7 @@ def go_on(home: Home, now: datetime) -> int:
     comes twice. Makes the sandbox anew where it has no mark or no bills, or stood still for more than LONGEST_GAP; one
     that is being served goes on with its last day instead.
     """
-    from pipelines.sandbox import bill_file
+    from pipelines.sandbox import bill_file, customer
     from pipelines.sandbox.gateway import write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
@@ -98,6 +99,7 @@ def go_on(home: Home, now: datetime) -> int:
     truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
     Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
     bill_file.add(home, truth)
+    customer.pay(home, truth, until)
     return len(write_logs(truth, home))
 
 

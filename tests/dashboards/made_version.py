@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from tests.dashboards import made_credits
 from warehouse.home import Home
 
 SCRIPT_NAME = "<script>document.title='taken'</script>"
@@ -259,7 +260,7 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
     home.make(("gateway_jsonl", "litellm"))
     target = home.published / f"warehouse-{version}.duckdb"
     with duckdb.connect(str(target)) as connection:
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + made_credits.TABLES)
         if not empty:
             names = {"script": SCRIPT_NAME, "latex": LATEX_NAME, "formula": FORMULA_KEY}
             connection.execute(_HOURS, {"until": until, **names})
@@ -267,7 +268,7 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
             connection.execute(_LATENCY)
             connection.execute(_ALLOCATED)
             connection.execute(_FAILURES)
-            for statement in filter(str.strip, _NAMED.split(";")):
+            for statement in filter(str.strip, (_NAMED + made_credits.ROWS).split(";")):
                 connection.execute(statement, {"until": until} if "$until" in statement else {})
             # Two hours ahead of UTC all year.
             connection.execute(

@@ -16,6 +16,7 @@ from dashboards import (
     allocation_figures,
     budget_figures,
     change_figures,
+    credit_figures,
     frame_figures,
     freshness_figures,
     installation_figures,
@@ -117,6 +118,9 @@ ASKED: dict[str, list[Any]] = {
     "dashboards.installation_figures.label_sums": [TODAY],
     "dashboards.rhythm_figures.week": [TODAY],
     "dashboards.rhythm_figures.movers": [TODAY],
+    "dashboards.credit_figures.standings": [None],
+    "dashboards.credit_figures.unclaimed": [None],
+    "dashboards.credit_figures.moved": ["Acme", "Beta GmbH", *HOSTILE],
     "dashboards.name_figures.history": [
         (kind, f"canary-{account}-{name}")
         for account in ("Acme", "Beta GmbH")
@@ -135,6 +139,7 @@ QUESTIONS = {
         allocation_figures,
         budget_figures,
         change_figures,
+        credit_figures,
         frame_figures,
         freshness_figures,
         installation_figures,
@@ -157,6 +162,7 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
     usual["model"] = PERIODS
     usual["name"] = [name_figures.Asked(kind, period) for kind in ("key", "project") for period in PERIODS]
     usual["change"] = [change_figures.Asked.from_query({}, TODAY)]
+    usual["credit"] = [credit_figures.Asked(account, TODAY) for account in ("Acme", "Beta GmbH", *HOSTILE)]
     kind = name.split(".")[1].removesuffix("_figures")
     asked = ASKED.get(name, usual.get(kind, _FILTERS))
     found = [QUESTIONS[name](connection, looks, one) for one in asked]
@@ -177,7 +183,19 @@ def test_no_answer_holds_anothers_canary(canaries: Home, name: str) -> None:
         assert [part for part in ("canary-Acme-", "canary-Beta GmbH-") if part in nobody] == []
         whole = _answers(connection, name, Viewer())
     sums = (".totals", ".known", ".summary", ".unpriced")
-    silent = (".uses", ".reach", ".untold", ".label_sums", ".week", ".history", ".frame", ".month_to", ".latency")
+    silent = (
+        ".balances",
+        ".unclaimed",
+        ".uses",
+        ".reach",
+        ".untold",
+        ".label_sums",
+        ".week",
+        ".history",
+        ".frame",
+        ".month_to",
+        ".latency",
+    )
     tells_names = not name.endswith((*silent, *sums)) and ("allocation" not in name and "change" not in name)
     assert ("canary-Acme" in whole and "canary-Beta GmbH-" in whole) or not tells_names
 

@@ -59,6 +59,12 @@ def _invoices() -> None:
     invoices.page()
 
 
+def _credits() -> None:
+    from dashboards.pages import credits as credits_page
+
+    credits_page.page()
+
+
 def _drawn(page: Callable[[], None], home: Home, query: dict[str, list[str]] | None = None, extra: str = "") -> AppTest:
     made_version.publish(home, 1, NOW, extra=extra)
     marts.forget()
@@ -207,6 +213,34 @@ def test_without_an_invoice_the_page_says_how_to_enter_one(home: Home) -> None:
     assert "No invoice is entered yet" in _said(test)
     assert "<table" not in _said(test)
     assert "apiledger plan add" in test.code[0].value
+
+
+def test_credits_say_what_is_left_and_what_is_missing(home: Home) -> None:
+    """The account that needs a look first, another by its name, its tier as text, and what it can take away."""
+    test = _drawn(_credits, home)
+    assert not test.exception
+    said = _said(test)
+    assert "2 accounts; <strong>1 balance is low</strong>." in said
+    assert "below $50.00" in said
+    assert "overdrawn" not in said
+    assert test.selectbox[0].value == "Beta GmbH"
+    assert "<strong>2 payments are in nobody's credits.</strong>" in said
+    assert "$25.50" in said
+    assert "-900 EUR (smallest unit)" in said
+    assert "the highest there is" in said
+    home.published.joinpath("warehouse-1.duckdb").unlink()
+    test = _drawn(_credits, home, {"account": ["Acme"]})
+    assert "$150.00 more paid in is &lt;b&gt;Scale&lt;/b&gt;" in _said(test)
+    assert "1.2 for a dollar of list price" in _said(test)
+    assert "1 call without a known price is not deducted yet" in _said(test)
+
+
+def test_without_credits_the_page_says_how_to_begin(home: Home) -> None:
+    """No account is prepaid: one sentence and the commands."""
+    test = _drawn(_credits, home, extra="DELETE FROM mart.credit_account")
+    assert not test.exception
+    assert "No account is prepaid" in _said(test)
+    assert "apiledger credits prepaid" in test.code[0].value
 
 
 def test_a_key_that_looks_like_a_formula_is_shown_as_text(home: Home) -> None:

@@ -8,7 +8,22 @@ from decimal import Decimal
 from tests.pipelines.gateway_log import take_in
 from tests.retention.erased_world import NOW, Canary, lived
 from warehouse import database, publication
-from warehouse.control import budget, claim, invoice, objection, outbox, plan, right, session, ticket, zone
+from warehouse.control import (
+    balance_watch,
+    budget,
+    claim,
+    credit,
+    invoice,
+    objection,
+    outbox,
+    payment_claim,
+    plan,
+    prepaid,
+    right,
+    session,
+    ticket,
+    zone,
+)
 from warehouse.control import member as members
 from warehouse.control.invoice import Invoice
 from warehouse.control.plan import Plan
@@ -20,6 +35,7 @@ ANNE, BELA = Canary(1), Canary(2)
 CLASSES = (
     "account", "key", "project", "team", "tag", "request", "upstream", "user", "end_user", "agent", "email", "invited",
     "mail", "note", "answer", "reason", "plan", "invoice", "line",
+    "granted", "low", "customer",
 )  # fmt: skip
 MONTH = (date(2026, 11, 1), date(2026, 11, 30))
 
@@ -86,6 +102,7 @@ def _signed_up(control: sqlite3.Connection, vault: Vault, each: Canary, operator
     place = budget.scope(control, each.account, None)
     kept = budget.put(control, vault, place, Decimal(5), (50,), f"{each.word('mail')}@example.org", NOW)
     outbox.enqueue(control, [outbox.Usage(kept, MONTH[0], Decimal(4), 0, 1)], NOW)
+    _paid(control, vault, each, place.account_no)
     zone.put(control, place.account_no, "Europe/Berlin", NOW)
     name = f"{each.word('plan')}"
     plan.add(control, Plan(0, name, "anthropic", number, each.account, Decimal(20), 1, MONTH[0], None, ("codex",)), NOW)
@@ -107,3 +124,14 @@ def _signed_up(control: sqlite3.Connection, vault: Vault, each: Canary, operator
         "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21')", (number + 1, pull_no)
     )
     return number
+
+
+def _paid(control: sqlite3.Connection, vault: Vault, each: Canary, account_no: int) -> None:
+    """Prepaid credits: terms, a grant with its reason, a line with an address, a mail, a paying customer."""
+    prepaid.put(control, prepaid.Terms(account_no, MONTH[0], is_prepaid=True, factor=Decimal("1.5")), NOW)
+    reason = vault.seal(account_no, "credit_tx.sealed_reason", each.word("granted"))
+    with database.transaction(control):
+        credit.post(control, account_no, "adjustment", "adjust", MONTH[0], 10**9, NOW, sealed_reason=reason)
+    balance_watch.put(control, vault, account_no, Decimal(2), f"{each.word('low')}@example.org", NOW)
+    balance_watch.evaluate(control, (), NOW, has_operator=False)
+    payment_claim.put(control, each.word("customer"), account_no, MONTH[0], NOW)

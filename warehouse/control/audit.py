@@ -46,6 +46,9 @@ ACTS = {
     "support.reset": "a link for a new password was made at the terminal: member",
     "support.invited": "an invitation was made at the terminal: account",
     "breach.listed": "it was looked up whom a breach touches: none",
+    "credits.prepaid": "the terms of an account's credits were set: account",
+    "credits.adjusted": "an account's credits were adjusted: account",
+    "credits.claimed": "a paying customer was said to be an account: account",
     "selfaudit.run": "the installation audited itself: none",
 }
 # Numbers, hashes and words of our own: no address, no name, nothing anybody typed.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database, labels
+from warehouse.control import credit
 from warehouse.errors import WarehouseError
 
 KINDS = ("legal", "tax", "dispute")
@@ -146,6 +147,32 @@ def keep_invoices(control: sqlite3.Connection, accounts: Iterable[int], on: date
                    WHERE account_no = ? AND period_start <= ? AND period_end >= ?
                      AND provider = coalesce(?, provider) AND number = coalesce(?, number)""",
                 (each.hold_no, account_no, str(each.last_day), str(each.first_day), each.provider, each.invoice),
+            )
+
+
+def keep_credits(control: sqlite3.Connection, accounts: Iterable[int], on: date) -> None:
+    """Keep of the credits of accounts what their holds need, before they go: sums by day and kind, no id of a payment.
+
+    The caller holds the transaction. A hold of one provider's invoice is not about credits.
+    """
+    listed_numbers = list(accounts)
+    for each in active(control, on, listed_numbers):
+        if each.provider is not None:
+            continue
+        for account_no in sorted(set(each.accounts) & set(listed_numbers)):
+            rows = control.execute(
+                """SELECT day, kind, CASE book WHEN 'stripe' THEN 'stripe' ELSE 'credits' END, -sum(amount_nano)
+                   FROM credit_tx JOIN credit_entry USING (tx_no)
+                   WHERE credit_tx.account_no = ? AND book <> 'customer' AND day BETWEEN ? AND ?
+                   GROUP BY day, kind, book""",
+                (account_no, str(each.first_day), str(each.last_day)),
+            ).fetchall()
+            control.executemany(
+                "INSERT OR REPLACE INTO held_entry VALUES (?, ?, ?, ?, ?, '', NULL, ?)",
+                [
+                    (each.hold_no, account_no, day, kind, of, f"{credit.from_nano(amount):f}")
+                    for day, kind, of, amount in rows
+                ],
             )
 
 

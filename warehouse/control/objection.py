@@ -9,7 +9,7 @@ from warehouse import database
 Purpose = Literal["alerts", "agent_sessions"]
 # What each purpose is, for people.
 PURPOSES: dict[Purpose, str] = {
-    "alerts": "mails that tell of budgets",
+    "alerts": "mails that tell of budgets and balances",
     "agent_sessions": "reading the session files of coding agents on this machine",
 }
 
@@ -22,7 +22,7 @@ def begin(control: sqlite3.Connection, account_no: int, purpose: Purpose, now: d
         if purpose == "alerts":
             listed = ", ".join(map(str, sorted(_concerned(control, account_no))))
             control.execute(
-                f"""UPDATE mail SET state = 'withdrawn', ended_at = ? WHERE class = 'budget'
+                f"""UPDATE mail SET state = 'withdrawn', ended_at = ? WHERE class IN ('budget', 'balance')
                     AND state IN ('queued', 'dead') AND account_no IN ({listed})""",
                 (database.stamp(now),),
             )

@@ -13,7 +13,7 @@ from datetime import datetime
 from warehouse import database, labels
 from warehouse.control.vault import Vault
 
-KINDS = ("account", "key", "project", "team", "user", "end_user", "upstream", "payer")
+KINDS = ("account", "key", "project", "team", "user", "end_user", "upstream", "payer", "customer")
 # Names of these are published in model.<kind>; of the others only the number ever leaves the control store.
 NAMED = ("account", "key", "project", "team")
 UNNAMED_ACCOUNT = ""

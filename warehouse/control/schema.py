@@ -1,6 +1,7 @@
 """The tables of control.sqlite, brought to their newest form: a migration runs once, after a copy of what was there."""
 
 import sqlite3
+from collections.abc import Iterator
 from importlib import resources
 
 from warehouse.control import migrations
@@ -14,6 +15,19 @@ MIGRATIONS: tuple[tuple[str, str], ...] = tuple(
         if entry.name.endswith(".sql")
     )
 )
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a migration one by one, a trigger with its body as one: a script as a whole would commit."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                yield statement.strip()
+            statement = ""
+    if statement.strip(" \n;"):
+        raise AssertionError("a migration ends within a statement")
 
 
 def apply(connection: sqlite3.Connection, home: Home) -> list[str]:
@@ -44,7 +58,7 @@ def apply(connection: sqlite3.Connection, home: Home) -> list[str]:
         connection.execute("BEGIN IMMEDIATE")
         try:
             if not connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone():
-                for statement in filter(None, (part.strip() for part in script.split(";"))):
+                for statement in statements(script):
                     connection.execute(statement)
                 connection.execute("INSERT INTO migration VALUES (?)", (name,))
                 ran.append(name)

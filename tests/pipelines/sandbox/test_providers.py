@@ -15,11 +15,12 @@ from pipelines.bills.landing import Pulled
 from pipelines.bills.pull import pull_all
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
-from pipelines.sandbox import bill_file, misbehaviour, providers, sandbox_home
+from pipelines.sandbox import bill_file, customer, misbehaviour, providers, sandbox_home
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.test_service import graphql, run_status, wait_until
 from warehouse import database
+from warehouse.control import credit, prepaid
 from warehouse.home import PROJECT, Home
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
@@ -208,3 +209,20 @@ def test_up_shows_log_and_bill_and_pulls_again(tmp_path: Path, monkeypatch: pyte
         assert misbehaviour.read(home)["openai"].faults == []
     finally:
         apiledger("stop")
+
+
+def test_a_made_up_account_pays_ahead_by_the_week(sandbox: Home) -> None:
+    """Each week once, whatever goes on; its credits add up, and it is nobody else's calls that are deducted."""
+    with database.control(sandbox) as control:
+        number = prepaid.account(control, customer.ACCOUNT)
+        before = credit.lifetime(control, number)
+    assert before > 0
+    for minutes in (5, 90):
+        sandbox_home.go_on(sandbox, NOW + timedelta(minutes=minutes))
+    with database.control(sandbox) as control:
+        assert credit.lifetime(control, number) == before
+    sandbox_home.go_on(sandbox, NOW + timedelta(days=7))
+    with database.control(sandbox) as control:
+        assert credit.lifetime(control, number) > before
+        assert credit.accounts(control) == [number]
+        assert credit.wrong(control) == []

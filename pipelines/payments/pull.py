@@ -1,0 +1,198 @@
+"""Stripe's API -> raw_stripe.transactions: each balance transaction once, whatever was read before.
+
+Asked is from a little before the newest that is stored; once a day a month back, for what was long under way. What is
+stored says where to go on, so a build that was put back is filled again by itself. Nothing listens on the network.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.bills.billing_api import BillingApi, Clock, is_loopback
+from pipelines.errors import PipelineError, ProviderError
+from pipelines.materialization import dlt_load
+from pipelines.providers import stripe
+from pipelines.providers.stripe import RAW_TRANSACTIONS, Told
+from warehouse import database
+from warehouse.control import payment_claim, tombstone
+from warehouse.control.outside_id import OutsideIds
+from warehouse.control.vault import Vault
+from warehouse.errors import BusyError, KeyUnavailableError
+from warehouse.home import Home
+
+Progress = Callable[[str, int, int], None]
+_BACK, _FAR_BACK = timedelta(days=3), timedelta(days=31)
+_STATE = "stripe_state"
+_FRAME: dict[str, Any] = {"BIGINT": pl.Int64, "VARCHAR": pl.String, "TIMESTAMP": pl.Datetime("us")}
+
+
+@dataclass
+class Paid:
+    """What a pull gave: transactions read and stored anew; `skipped` says why there was none."""
+
+    read: int = 0
+    new: int = 0
+    skipped: str | None = None
+
+
+def is_connected(home: Home) -> bool:
+    """Whether a key is in the environment; a sandbox asks no one but a server of this machine."""
+    return bool(_key()) and (not home.is_sandbox or is_loopback(_address()))
+
+
+def _key() -> str:
+    return os.environ.get(stripe.KEY_VARIABLE, "").strip()
+
+
+def _address() -> str:
+    return os.environ.get(stripe.ADDRESS_VARIABLE) or stripe.ADDRESS
+
+
+def pull_or_say(home: Home, now: datetime, progress: Progress, clock: Clock | None = None) -> Paid:
+    """Read what is new; where that cannot be, say why, and the rest goes on. `now` is UTC, naive."""
+    if not is_connected(home):
+        return Paid(skipped=f"{stripe.KEY_VARIABLE} is not set")
+    try:
+        paid = pull(home, now, progress, clock)
+    except (PipelineError, KeyUnavailableError, BusyError) as error:
+        paid = Paid(skipped=str(error))
+    with database.control(home) as control:
+        _note(control, {"skipped": paid.skipped, "since": paid.skipped and database.stamp(now)})
+    return paid
+
+
+def pull(home: Home, now: datetime, progress: Progress, clock: Clock | None = None) -> Paid:
+    """Read what is new; ProviderError where Stripe gives no usable answer, or the key is none that only reads."""
+    if not _key().startswith(stripe.KEY_PREFIX) and not is_loopback(_address()):
+        raise ProviderError(f"{stripe.KEY_VARIABLE} holds no restricted key, and was sent nowhere; {stripe.KEY_HELP}")
+    with _alone(home):
+        with database.held(home.build_lock), database.build(home) as build:
+            newest = _newest(build)
+        with database.control(home) as control:
+            is_far = _state(control).get("far_day") != str(now.date())
+        progress("asking stripe", 0, 1)
+        since = None if newest is None else newest - (_FAR_BACK if is_far else _BACK)
+        field = os.environ.get(stripe.FIELD_VARIABLE, "").strip() or None
+        with BillingApi(stripe.TITLE, _address(), stripe.headers(_key()), clock) as api:
+            told = list(stripe.transactions(api, since, field))
+        progress("asking stripe", 1, 1)
+        paid = Paid(read=len(told), new=_landed(home, told, now))
+        with database.control(home) as control:
+            _note(control, {"far_day": str(now.date())})
+        return paid
+
+
+def _alone(home: Home) -> AbstractContextManager[None]:
+    return database.held(home.build_lock.with_name("pull-lock-stripe"), patience_s=1.0)
+
+
+def is_stored(build: duckdb.DuckDBPyConnection) -> bool:
+    """Whether anything was ever read."""
+    query = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+    return build.execute(query, [RAW_TRANSACTIONS.schema, RAW_TRANSACTIONS.name]).fetchone() is not None
+
+
+def _newest(build: duckdb.DuckDBPyConnection) -> datetime | None:
+    if not is_stored(build):
+        return None
+    row = build.execute(f"SELECT max(created_at) FROM {RAW_TRANSACTIONS.full_name}").fetchone()
+    return row[0] if row else None
+
+
+def _landed(home: Home, told: list[Told], now: datetime) -> int:
+    """Store the transactions that are not stored yet; how many. Nothing of who was erased lands again."""
+    with database.held(home.build_lock), database.build(home) as build:
+        known: set[str] = set()
+        if is_stored(build):
+            query = f"SELECT transaction FROM {RAW_TRANSACTIONS.full_name}"
+            known = {text for (text,) in build.execute(query).fetchall()}
+        new = [one for one in told if one.transaction not in known]
+        rows = _numbered(home, new, now)
+        if not rows:
+            return 0
+        work = home.tmp / "pull-stripe"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700, parents=True)
+        try:
+            part = _written(work / "transactions.parquet", rows)
+            dlt_load.load_tables(build, home.dlt, "stripe", [(RAW_TRANSACTIONS, [(part, len(rows))])])
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        build.execute("CHECKPOINT")
+    return len(rows)
+
+
+def _numbered(home: Home, told: list[Told], now: datetime) -> list[tuple[object, ...]]:
+    """The rows of transactions: our numbers for customers, and for the accounts that the named field says."""
+    with database.control(home) as control, database.transaction(control):
+        vault = Vault(control, now)
+        ids = OutsideIds(control, vault, now)
+        gone = {kind: tombstone.erased_at(control, kind, payment_claim.GATEWAY) for kind in ("customer", "account")}
+
+        def is_gone(one: Told) -> bool:
+            named = {
+                "customer": one.customer and payment_claim.lookup(vault, one.customer),
+                "account": one.account and vault.lookup("account", payment_claim.GATEWAY, "0", one.account),
+            }
+            return any(
+                found_by in gone[kind] and one.created_at <= gone[kind][found_by] for kind, found_by in named.items()
+            )
+
+        landing = [one for one in told if not is_gone(one)]
+        customers = payment_claim.numbers(ids, {one.customer for one in landing if one.customer})
+        accounts = ids.accounts(payment_claim.GATEWAY, {one.account for one in landing if one.account})
+    return [
+        (
+            one.transaction,
+            one.payment,
+            one.kind,
+            one.created_at,
+            one.amount_minor,
+            one.currency,
+            one.payment_currency,
+            customers.get(one.customer or ""),
+            accounts.get(one.account or ""),
+            now,
+        )
+        for one in sorted(landing, key=lambda one: (one.created_at, one.transaction))
+    ]
+
+
+def _written(path: Path, rows: list[tuple[object, ...]]) -> Path:
+    schema = {column.name: _FRAME[column.type] for column in RAW_TRANSACTIONS.columns}
+    pl.DataFrame(rows, schema=schema, orient="row").write_parquet(path, compression="lz4", statistics=False)
+    path.chmod(0o600)
+    return path
+
+
+def _state(control: sqlite3.Connection) -> dict[str, str | None]:
+    row = control.execute("SELECT value FROM setting WHERE name = ?", (_STATE,)).fetchone()
+    return {} if row is None else json.loads(row[0])
+
+
+def _note(control: sqlite3.Connection, said: dict[str, str | None]) -> None:
+    before = _state(control)
+    if said.get("skipped") and before.get("skipped"):
+        said |= {"since": before.get("since")}
+    value = json.dumps({**before, **said}).encode()
+    control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_STATE, value))
+
+
+def health(home: Home) -> tuple[str, datetime] | None:
+    """Why nothing could be read at the last look, and since when; None where it could, or nothing was asked."""
+    if not home.control_file.exists():
+        return None
+    with database.control(home) as control:
+        found = _state(control)
+    skipped, since = found.get("skipped"), found.get("since")
+    return (skipped, database.moment(since)) if skipped and since else None
