@@ -136,6 +136,15 @@ def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def m033_tools(connection: duckdb.DuckDBPyConnection) -> None:
+    """Price what tools were used for: days that count any are modelled again from their raw rows."""
+    connection.execute(
+        f"""DELETE FROM {bill_tables.BUILT_PULL.full_name} WHERE (connection_no, report, day) IN (
+            SELECT (connection_no, report, day) FROM {bill_tables.USAGE_REPORTED.full_name}
+            WHERE quantity IS NOT NULL AND list_cost_usd IS NULL)"""
+    )
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -151,6 +160,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m013_failures_and_naming,
     m015_claim,
     m022_audit,
+    m033_tools,
 )
 
 

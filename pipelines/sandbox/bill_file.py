@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipelines.sandbox import tool_use
 from pipelines.sandbox.bill import KINDS, LINES_BY, USAGE_BY, Bill
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse.home import Home
@@ -39,7 +40,7 @@ def add(home: Home, truth: GroundTruth) -> None:
         bill = Bill.served(truth, provider)
         if provider in before:
             bill = before[provider].plus(bill)
-        made[provider] = {"usage": bill.usage.to_dicts(), "lines": bill.lines.to_dicts()}
+        made[provider] = {name: getattr(bill, name).to_dicts() for name in ("usage", "lines", "tools")}
     path = bill_file(home)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     working = path.with_name(f".{path.name}.part")
@@ -64,7 +65,12 @@ def _read(home: Home) -> dict[str, Bill]:
     except FileNotFoundError:
         return {}
     return {
-        provider: Bill(_frame(frames["usage"], _USAGE_SCHEMA), _frame(frames["lines"], _LINES_SCHEMA))
+        provider: Bill(
+            _frame(frames["usage"], _USAGE_SCHEMA),
+            _frame(frames["lines"], _LINES_SCHEMA),
+            # A sandbox that was made before tools were paid by use has none.
+            _frame(frames.get("tools", []), dict(tool_use.none().schema)),
+        )
         for provider, frames in told.items()
     }
 

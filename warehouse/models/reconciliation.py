@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from warehouse import bill_causes, causes, frame, money, tables, token_causes
+from warehouse import bill_causes, causes, frame, money, price_tool, tables, token_causes
 from warehouse import cells as cells_of
 from warehouse.bill_causes import BillLine
 from warehouse.causes import CALLS, Bucket, Cell, Difference
@@ -32,6 +32,8 @@ _OF_TOKENS = re.compile(r"\b(tokens?|input|output|cached?)\b", re.IGNORECASE)
 _BILLED = """
     SELECT charge.day, charge.connection_no, coalesce(charge.charge_category, 'Usage') AS category, charge.service,
         charge.line, charge.token_type, charge.quantity_unit, charge.model, charge.service_tier,
+        CASE WHEN regexp_matches(concat_ws(' ', charge.service, charge.line), $tool, 'i')
+            THEN charge.project_no END AS project_no,
         sum(charge.amount_usd) AS amount_usd, count(*) AS lines,
         CASE WHEN count(*) = count(charge.list_amount_usd) THEN sum(charge.list_amount_usd) END AS list_amount_usd
     FROM model.charges AS charge
@@ -40,6 +42,10 @@ _BILLED = """
         ON bill_day.day = charge.day AND bill_day.connection_no = charge.connection_no
     WHERE charge.day BETWEEN $first AND $last
     GROUP BY ALL"""
+# What tools were used for at list price, where the provider counts it.
+_TOOLS = """
+    SELECT day, connection_no, operation, project_no, sum(list_cost_usd) AS counted_usd FROM model.usage_reported
+    WHERE day BETWEEN $first AND $last AND quantity IS NOT NULL AND list_cost_usd IS NOT NULL GROUP BY ALL"""
 _BILL_DAYS = "SELECT connection_no, day FROM model.bill_day WHERE day BETWEEN $first AND $last"
 _COMPLETE_UNTIL = """
     SELECT greatest(
@@ -136,15 +142,44 @@ def _bill_lines(connection: duckdb.DuckDBPyConnection, first: date, last: date) 
     # A day may have been billed nothing.
     for number, day in connection.execute(_BILL_DAYS, bound).fetchall():
         lines[number][day] = []
-    for row in connection.execute(_BILLED, bound).pl().iter_rows(named=True):
+    counted = _tools_counted(connection, bound)
+    for row in connection.execute(_BILLED, {**bound, "tool": price_tool.ANY_TOOL}).pl().iter_rows(named=True):
         # What a line counts: by its class, its unit, else by the provider's word for its kind, else by its own words.
         unit, service = row["quantity_unit"], row["service"]
         words = unit if unit and unit != "count" else f"{service or ''} {row['line'] or ''}"
         is_tokens = row["token_type"] is not None or bool(_OF_TOKENS.search(words))
-        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"])
+        tool = None if is_tokens or row["amount_usd"] < 0 else price_tool.named(f"{service or ''} {row['line'] or ''}")
+        uses = _uses(counted.get((row["connection_no"], row["day"], tool)), row["project_no"]) if tool else None
+        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"], uses)
         name = SNAPSHOT.sub("", row["model"]) if row["model"] else None
         lines[row["connection_no"]][row["day"]].append(_Line(line, name, row["token_type"], row["service_tier"]))
     return lines
+
+
+def _tools_counted(
+    connection: duckdb.DuckDBPyConnection, bound: dict[str, Any]
+) -> dict[tuple[int, date, str], dict[int | None, Decimal]]:
+    """What each tool's uses of a connection's day cost at list price, by project."""
+    found: dict[tuple[int, date, str], dict[int | None, Decimal]] = defaultdict(dict)
+    for day, number, tool, project_no, usd in connection.execute(_TOOLS, bound).fetchall():
+        found[number, day, tool][project_no] = usd
+    return found
+
+
+def _uses(counted: dict[int | None, Decimal] | None, project_no: int | None) -> Decimal | None:
+    """The counted uses that a line of a project bills, taken once; None where nobody counted any.
+
+    Where only one side names projects, the line is for all of them.
+    """
+    if not counted:
+        return None
+    if project_no is not None and counted.keys() != {None}:
+        told = counted.get(project_no)
+        counted.update({project_no: Decimal(0)} if told is not None else {})
+        return told
+    total = sum(counted.values(), Decimal(0))
+    counted.update(dict.fromkeys(counted, Decimal(0)))
+    return total
 
 
 def _differences(
@@ -208,6 +243,8 @@ def _sides(number: int, cells: Mapping[At, Cell], billed: dict[date, list[_Line]
     for day, lines in billed.items():
         for each in lines:
             add((day, each.model, None, each.token_class), 4, each.line.amount_usd)
+            if each.line.counted_usd is not None:
+                add((day, each.model, None, each.token_class), 3, each.line.counted_usd)
     for (day, model, key_no, token_class), values in sums.items():
         yield day, number, model, key_no, token_class, *values
 
