@@ -145,6 +145,14 @@ def m033_tools(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def m034_made_again(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell anew which calls were made again, as far back as single calls are known."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {tables.REQUESTS.full_name}").fetchall()
+    closed = connection.execute(f"SELECT day, gateway FROM {sealing_tables.CLOSED_DAY.full_name}").fetchall()
+    failure_daily.write(connection, [day for (day,) in days], closed)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -161,6 +169,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m015_claim,
     m022_audit,
     m033_tools,
+    m034_made_again,
 )
 
 
