@@ -162,7 +162,7 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         truth = GroundTruth.make(seed=1, month_ends=now, days=7, calls=500)
-        bill_file.add(sandbox, truth)
+        bill_file.add(sandbox, truth, ("openai", "anthropic"))
         gateway.write_logs(truth, sandbox, until=now)
         with providers.connected(sandbox):
             run_pass(sandbox, now, lambda *_: None)

@@ -20,7 +20,7 @@ from warehouse.errors import WarehouseError
 from warehouse.price_knowledge import ALWAYS, Horizon, horizon
 from warehouse.price_overlay import Entry, Overlay
 from warehouse.price_snapshot import Snapshot, stored
-from warehouse.price_sources import CLASSES, Listing, Price, installed, model_names, provider_id, tier_asked
+from warehouse.price_sources import CLASSES, Listing, Price, installed, model_names, provider_id, seller, tier_asked
 from warehouse.price_surcharge import Surcharge
 from warehouse.price_tool import UnitPrice
 
@@ -141,9 +141,10 @@ class PriceBook:
         return of_model or of_all
 
     def _service(self, row: Mapping[str, Any]) -> _Service:
-        provider, model = provider_id(row["provider"] or ""), row["model"] or ""
+        router, asked_for = provider_id(row["provider"] or ""), row["model"] or ""
+        provider, model = seller(router, asked_for)
         tier, region = tier_asked(row["service_tier"]), row["region"]
-        key = (provider, model, tier, region)
+        key = (router, asked_for, tier, region)
         if key not in self._services:
             editions = (*(snapshot.catalogue for snapshot in self.snapshots), installed())
             asked = [(edition.known_from, edition.listing(provider, model)) for edition in editions]
@@ -151,6 +152,8 @@ class PriceBook:
             found = tuple((known_from, listing) for known_from, listing in asked if listing is not None)
             names = (*model_names(provider, model), *([found[0][1].model.id] if found else ()))
             entries = self.overlay.of(provider, names, tier, region)
+            if router != provider:
+                entries = (*self.overlay.of(router, (asked_for,), tier, region), *entries)
             surcharges = self.overlay.surcharges_of(provider, names, region)
             self._services[key] = _Service(entries, found, tier, surcharges)
         return self._services[key]

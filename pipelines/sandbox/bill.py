@@ -63,8 +63,8 @@ class Bill:
         )
 
     def with_leak(self, provider: str) -> "Bill":
-        """The bill with the leaked key's calls, from its first day to its last."""
-        if not self.usage.height:
+        """The bill with the leaked key's calls, from its first day to its last; it has leaked at some providers."""
+        if not self.usage.height or provider not in LEAKS:
             return self
         return self.plus(_billed(_leaked(provider, self.usage["day"].min(), self.usage["day"].max())))
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
+from pipelines.sandbox.bill import LEAKED_KEY
 
 Query = dict[str, list[str]]
 _DAY_S = 86_400
@@ -88,8 +89,8 @@ def _found(
     elif fields:
         for row in rows:
             yield row, row["model"], dict.fromkeys(fields, row["uses"])
-    elif rows:
-        yield rows[0], _MODELS.get(endpoint), counts
+    elif own := [row for row in rows if row["key"] != LEAKED_KEY]:
+        yield own[0], _MODELS.get(endpoint), counts
 
 
 def _result(

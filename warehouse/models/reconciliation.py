@@ -147,7 +147,9 @@ def _bill_lines(connection: duckdb.DuckDBPyConnection, first: date, last: date) 
         # What a line counts: by its class, its unit, else by the provider's word for its kind, else by its own words.
         unit, service = row["quantity_unit"], row["service"]
         words = unit if unit and unit != "count" else f"{service or ''} {row['line'] or ''}"
-        is_tokens = row["token_type"] is not None or bool(_OF_TOKENS.search(words))
+        # A line that names a model and says nothing else is of that model's tokens, as routers bill them.
+        is_model = row["model"] is not None and row["line"] is None and unit is None
+        is_tokens = row["token_type"] is not None or is_model or bool(_OF_TOKENS.search(words))
         tool = None if is_tokens or row["amount_usd"] < 0 else price_tool.named(f"{service or ''} {row['line'] or ''}")
         uses = _uses(counted.get((row["connection_no"], row["day"], tool)), row["project_no"]) if tool else None
         line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"], uses)
