@@ -153,6 +153,16 @@ def m034_made_again(connection: duckdb.DuckDBPyConnection) -> None:
     failure_daily.write(connection, [day for (day,) in days], closed)
 
 
+def m034_invoice_currency(connection: duckdb.DuckDBPyConnection) -> None:
+    """Widen the invoices by the currency they are billed in, and publish the mart that shows it."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    table = fee_tables.INVOICE
+    for column in table.columns:
+        connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+    for statement in table.ddl()[2:]:
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -170,6 +180,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m022_audit,
     m033_tools,
     m034_made_again,
+    m034_invoice_currency,
 )
 
 
