@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 # What a model's tokens are told apart by: service tier, class of tokens. Calls ride along as a class without a price.
 Bucket = tuple[str, str]
@@ -72,7 +73,7 @@ class Cell:
         """Tokens at the lowest band of their list price; what has no price counts nothing."""
         return sum((n * self.price(bucket) for bucket, n in tokens.items()), Decimal(0))
 
-    @property
+    @cached_property
     def counted_in_all(self) -> dict[Bucket, int]:
         """What the provider counted with every key."""
         return added(*self.counted.values())

@@ -7,7 +7,7 @@ tells nothing. What each side tells is read in `warehouse/cells.py`; why they di
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,10 +19,11 @@ import polars as pl
 from warehouse import bill_causes, causes, frame, money, price_tool, tables, token_causes
 from warehouse import cells as cells_of
 from warehouse.bill_causes import BillLine
-from warehouse.causes import CALLS, Bucket, Cell, Difference
-from warehouse.cells import SNAPSHOT, At, Payer, Sides
+from warehouse.causes import Cell, Difference
+from warehouse.cells import SNAPSHOT, Payer, Sides
 from warehouse.prices import PriceBook
 from warehouse.reconciliation_tables import DIFFERENCE, RECONCILIATION
+from warehouse.side_rows import SideRows
 from warehouse.token_causes import Unclaimed
 
 # After so many days without a newer row a log is taken for whole: a gateway may have had nothing to do.
@@ -84,8 +85,10 @@ def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -
     """Make a month's rows of every connection anew; gives the rows of each table. The caller holds the transaction."""
     after = (month + timedelta(days=31)).replace(day=1)
     payers = _payers(connection)
-    rows: list[tuple[Any, ...]] = []
+    rows = SideRows(connection)
     differences: list[tuple[Any, ...]] = []
+    for table in (RECONCILIATION, DIFFERENCE):
+        connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
     if payers:
         # A day more on each side, for calls over midnight.
         first, last = month - timedelta(days=1), after
@@ -96,16 +99,21 @@ def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -
             shared = _shared(sides, payer, numbers)
             for number in numbers:
                 cells, billed = sides.cells.get(number, {}), lines.get(number, {})
-                rows += (row for row in _sides(number, cells, billed) if month <= row[0] < after)
+                told = {
+                    day: [(each.model, each.token_class, each.line.amount_usd, each.line.counted_usd) for each in its]
+                    for day, its in billed.items()
+                    if month <= day < after
+                }
+                rows.add(number, (cell for cell in cells.values() if month <= cell.day < after), told)
                 found = _differences(
                     list(cells.values()), billed, sides.unpriced.get(number, set()), complete_until, shared
                 )
                 differences += (row for row in _exactly(number, found) if month <= row[0] < after)
-    for table, made in ((RECONCILIATION, rows), (DIFFERENCE, differences)):
-        connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
-        schema = {c.name: _TYPES[c.type] for c in table.columns}
-        frame.insert(connection, pl.DataFrame(made, schema=schema, orient="row"), table.full_name, table.column_names)
-    return {RECONCILIATION.full_name: len(rows), DIFFERENCE.full_name: len(differences)}
+    rows.write()
+    schema = {c.name: _TYPES[c.type] for c in DIFFERENCE.columns}
+    made = pl.DataFrame(differences, schema=schema, orient="row")
+    frame.insert(connection, made, DIFFERENCE.full_name, DIFFERENCE.column_names)
+    return {RECONCILIATION.full_name: rows.written, DIFFERENCE.full_name: len(differences)}
 
 
 def _complete_until(connection: duckdb.DuckDBPyConnection) -> date | None:
@@ -219,44 +227,6 @@ def _billed_apart(day: date, cells: list[Cell], told: list[_Line]) -> Decimal:
         ),
         Decimal(0),
     )
-
-
-def _sides(number: int, cells: Mapping[At, Cell], billed: dict[date, list[_Line]]) -> Iterator[tuple[Any, ...]]:
-    """Rows of RECONCILIATION: of the log by class, of the count by key and class, of the bill as far as it says."""
-    sums: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [None] * 5)
-
-    def add(at: tuple[Any, ...], column: int, value: int | Decimal) -> None:
-        held = sums[at]
-        held[column] = value if held[column] is None else held[column] + value
-
-    for cell in cells.values():
-        # What is beyond the lowest band, and beyond what twelve places hold of a price.
-        beyond: list[Decimal | None] = [cell.logged_usd, cell.counted_usd]
-        for side, key_no, bucket, n in _told(cell):
-            at = (cell.day, cell.model, key_no, bucket[1])
-            worth = money.usd(n * cell.price(bucket))
-            add(at, side, n)
-            add(at, side + 2, worth)
-            left = beyond[side]
-            beyond[side] = None if left is None else left - worth
-        for side, left in enumerate(beyond):
-            if left:
-                add((cell.day, cell.model, None, None), side + 2, left)
-    for day, lines in billed.items():
-        for each in lines:
-            add((day, each.model, None, each.token_class), 4, each.line.amount_usd)
-            if each.line.counted_usd is not None:
-                add((day, each.model, None, each.token_class), 3, each.line.counted_usd)
-    for (day, model, key_no, token_class), values in sums.items():
-        yield day, number, model, key_no, token_class, *values
-
-
-def _told(cell: Cell) -> Iterator[tuple[int, int | None, Bucket, int]]:
-    """Side (0 the log, 1 the count), key, bucket and tokens of all that a cell tells."""
-    sides: list[tuple[int, int | None, Mapping[Bucket, int]]] = [(0, None, cell.logged)]
-    sides += [(1, key_no, tokens) for key_no, tokens in cell.counted.items()]
-    for side, key_no, tokens in sides:
-        yield from ((side, key_no, bucket, n) for bucket, n in tokens.items() if bucket[1] != CALLS)
 
 
 def _exactly(number: int, found: Iterable[Difference]) -> Iterator[tuple[Any, ...]]:
