@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.gateways.watch import switched_on
 from pipelines.providers import gemini_cli
 from tests.pipelines.gateway_log import one, quarantine, query, take_in
 from tests.pipelines.sessions import ANSWER, CANARIES, PROMPT, append, moment
@@ -91,9 +92,7 @@ def test_a_session_that_grows_and_is_carried_over_tells_each_call_once(sessions:
     newer = append(older.with_suffix(".jsonl"), head(), answer(1), answer(2), asked(3), answer(3, told=False))
     take_in(home)
     append(newer, answer(3), {"$set": {"messages": [answer(n) for n in range(1, 5)]}}, answer(3, toolCalls=[{}]))
-    take_in(home)
     older.unlink()
-    newer.unlink()
     take_in(home)
     assert query(home, CALLS) == [call(1), call(2), call(3)]
     assert quarantine(home) == []
@@ -132,7 +131,7 @@ def test_the_usual_place_is_gemini_clis_own(
     assert master_key
     append(tmp_path / "me/.gemini/tmp/till/chats/session-a.jsonl", head(), answer(1))
     monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "me"))
-    take_in(home)
+    assert switched_on() == []
     monkeypatch.setenv(gemini_cli.SETTING, "1")
     take_in(home)
     assert query(home, CALLS) == [call(1)]
