@@ -16,20 +16,28 @@ _VALUED = "SELECT * FROM mart.plan_value"
 
 @dataclass(frozen=True)
 class Invoice:
-    """An invoice and what the bills of its days, or its plan's fee, say with tax and credits; amounts in USD."""
+    """An invoice and what the bills of its days, or its plan's fee, say with tax and credits; amounts in USD.
+
+    `currency` and what follows are None where it is billed in USD; `told_amount` where its bill is in another one.
+    """
 
     number: str
     provider: str
     plan: str | None
     start: date
     end: date
-    amount_usd: Decimal
-    told_usd: Decimal
-    difference_usd: Decimal
+    amount_usd: Decimal | None
+    told_usd: Decimal | None
+    difference_usd: Decimal | None
     status: str
     period_days: int
     told_days: int
     open_days: int
+    currency: str | None = None
+    billed_amount: Decimal | None = None
+    fx_usd_per_unit: Decimal | None = None
+    fx_day: date | None = None
+    told_amount: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,9 @@ def invoices(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[In
     """Every invoice, the newest period first."""
     condition, bound = viewer.condition_without_project()
     query = f"""SELECT number, provider, plan, period_start, period_end, amount_usd,
-            (amount_usd - difference_usd)::DECIMAL(38,12), difference_usd, status, period_days, told_days, open_days
+            (charges_usd + adjustments_usd + taxes_usd + credited_usd)::DECIMAL(38,12), difference_usd,
+            status, period_days, told_days, open_days,
+            currency, billed_amount, fx_usd_per_unit, fx_day, told_amount
         FROM mart.invoice_tie_out WHERE {condition} ORDER BY period_start DESC, provider, number"""
     return [Invoice(*row) for row in connection.execute(query, bound).fetchall()]
 

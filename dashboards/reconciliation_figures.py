@@ -90,7 +90,10 @@ def summary(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> Sum
     ).fetchall()
     every, bound_every = _told(viewer, asked, billed=False)
     ((without,),) = connection.execute(
-        f"WITH {every} SELECT count(DISTINCT day) FROM told WHERE bill_cost_usd IS NULL", bound_every
+        # Some connections tell a balance alone: no bill of theirs is on its way.
+        f"""WITH {every} SELECT count(DISTINCT day) FROM told WHERE bill_cost_usd IS NULL AND connection_no IN (
+                SELECT connection_no FROM mart.reconciliation_daily WHERE bill_cost_usd IS NOT NULL)""",
+        bound_every,
     ).fetchall()
     causes = connection.execute(
         f"""WITH {told} SELECT cause, sum(amount_usd) AS amount FROM ({_DIFFERING})

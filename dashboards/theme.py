@@ -160,6 +160,7 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
 .al-table td { padding: .32rem .9rem .32rem 0; white-space: nowrap;
   border-top: 1px solid color-mix(in srgb, currentColor 11%, transparent); }
 .al-table .n { text-align: right; }
+.al-table .said { white-space: normal; }
 .al-scroll { overflow-x: auto; }
 @media (max-width: 1100px) {
   .al-cards { grid-template-columns: repeat(4, minmax(0, 1fr)); }

@@ -9,6 +9,8 @@ from dashboards import theme
 from warehouse.money import shown
 
 _TOTAL, _UP, _DOWN = theme.CALM, "#d97757", "#5186d8"
+# Readable on a light ground and on a dark one.
+_AMOUNT = "#757b86"
 
 
 def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal]) -> alt.Chart:
@@ -45,7 +47,7 @@ def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], 
         )
     )
     names = (
-        base.mark_text(dy=-8, fontSize=12)
+        base.mark_text(dy=-8, fontSize=12, color=_AMOUNT)
         .transform_calculate(top="max(datum.from, datum.to)")
         .encode(y=alt.Y("top:Q", scale=scale), text="amount:N")
     )

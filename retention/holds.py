@@ -69,7 +69,7 @@ def _keep_entries(
             FROM model.plan_day WHERE {scope} GROUP BY ALL""",
         bound,
     ).fetchall()
-    query = f"INSERT OR REPLACE INTO held_entry VALUES ({each.hold_no}, ?, ?, ?, ?, ?, ?, ?)"
+    query = f"INSERT OR REPLACE INTO held_entry VALUES ({each.hold_no}, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)"
     control.executemany(query, rows)
 
 

@@ -36,7 +36,7 @@ _REAL = tuple(
     str(path)
     for path in (
         *(PROJECT / folder for folder in ("data", "sandbox")),
-        *(Path.home() / folder for folder in (".config/apiledger", ".claude", ".codex")),
+        *(Path.home() / folder for folder in (".config/apiledger", ".claude", ".codex", ".gemini")),
     )
 )
 _FILE_EVENTS = frozenset({"open", "sqlite3.connect", "os.mkdir", "os.remove", "os.rename", "os.listdir", "os.scandir"})
@@ -108,9 +108,8 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     for name in ("APILEDGER_MASTER_KEY", *bills, *(name for name in os.environ if name.endswith(_KEYS))):
         monkeypatch.delenv(name, raising=False)
     # Nor is a developer's own machine watched.
-    for name in [
-        name for name in os.environ if name.startswith(("APILEDGER_CLAUDE", "APILEDGER_CODEX", "APILEDGER_LITELLM"))
-    ]:
+    watched = ("APILEDGER_CLAUDE", "APILEDGER_CODEX", "APILEDGER_GEMINI", "APILEDGER_LITELLM", "GEMINI_CLI_HOME")
+    for name in [name for name in os.environ if name.startswith(watched)]:
         monkeypatch.delenv(name)
     _GUARD.refused.clear()
     yield _GUARD
@@ -162,7 +161,7 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         truth = GroundTruth.make(seed=1, month_ends=now, days=7, calls=500)
-        bill_file.add(sandbox, truth)
+        bill_file.add(sandbox, truth, ("openai", "anthropic"))
         gateway.write_logs(truth, sandbox, until=now)
         with providers.connected(sandbox):
             run_pass(sandbox, now, lambda *_: None)

@@ -14,6 +14,7 @@ from warehouse.causes import (
     PRICE,
     ROUNDING,
     TAX,
+    TOOL,
     UNEXPLAINED,
     UNPRICED,
     Difference,
@@ -29,7 +30,8 @@ _DAYS_TO_TELL, _SHARE_APART = 3, Decimal("0.005")
 class BillLine:
     """One kind of line of a bill: its amount, the amount at list where the bill says it, and what kind it is.
 
-    `count` is how many lines of the bill it adds up, each of which may have been rounded.
+    `count` is how many lines of the bill it adds up, each of which may have been rounded. `counted_usd` is what the
+    provider's own count of a tool's uses costs at list price, where the line is for these.
     """
 
     amount_usd: Decimal
@@ -37,6 +39,16 @@ class BillLine:
     charge_category: str = "Usage"
     is_tokens: bool = True
     count: int = 1
+    counted_usd: Decimal | None = None
+
+
+@dataclass
+class _Tools:
+    """A day's uses of tools: what they cost at list, what was billed beyond that, how far rounding may reach."""
+
+    counted: Decimal = _NOTHING
+    beyond: Decimal = _NOTHING
+    rounding: Decimal = _NOTHING
 
 
 def of_bill(
@@ -54,8 +66,10 @@ def of_bill(
     found: list[Difference] = []
     rest: dict[date, Decimal] = {}
     due = {day: expected.get(day, _NOTHING) - left_out.get(day, _NOTHING) for day in {*expected, *left_out, *lines}}
+    tools = {day: _tools(told) for day, told in lines.items()}
     for day, told in sorted(lines.items()):
-        parts = dict.fromkeys((DISCOUNT, CREDIT, TAX, FEE), _NOTHING)
+        parts = dict.fromkeys((DISCOUNT, CREDIT, TAX, TOOL, FEE), _NOTHING)
+        parts[TOOL] = tools[day].counted
         for line in told:
             cause = _line_cause(line)
             if cause is not None:
@@ -68,11 +82,29 @@ def of_bill(
         rest[day] = billed - expected.get(day, _NOTHING) - sum(parts.values())
     rounded = {day for day, amount in rest.items() if abs(amount) <= _rounding(lines[day])}
     even = [(due[day], _rounding(lines[day])) for day in rounded]
-    share = _share({day: usd for day, usd in due.items() if day in rest.keys() - rounded}, rest, even)
+    of_tokens = {day: amount - tools[day].beyond for day, amount in rest.items()}
+    share = _share({day: usd for day, usd in due.items() if day in rest.keys() - rounded}, of_tokens, even)
     for day, amount in rest.items():
-        by_price = money.usd(due[day] * share)
-        found += _bill_rest(day, amount, by_price, lines[day], is_unpriced=day in without_price)
+        by_price = money.usd((due[day] + tools[day].counted) * share)
+        # A fee that is not the list's, and not by the share that all is: it says nothing of tokens.
+        other_fee = tools[day].beyond - money.usd(tools[day].counted * share)
+        if abs(amount) <= _rounding(lines[day]) or abs(other_fee) <= tools[day].rounding:
+            other_fee = _NOTHING
+        found.append(Difference(day, FEE, other_fee))
+        found += _bill_rest(day, amount - other_fee, by_price, lines[day], is_unpriced=day in without_price)
     return [difference for difference in found if difference.amount_usd]
+
+
+def _tools(told: Sequence[BillLine]) -> _Tools:
+    found = _Tools()
+    counted = [line for line in told if line.counted_usd is not None and _line_cause(line) is None]
+    for line in counted:
+        found.counted += line.counted_usd or _NOTHING
+        found.beyond += (line.amount_usd if line.list_amount_usd is None else line.list_amount_usd) - (
+            line.counted_usd or _NOTHING
+        )
+    found.rounding = _rounding(counted)
+    return found
 
 
 def _line_cause(line: BillLine) -> str | None:
@@ -81,7 +113,8 @@ def _line_cause(line: BillLine) -> str | None:
     # What is taken back, in whatever words, is no price.
     if line.charge_category == "Credit" or line.amount_usd < 0:
         return CREDIT
-    return None if line.is_tokens and line.charge_category == "Usage" else FEE
+    is_counted = line.is_tokens or line.counted_usd is not None
+    return None if is_counted and line.charge_category == "Usage" else FEE
 
 
 def _rounding(lines: Sequence[BillLine]) -> Decimal:

@@ -115,7 +115,11 @@ USAGE_REPORTED = Table(
         Column("output_tokens", "BIGINT", "All output, reasoning included: the sum of its disjoint classes."),
         *TOKEN_CLASSES,
         *_QUANTITY,
-        Column("list_cost_usd", MONEY, "Tokens times list price of the day; NULL where no price is known, never 0."),
+        Column(
+            "list_cost_usd",
+            MONEY,
+            "Tokens, or uses of a tool, times the day's list price; NULL where none is known, never 0.",
+        ),
         Column("price_version", "VARCHAR", "Which price was used."),
     ),
 )

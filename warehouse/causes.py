@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 # What a model's tokens are told apart by: service tier, class of tokens. Calls ride along as a class without a price.
 Bucket = tuple[str, str]
@@ -17,7 +18,7 @@ CALLS = "calls"
 
 UNLOGGED, UNCLAIMED, CANCELLED, FAILED = "unlogged", "unclaimed", "cancelled_streams", "failed_calls"
 TIER, CACHE, BOUNDARY, LATE, BAND = "service_tier", "cache_split", "day_boundary", "late_rows", "context_band"
-PRICE, DISCOUNT, CREDIT, TAX, FEE = "price", "discount", "credit", "tax", "fee"
+PRICE, DISCOUNT, CREDIT, TAX, TOOL, FEE = "price", "discount", "credit", "tax", "tools", "fee"
 APART, UNPRICED, ROUNDING, UNEXPLAINED = "billed_apart", "unpriced", "rounding", "unexplained"
 CAUSES = {
     UNLOGGED: "Calls the gateway never saw: a key that goes past it, stray or leaked.",
@@ -33,7 +34,8 @@ CAUSES = {
     DISCOUNT: "What the bill itself takes off its list amounts.",
     CREDIT: "Credits and refunds on the bill.",
     TAX: "Taxes on the bill.",
-    FEE: "Charges that are no tokens: searches, sessions, storage, seats.",
+    TOOL: "Searches and sessions that the provider counted, at their list price: a log tells of tokens alone.",
+    FEE: "Charges that are no tokens and that nobody counted, or not at that price: storage, seats, other tools.",
     APART: "Tokens of a service tier that this bill leaves out, as Anthropic's does with Priority Tier.",
     UNPRICED: "Models without a known price: their cost is in the bill alone.",
     ROUNDING: "Amounts rounded by the provider, line by line.",
@@ -71,7 +73,7 @@ class Cell:
         """Tokens at the lowest band of their list price; what has no price counts nothing."""
         return sum((n * self.price(bucket) for bucket, n in tokens.items()), Decimal(0))
 
-    @property
+    @cached_property
     def counted_in_all(self) -> dict[Bucket, int]:
         """What the provider counted with every key."""
         return added(*self.counted.values())

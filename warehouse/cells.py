@@ -9,14 +9,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from warehouse import money
+from warehouse import unit_price
 from warehouse.bill_tables import CLASSES
 from warehouse.causes import CALLS, Bucket, Cell
 from warehouse.prices import PriceBook
@@ -28,7 +28,6 @@ Payer = tuple[str, int]
 
 SNAPSHOT = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8})|-latest)$")
 _STANDARD = {None, "", "standard", "default", "auto", "on_demand"}
-_MILLION = 1_000_000
 _SUMS = ", ".join(f"sum({name})::BIGINT AS {name}" for name in CLASSES)
 _HOLDERS = """
     WITH holder AS (
@@ -70,17 +69,22 @@ _SINGLE = f"""{_HOLDERS}
     GROUP BY ALL"""
 _OVER_MIDNIGHT = "call.requested_at::DATE <> (call.requested_at + to_milliseconds(call.latency_ms))::DATE"
 _BROKEN_OFF = "call.outcome = 'cancelled'"
-_COUNTED = f"""
-    SELECT counted.day, counted.connection_no, connection.provider, counted.model, counted.service_tier, counted.key_no,
-        CASE WHEN count(*) = count(counted.requests) THEN sum(counted.requests)::BIGINT END AS calls,
-        count(counted.context_band) AS banded, coalesce(sum(counted.list_cost_usd), 0) AS cost,
-        count(*) FILTER (counted.list_cost_usd IS NULL) AS unpriced, {_SUMS}
+_OF_COUNTS = """
     FROM model.usage_reported AS counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     WHERE counted.day BETWEEN $first AND $last
         -- What is counted in searches, images or seconds has no tokens to compare.
         AND counted.quantity IS NULL
     GROUP BY ALL"""
+_COUNTED = f"""
+    SELECT counted.day, counted.connection_no, connection.provider, counted.model, counted.service_tier, counted.key_no,
+        CASE WHEN count(*) = count(counted.requests) THEN sum(counted.requests)::BIGINT END AS calls, {_SUMS}
+    {_OF_COUNTS}"""
+_COUNTED_COST = f"""
+    SELECT counted.day, counted.connection_no, connection.provider, counted.model,
+        count(counted.context_band) > 0 AS is_banded, coalesce(sum(counted.list_cost_usd), 0) AS cost,
+        count(*) > count(counted.list_cost_usd) AS is_unpriced, count(*) = count(counted.requests) AS counts_calls
+    {_OF_COUNTS}"""
 # A bill's own quantities, where its lines leave none open.
 _IN_TOKENS = r"regexp_matches(lower(coalesce(quantity_unit, '')), '^((1,?000|1k|1m|1,?000,?000) )?(tokens?|count)$')"
 _TIMES = r"""CASE regexp_extract(lower(quantity_unit), '^(1,?000,?000|1m|1,?000|1k) ', 1)
@@ -158,13 +162,13 @@ def read(connection: duckdb.DuckDBPyConnection, first: date, last: date, book: P
         _add(_half(halves, row, row["model"] or "").crossing, row)
     for row in _rows(connection, _SINGLE.format(which=_BROKEN_OFF), bound):
         _add(_half(halves, row, row["model"] or "").broken_off, row)
-    for row in _rows(connection, _COUNTED, bound):
+    for row in _rows(connection, _COUNTED_COST, bound):
         half = _half(halves, row, row["model"] or "")
-        _add(half.counted[row["key_no"]], row)
         half.counted_usd += row["cost"]
-        half.is_banded |= bool(row["banded"])
-        half.is_unpriced |= bool(row["unpriced"])
-        half.counts_calls &= row["calls"] is not None
+        half.is_banded |= row["is_banded"]
+        half.is_unpriced |= row["is_unpriced"]
+        half.counts_calls &= row["counts_calls"]
+    _count(halves, connection.execute(_COUNTED, bound).pl())
     billed = _billed_counts(connection, bound, halves)
     prices = _unit_prices(book, halves)
     _without_guesses(halves, billed, prices)
@@ -188,12 +192,30 @@ def _half(halves: dict[At, _Half], row: dict[str, Any], name: str) -> _Half:
     return half
 
 
+def _count(halves: dict[At, _Half], rows: pl.DataFrame) -> None:
+    """Fill in what providers counted, a row a key: by columns, since there are many."""
+    at = (rows[name].to_list() for name in ("connection_no", "day", "model", "service_tier", "key_no", "calls"))
+    told = [(_class_of(name), rows[name].to_list()) for name in CLASSES if rows[name].max()]
+    names: dict[str | None, str] = {name: SNAPSHOT.sub("", name or "") for name in rows["model"].unique().to_list()}
+    for index, (number, day, model, said, key_no, calls) in enumerate(zip(*at, strict=True)):
+        its_tier, tokens = tier(said), halves[number, day, names[model]].counted[key_no]
+        for token_class, column in told:
+            if column[index]:
+                tokens[its_tier, token_class] += column[index]
+        if calls:
+            tokens[its_tier, CALLS] += calls
+
+
+def _class_of(name: str) -> str:
+    """Of reasoning no provider's report tells; it costs what output costs."""
+    return "text_out_tokens" if name == "reasoning_out_tokens" else name
+
+
 def _add(tokens: dict[Bucket, int], row: dict[str, Any]) -> None:
     its_tier = tier(row["service_tier"])
     for name in CLASSES:
         if row[name]:
-            # Of reasoning no provider's report tells; it costs what output costs.
-            tokens[its_tier, "text_out_tokens" if name == "reasoning_out_tokens" else name] += row[name]
+            tokens[its_tier, _class_of(name)] += row[name]
     if row["calls"]:
         tokens[its_tier, CALLS] += row["calls"]
 
@@ -243,31 +265,7 @@ def _unit_prices(book: PriceBook, halves: dict[At, _Half]) -> dict[tuple[date, s
         classes = {token_class for _, token_class in told} - {CALLS}
         buckets = {(tier, token_class) for tier, _ in told for token_class in classes}
         asked |= {(day, name, bucket): (half.provider, max(half.names, key=len)) for bucket in buckets}
-    if not asked:
-        return {}
-    classes_asked = [token_class for _, _, (_, token_class) in asked]
-    calls = pl.DataFrame(
-        {
-            "provider": [provider for provider, _ in asked.values()],
-            "model": [model for _, model in asked.values()],
-            "service_tier": pl.Series(
-                [None if tier == "standard" else tier for _, _, (tier, _) in asked], dtype=pl.String
-            ),
-            "region": pl.Series([None] * len(asked), dtype=pl.String),
-            "requested_at": pl.Series(
-                [datetime(day.year, day.month, day.day, 12) for day, _, _ in asked],  # noqa: DTZ001 (UTC, naive by DuckDB's wish)
-                dtype=pl.Datetime("us"),
-            ),
-            "input_tokens": pl.Series([0] * len(asked), dtype=pl.Int64),
-            **{name: pl.Series([_MILLION * (name == each) for each in classes_asked]) for name in CLASSES},
-        }
-    )
-    costs = book.price(calls)["list_cost_pico_usd"]
-    prices: dict[tuple[date, str], dict[Bucket, Decimal]] = defaultdict(dict)
-    for (day, name, bucket), pico in zip(asked, costs, strict=True):
-        if pico is not None:
-            prices[day, name][bucket] = money.from_pico(pico) / _MILLION
-    return prices
+    return unit_price.of(book, asked)
 
 
 def _cell(at: At, half: _Half, prices: dict[Bucket, Decimal]) -> Cell:

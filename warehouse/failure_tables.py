@@ -15,7 +15,9 @@ FAILURE_DAILY = Table(
         Column("model", "VARCHAR", "The provider's name of the model."),
         Column("error_requests", "BIGINT", "Calls that ended in an error."),
         Column("error_cost_usd", MONEY, "What their tokens cost at list price; NULL where no price is known."),
-        Column("retry_requests", "BIGINT", "Calls that came within a minute of a failure of the same caller."),
+        Column(
+            "retry_requests", "BIGINT", "Calls that asked the same within a minute of a failure, at most one for each."
+        ),
         Column("retry_cost_usd", MONEY, "What those cost at list price; NULL where no price is known."),
     ),
 )

@@ -1,5 +1,6 @@
 """The tables of subscriptions and of invoices, as `control.sqlite` keeps them and as days know them."""
 
+from warehouse.coverage_tables import FX
 from warehouse.tables import MONEY, Column, Table
 
 _PLAN_NO = Column("plan_no", "BIGINT", "As in model.plan.")
@@ -58,11 +59,16 @@ INVOICE = Table(
         _NUMBER,
         Column("period_start", "DATE", "The first day it covers."),
         Column("period_end", "DATE", "The last day it covers."),
-        Column("amount_usd", MONEY, "What is to be paid, tax and credits included."),
+        Column("amount_usd", MONEY, "What is to be paid, tax and credits included; NULL where no rate is known."),
         Column("tax_usd", MONEY, "The tax in it; NULL where the bill's own lines say it."),
         Column("credits_usd", MONEY, "The credits in it, below zero; NULL where the bill's own lines say them."),
         Column("plan", "VARCHAR", "The plan it is for; NULL: for the provider's bill."),
         Column("added_at", "TIMESTAMP", "When it was entered, UTC."),
+        Column("currency", "VARCHAR", "ISO 4217; NULL where it is USD."),
+        Column("billed_amount", MONEY, "What is to be paid, in that currency; NULL where it is USD."),
+        Column("billed_tax", MONEY, "The tax in it, in that currency."),
+        Column("billed_credits", MONEY, "The credits in it, in that currency."),
+        *FX,
     ),
 )
 INVOICE_DAY = Table(

@@ -156,6 +156,33 @@ def m029_credits(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement)
 
 
+def m033_tools(connection: duckdb.DuckDBPyConnection) -> None:
+    """Price what tools were used for: days that count any are modelled again from their raw rows."""
+    connection.execute(
+        f"""DELETE FROM {bill_tables.BUILT_PULL.full_name} WHERE (connection_no, report, day) IN (
+            SELECT (connection_no, report, day) FROM {bill_tables.USAGE_REPORTED.full_name}
+            WHERE quantity IS NOT NULL AND list_cost_usd IS NULL)"""
+    )
+
+
+def m034_made_again(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell anew which calls were made again, as far back as single calls are known."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {tables.REQUESTS.full_name}").fetchall()
+    closed = connection.execute(f"SELECT day, gateway FROM {sealing_tables.CLOSED_DAY.full_name}").fetchall()
+    failure_daily.write(connection, [day for (day,) in days], closed)
+
+
+def m034_invoice_currency(connection: duckdb.DuckDBPyConnection) -> None:
+    """Widen the invoices by the currency they are billed in, and publish the mart that shows it."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    table = fee_tables.INVOICE
+    for column in table.columns:
+        connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+    for statement in table.ddl()[2:]:
+        connection.execute(statement)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -173,6 +200,9 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m022_audit,
     m029_credits,
     m031_spend,
+    m033_tools,
+    m034_made_again,
+    m034_invoice_currency,
 )
 
 

@@ -48,3 +48,9 @@ def shown(amount: Decimal | None) -> str:
     places = 2 if amount.copy_abs() >= Decimal("0.1") or amount == 0 else 4
     rounded = amount.quantize(Decimal(1).scaleb(-places), context=CONTEXT)
     return f"{'-' if rounded < 0 else ''}${rounded.copy_abs():,}"
+
+
+def billed(amount: Decimal, currency: str) -> str:
+    """An amount in the currency it is billed in, for the eye, with as many places as `shown` gives."""
+    places = 2 if amount.copy_abs() >= Decimal("0.1") or amount == 0 else 4
+    return f"{amount.quantize(Decimal(1).scaleb(-places), context=CONTEXT):,} {currency}"

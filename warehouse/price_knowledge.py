@@ -40,6 +40,13 @@ class Horizon:
         days = pl.date_range(first.date(), last.date(), eager=True)
         return max(first, min(self.landed.get(day, ALWAYS) for day in days))
 
+    def known_of(self, moment: datetime, model: str | None) -> datetime:
+        """Give the moment whose knowledge prices a model's use at a moment."""
+        day = moment.date()
+        held = (each for each in self.reprices if each.first_day <= day <= each.last_day)
+        learned = (each.known_at for each in held if each.model in {None, model})
+        return max(moment, self.landed.get(day, ALWAYS), *learned)
+
     def known_at(self) -> pl.Expr:
         """Give, for each row of requested_at and model, the moment whose knowledge prices it."""
         day = pl.col("requested_at").dt.date()

@@ -27,6 +27,7 @@ from warehouse.price_contract import Contract
 from warehouse.price_rates import FORM, Rates
 from warehouse.price_sources import Price, hours_name, price_of, provider_id, tier_asked
 from warehouse.price_surcharge import Surcharge
+from warehouse.price_tool import ToolPrice
 
 
 class LongContext(Rates):
@@ -159,15 +160,17 @@ class _File(BaseModel):
     calendar: tuple[Calendar, ...] = ()
     surcharge: tuple[Surcharge, ...] = ()
     contract: tuple[Contract, ...] = ()
+    tool: tuple[ToolPrice, ...] = ()
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """The entries of all overlay files together, and the surcharges and contracts beside them."""
+    """The entries of all overlay files together, and the surcharges, contracts and fees of tools beside them."""
 
     entries: tuple[Entry, ...]
     surcharges: tuple[Surcharge, ...] = ()
     contracts: tuple[Contract, ...] = ()
+    tools: tuple[ToolPrice, ...] = ()
 
     @staticmethod
     def shipped() -> Path:
@@ -181,25 +184,27 @@ class Overlay:
         calendars: dict[str, frozenset[date]] = {}
         surcharges: list[Surcharge] = []
         contracts: list[Contract] = []
+        tools: dict[str, ToolPrice] = {}
         for path in paths:
             file = _read(path) if path.exists() else _File()
             for calendar in file.calendar:
                 calendars[calendar.name] = calendars.get(calendar.name, frozenset()) | set(calendar.days)
             surcharges += file.surcharge
             contracts += file.contract
+            for tool in file.tool:
+                if tool.name in tools:
+                    raise _overwritten(path, tool.name)
+                tools[tool.name] = tool
             for entry in file.price:
                 if entry.name in entries:
-                    raise WarehouseError(
-                        f"{path.name}: the price {entry.name} is already there; a price is never overwritten: "
-                        "give the new one a later valid_from, or a known_from where it corrects one"
-                    )
+                    raise _overwritten(path, entry.name)
                 if entry.holidays is not None and entry.holidays not in calendars:
                     raise WarehouseError(
                         f"{path.name}: the price {entry.name} names a calendar that is not there; "
                         "add it as a [[calendar]] with its name, days and source"
                     )
                 entries[entry.name] = entry.with_holidays(calendars)
-        return Overlay(tuple(entries.values()), tuple(surcharges), tuple(contracts))
+        return Overlay(tuple(entries.values()), tuple(surcharges), tuple(contracts), tuple(tools.values()))
 
     def of(self, provider: str, models: Iterable[str], tier: str | None, region: str | None) -> tuple[Entry, ...]:
         """Give the entries for a provider's id and any of a model's names, the most particular and latest first."""
@@ -236,6 +241,13 @@ class Overlay:
         return tuple(sorted(found, key=lambda each: each.valid_from, reverse=True))
 
 
+def _overwritten(path: Path, name: str) -> WarehouseError:
+    return WarehouseError(
+        f"{path.name}: the price {name} is already there; a price is never overwritten: "
+        "give the new one a later valid_from, or a known_from where it corrects one"
+    )
+
+
 def _read(path: Path) -> _File:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -250,7 +262,7 @@ def _read(path: Path) -> _File:
 
 def _told(raw: dict[str, Any], where: tuple[int | str, ...], what: str) -> str:
     if len(where) < 2 or not isinstance(where[1], int):
-        tables = "[[price]], [[calendar]], [[surcharge]] and [[contract]] tables"
+        tables = "[[price]], [[tool]], [[calendar]], [[surcharge]] and [[contract]] tables"
         return f"{'.'.join(map(str, where))}: {what}; the file is a list of {tables} and nothing else"
     kind = str(where[0])
     entry = raw[kind][where[1]]

@@ -59,11 +59,14 @@ _PROVIDER_IDS = {
     "text-completion-codestral": "mistral",
     "text-completion-openai": "openai",
     "together_ai": "together",
+    "vercel_ai_gateway": "vercel",
     "vertex_ai": "google",
     "voyage": "voyageai",
     "x_ai": "x-ai",
     "xai": "x-ai",
 }
+# Routers that ask what the model's own provider asks, whom they name before it: `openai/gpt-4.1-mini`.
+_AT_COST = {"vercel"}
 _STANDARD_TIERS = {"", "auto", "default", "standard"}
 # The variants genai-prices keeps beside a standard price are keyed by one of these words.
 _TIER_WORDS = ("processing", "service_tier", "speed")
@@ -218,6 +221,12 @@ def installed() -> Catalogue:
     from genai_prices.data_snapshot import get_snapshot
 
     return Catalogue(__version__, None, get_snapshot())
+
+
+def seller(provider: str, model: str) -> tuple[str, str]:
+    """Give whose list a provider's id and its model stand in: their own, but for a router that adds nothing."""
+    owner, _, name = model.partition("/")
+    return (provider_id(owner), name) if provider in _AT_COST and name else (provider, model)
 
 
 def model_names(provider: str, model: str) -> tuple[str, ...]:

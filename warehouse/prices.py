@@ -15,12 +15,14 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from warehouse import price_tool
 from warehouse.errors import WarehouseError
 from warehouse.price_knowledge import ALWAYS, Horizon, horizon
 from warehouse.price_overlay import Entry, Overlay
 from warehouse.price_snapshot import Snapshot, stored
-from warehouse.price_sources import CLASSES, Listing, Price, installed, model_names, provider_id, tier_asked
+from warehouse.price_sources import CLASSES, Listing, Price, installed, model_names, provider_id, seller, tier_asked
 from warehouse.price_surcharge import Surcharge
+from warehouse.price_tool import UnitPrice
 
 _SERVICE = ("provider", "model", "service_tier", "region")
 
@@ -124,10 +126,25 @@ class PriceBook:
             names.gather(index),
         )
 
+    def tool(self, provider: str, model: str | None, tool: str, moment: datetime) -> UnitPrice | None:
+        """Give what one use of a provider's tool costs at a naive UTC moment; None where no price is known.
+
+        An entry of prices.toml for the model comes first, then genai-prices, then an entry for every model.
+        """
+        known_at = self.horizon.known_of(moment, model) if self.horizon else ALWAYS
+        owner, names = self.names(provider, model or "")
+        of_model, of_all = price_tool.particular(self.overlay.tools, owner, names, tool, moment.date(), known_at)
+        if of_model is None and model is not None:
+            service = self._service({"provider": owner, "model": model, "service_tier": None, "region": None})
+            listings = (one for known_from, one in service.listings if known_from is None or known_from <= known_at)
+            of_model = next((price for one in listings if (price := price_tool.listed(one, tool, moment))), None)
+        return of_model or of_all
+
     def _service(self, row: Mapping[str, Any]) -> _Service:
-        provider, model = provider_id(row["provider"] or ""), row["model"] or ""
+        router, asked_for = provider_id(row["provider"] or ""), row["model"] or ""
+        provider, model = seller(router, asked_for)
         tier, region = tier_asked(row["service_tier"]), row["region"]
-        key = (provider, model, tier, region)
+        key = (router, asked_for, tier, region)
         if key not in self._services:
             editions = (*(snapshot.catalogue for snapshot in self.snapshots), installed())
             asked = [(edition.known_from, edition.listing(provider, model)) for edition in editions]
@@ -135,6 +152,8 @@ class PriceBook:
             found = tuple((known_from, listing) for known_from, listing in asked if listing is not None)
             names = (*model_names(provider, model), *([found[0][1].model.id] if found else ()))
             entries = self.overlay.of(provider, names, tier, region)
+            if router != provider:
+                entries = (*self.overlay.of(router, (asked_for,), tier, region), *entries)
             surcharges = self.overlay.surcharges_of(provider, names, region)
             self._services[key] = _Service(entries, found, tier, surcharges)
         return self._services[key]
@@ -143,6 +162,7 @@ class PriceBook:
     def _moments(self) -> tuple[datetime, ...]:
         """When something was learned, in order."""
         learned = {entry.known_from for entry in self.overlay.entries if entry.known_from}
+        learned |= {tool.known_from for tool in self.overlay.tools if tool.known_from}
         return tuple(sorted(learned | {snapshot.known_from for snapshot in self.snapshots}))
 
     @property
@@ -153,7 +173,7 @@ class PriceBook:
     @cached_property
     def edition(self) -> str:
         """A hash of every price, surcharge and contract there is: another one where anything was learned."""
-        known = [repr(part) for part in (*self.overlay.surcharges, *self.overlay.contracts)]
+        known = [repr(part) for part in (*self.overlay.surcharges, *self.overlay.contracts, *self.overlay.tools)]
         known += [f"{entry!r} {sorted(entry.days)}" for entry in self.overlay.entries]
         known += [snapshot.path.name for snapshot in self.snapshots]
         # By its metadata: a pass that prices nothing does without genai-prices' data.

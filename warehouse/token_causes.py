@@ -251,4 +251,8 @@ def _less(counted: Tokens, logged: Tokens) -> dict[Bucket, int]:
 
 
 def _sum(tokens: Mapping[Bucket, int], which: str) -> int:
-    return sum(n for bucket, n in tokens.items() if kind(bucket) == which)
+    total = 0
+    for bucket, n in tokens.items():
+        if kind(bucket) == which:
+            total += n
+    return total

@@ -38,7 +38,8 @@ def page() -> None:
         st.html(_quarantine(held))
     if untold := marts.answer(freshness_figures.untold, None):
         lines = "".join(
-            f"<tr><td><strong>{escape(source)}</strong></td><td>{escape(note)}</td></tr>" for source, note in untold
+            f"<tr><td><strong>{escape(source)}</strong></td><td class='said'>{escape(note)}</td></tr>"
+            for source, note in untold
         )
         st.html(_table("What bills do not tell", "<th>Source</th><th>What</th>", lines))
 

@@ -12,9 +12,11 @@ import streamlit as st
 from dashboards import download, formats, invoice_figures, marts, viewer
 from dashboards.invoice_figures import Invoice, PlanMonth
 from dashboards.viewer import Viewer
-from warehouse.money import shown
+from warehouse.fx import plain
+from warehouse.money import billed, shown
 
 _ENTER = """apiledger invoice add --provider openai --number INV-1 --period 2026-10 --amount 1234.56
+apiledger invoice add --provider azure --number R-7 --period 2026-10 --amount 980.00 --currency EUR
 apiledger invoice add --file invoices.csv
 apiledger plan add "claude max" --provider anthropic --monthly 200 --from 2026-10-01 --covers claude_code
 apiledger run            # takes in what was entered
@@ -60,7 +62,7 @@ def _verdict(found: Sequence[Invoice]) -> str:
         return "No invoice is entered yet. Each one is held against the bills of its days, to the cent."
     differing = [one for one in found if one.status == "differs"]
     still_open = sum(one.status == "open" for one in found)
-    apart = sum((abs(one.difference_usd) for one in differing), Decimal(0))
+    apart = sum((abs(one.difference_usd or Decimal(0)) for one in differing), Decimal(0))
     parts = [f"{sum(one.status == 'tied' for one in found)} of {formats.counted(len(found), 'invoice')} tied"]
     if differing:
         verb = "differs" if len(differing) == 1 else "differ"
@@ -75,7 +77,7 @@ def _tie_out(found: Sequence[Invoice]) -> str:
         f"<tr><td>{escape(one.number)}</td><td>{escape(one.provider)}"
         f"{f', {escape(one.plan)}' if one.plan else ''}</td>"
         f"<td>{formats.days(one.start, one.end)}, {one.end.year}</td>"
-        f'<td class="n">{shown(one.amount_usd)}</td><td class="n">{shown(one.told_usd)}</td>'
+        f'<td class="n">{_asked(one)}</td><td class="n">{_said(one)}</td>'
         f'<td class="n">{"—" if one.status == "open" else shown(one.difference_usd)}</td><td>{_status(one)}</td></tr>'
         for one in found
     )
@@ -86,11 +88,29 @@ def _tie_out(found: Sequence[Invoice]) -> str:
     )
 
 
+def _asked(one: Invoice) -> str:
+    if one.currency is None or one.billed_amount is None:
+        return shown(one.amount_usd)
+    own = escape(billed(one.billed_amount, one.currency))
+    if one.fx_usd_per_unit is None or one.told_amount is not None:
+        return own
+    rate = f"{own} at {plain(one.fx_usd_per_unit)} of {one.fx_day:%d %b %Y}"
+    return f'{shown(one.amount_usd)}<br><span class="dim">{rate}</span>'
+
+
+def _said(one: Invoice) -> str:
+    if one.currency is None or one.told_amount is None:
+        return shown(one.told_usd)
+    return escape(billed(one.told_amount, one.currency))
+
+
 def _status(one: Invoice) -> str:
     if one.status == "tied":
         return "Tied"
     if one.status == "differs":
         return "<strong>Differs</strong>"
+    if one.amount_usd is None and one.told_days == one.period_days:
+        return f'Open <span class="dim">no rate of {escape(one.currency or "")} up to {one.end:%d %b %Y}</span>'
     why = f"{one.told_days} of {one.period_days} days told"
     return f'Open <span class="dim">{why}{f", {one.open_days} may change" if one.open_days else ""}</span>'
 

@@ -49,8 +49,8 @@ def page() -> None:
     st.html(_cards(found.table))
     data_table.draw(_SHEET, found.table, model_figures.rows, Period(asked.start, asked.end, asked.search))
     st.caption(
-        "Prices by use are of calls whose price is known. Errors and calls made again (within a minute of a failure of "
-        "the same caller) are told apart as far back as single calls were known."
+        "Prices by use are of calls whose price is known. Errors and calls made again (the same, asked within a minute "
+        "of a failure) are told apart as far back as single calls were known."
     )
     _latency(asked, found)
 

@@ -15,7 +15,17 @@ _home = click.option(
     "--home", "named", type=click.Path(path_type=Path, file_okay=False), help="The home; chosen as for `run`."
 )
 KINDS = ("legal", "tax", "dispute")
-_COLUMNS = ("account_no", "day", "source", "provider", "invoice", "requests", "amount_usd")
+_COLUMNS = (
+    "account_no",
+    "day",
+    "source",
+    "provider",
+    "invoice",
+    "requests",
+    "amount_usd",
+    "currency",
+    "billed_amount",
+)
 
 
 def _now() -> datetime:

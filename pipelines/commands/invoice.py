@@ -11,6 +11,8 @@ from pipelines.commands.plan import SEEN, account_of
 
 if TYPE_CHECKING:
     import sqlite3
+    from datetime import date
+    from decimal import Decimal
 
     from warehouse.control.invoice import Invoice
     from warehouse.home import Home
@@ -49,27 +51,25 @@ def invoice() -> None:
 @click.option("--provider", help="Whose invoice, as calls name it: openai.")
 @click.option("--number", help="Its number, as the provider writes it.")
 @click.option("--period", help="The days it covers: 2026-10, or 2026-10-05..2026-11-04.")
-@click.option("--amount", help="USD to be paid, tax and credits included.")
+@click.option("--amount", help="What is to be paid, tax and credits included.")
 @click.option("--tax", help="The tax in it. Left out: what the bill's own lines say.")
 @click.option("--credits", "less", help="The credits in it, such as -5. Left out: what the bill's own lines say.")
 @click.option("--account", help="Who pays. Left out: whose connections the provider's are.")
 @click.option("--plan", help="The plan it is for. Left out: the provider's bill.")
-@click.option("--currency", default="USD", show_default=True)
+@click.option("--currency", help="What it is billed in, such as EUR. Left out: USD. `apiledger fx` keeps the rates.")
 @click.option(
     "--file",
     "table",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Several at once, CSV: provider,number,period,amount and, where needed, tax,credits,account,plan.",
+    help="Several at once, CSV: provider,number,period,amount and, where needed, tax,credits,account,plan,currency.",
 )
 @_home
-def add(table: Path | None, named: Path | None, currency: str, **fields: str | None) -> None:
+def add(table: Path | None, named: Path | None, **fields: str | None) -> None:
     """Enter an invoice, or a CSV file of several: all of them, or none where one is wrong."""
     from warehouse import database
     from warehouse.control import invoice as invoices
     from warehouse.errors import WarehouseError
 
-    if currency.upper() != "USD":
-        raise WarehouseError("fees and invoices are kept in USD: give the amount in USD that was debited")
     row = {("credits" if name == "less" else name): value for name, value in fields.items() if value}
     if table is not None and row:
         raise click.UsageError("--file says it all by itself; leave the other options out")
@@ -107,6 +107,7 @@ def _made(control: "sqlite3.Connection", rows: list[dict[str, str]]) -> Iterator
                 invoices.amount(row["tax"], "tax") if row.get("tax") else None,
                 invoices.amount(row["credits"], "credit") if row.get("credits") else None,
                 row.get("plan") or None,
+                row.get("currency", "").upper() or invoices.USD,
             )
         except WarehouseError as error:
             raise WarehouseError(f"invoice {number} of {len(rows)}: {error}" if len(rows) > 1 else str(error)) from None
@@ -123,9 +124,8 @@ def list_(named: Path | None) -> None:
         found = invoices.listed(control)
     for one, _ in found:
         what = f" for {one.plan}" if one.plan else ""
-        click.echo(
-            f"{one.number}  {one.provider}{what}, {one.period_start} to {one.period_end}, {money.shown(one.amount_usd)}"
-        )
+        amount = money.shown(one.amount) if one.currency == invoices.USD else money.billed(one.amount, one.currency)
+        click.echo(f"{one.number}  {one.provider}{what}, {one.period_start} to {one.period_end}, {amount}")
     if not found:
         click.echo("No invoice is entered; `apiledger invoice add` enters one")
 
@@ -153,19 +153,43 @@ def tie(named: Path | None) -> None:
 
     with database.published(_chosen(named)) as connection:
         found = connection.execute(
-            """SELECT provider, number, period_start, period_end, amount_usd, amount_usd - difference_usd,
-                difference_usd, status, told_days, period_days, open_days
+            """SELECT provider, number, period_start, period_end, amount_usd,
+                charges_usd + adjustments_usd + taxes_usd + credited_usd, difference_usd,
+                status, told_days, period_days, open_days, currency, billed_amount, fx_usd_per_unit,
+                fx_day, told_amount
                FROM mart.invoice_tie_out ORDER BY period_start, provider, number"""
         ).fetchall()
-    for provider, number, first, last, amount, told, difference, status, days, of, still_open in found:
-        said = f"{provider} {number}, {first} to {last}: {money.shown(amount)}, bills say {money.shown(told)}"
+    for provider, number, first, last, amount, told, difference, status, days, of, still_open, *billed in found:
+        asked, says = _amounts(amount, told, *billed)
         why = {"tied": "tied", "differs": f"differs by {money.shown(difference)}"}.get(
             status, f"open: {days} of {of} days are told, {still_open} may still change"
         )
-        click.echo(f"{said}; {why}")
+        if amount is None and days == of:
+            why = f"open: no rate of {billed[0]} up to {last}; `apiledger fx set {last} {billed[0]} RATE` gives one"
+        click.echo(f"{provider} {number}, {first} to {last}: {asked}, bills say {says}; {why}")
     if not found:
         click.echo(
             "No invoice is in the newest version; `apiledger invoice add` enters one, `apiledger run` takes it in"
         )
     if any(row[7] == "differs" for row in found):
         raise click.exceptions.Exit(1)
+
+
+def _amounts(
+    amount: "Decimal | None",
+    told: "Decimal | None",
+    currency: str | None,
+    billed: "Decimal | None",
+    rate: "Decimal | None",
+    rated_on: "date | None",
+    told_amount: "Decimal | None",
+) -> tuple[str, str]:
+    """What an invoice asks and what bills say, in words: in its own currency as well, with the rate and its day."""
+    from warehouse import fx, money
+
+    if currency is None or billed is None:
+        return money.shown(amount), money.shown(told)
+    if told_amount is not None:
+        return money.billed(billed, currency), money.billed(told_amount, currency)
+    by = f" at {fx.plain(rate)} of {rated_on}" if rate else ""
+    return f"{money.billed(billed, currency)}{f', {money.shown(amount)}{by}' if by else ''}", money.shown(told)

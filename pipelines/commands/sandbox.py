@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,7 +44,9 @@ def sandbox(context: click.Context, seed: int | None, calls: int | None, days: i
     from pipelines.sandbox import sandbox_home
 
     home, now = _home(named), datetime.now(UTC)
-    asked = {name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None}
+    asked: dict[str, Any] = {
+        name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None
+    }
     files = sandbox_home.make(home, now, **asked) if asked else sandbox_home.go_on(home, now)
     click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")
 
@@ -59,7 +61,7 @@ _FAULTS = "\n".join(
 
 
 @sandbox.command(epilog=_FAULTS)
-@click.argument("provider", type=click.Choice(["openai", "anthropic"]))
+@click.argument("provider", type=click.Choice(["openai", "anthropic", "openrouter", "vercel", "deepseek"]))
 @click.argument("faults", nargs=-1)
 @click.option("--times", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Repeat the faults.")
 @click.option("--late", type=click.IntRange(0, 90), help="Bill the newest days, this many, only when told 0 again.")

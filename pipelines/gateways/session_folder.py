@@ -72,7 +72,7 @@ def folders(setting: str, usual: Path, *also: Path) -> list[Path]:
     return named
 
 
-def files(roots: list[Path], suffix: str) -> list[SessionFile]:
+def files(roots: list[Path], suffix: str | tuple[str, ...]) -> list[SessionFile]:
     """Every regular file below the folders whose name ends so, by name; PlaceError where a folder may not be read."""
     found: dict[str, Path] = {}
     listed = []

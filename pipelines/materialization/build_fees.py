@@ -9,6 +9,7 @@ import duckdb
 
 from warehouse import database, fee_tables, publication
 from warehouse.control import invoice, outside_id, plan
+from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import invoice_day, plan_day
 from warehouse.tables import Table
@@ -37,12 +38,12 @@ def build_plans(home: Home, connection: duckdb.DuckDBPyConnection, today: date) 
 def build_invoices(home: Home, connection: duckdb.DuckDBPyConnection) -> None:
     """Bring invoices into the build, and which days they are of, after bills are modelled."""
     with database.control(home) as control:
-        rows = _invoices(control)
+        rows = _invoices(control, FxRates.load(home))
     _written(connection, lambda: [_kept(connection, fee_tables.INVOICE, rows)], lambda: invoice_day.write(connection))
 
 
-def _invoices(control: sqlite3.Connection) -> list[tuple[object, ...]]:
-    return [one.row(added_at) for one, added_at in invoice.listed(control)]
+def _invoices(control: sqlite3.Connection, rates: FxRates) -> list[tuple[object, ...]]:
+    return [one.row(added_at, rates) for one, added_at in invoice.listed(control)]
 
 
 def _first(row: tuple[object, ...]) -> Any:

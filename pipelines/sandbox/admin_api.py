@@ -115,6 +115,10 @@ class AdminApi:
         """The usage rows of some days."""
         return _by_day(self.bill.usage, days)
 
+    def tools_of(self, days: list[date], tool: str) -> dict[date, list[dict[str, Any]]]:
+        """How often a tool was used on some days, by project, key and model."""
+        return _by_day(self.bill.tools.filter(pl.col("tool") == tool), days)
+
     def lines_of(self, days: list[date]) -> dict[date, list[dict[str, Any]]]:
         """The bill's lines of some days, none from `billed_until` on."""
         return _by_day(self.bill.lines, [d for d in days if self.billed_until is None or d < self.billed_until])

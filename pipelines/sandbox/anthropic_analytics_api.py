@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipelines.sandbox.admin_api import AdminApi, RequestError
+from pipelines.sandbox.anthropic_api import searches_of, used_by
 from pipelines.sandbox.bill import Bill
 from warehouse import money
 
@@ -54,8 +55,8 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
             {
                 "workspace_id": f"wrkspc_{line['project']}",
                 "model": line["model"],
-                "cost_type": "tokens",
-                "token_type": _TOKEN_TYPES[line["kind"]],
+                "cost_type": "tokens" if line["tokens"] else line["kind"].replace(" ", "_"),
+                "token_type": _TOKEN_TYPES.get(line["kind"]),
                 "service_tier": "batch" if line["service_tier"] == "batch" else "standard",
                 "context_window": "0-200k",
                 "inference_geo": "global",
@@ -76,6 +77,7 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
 
 def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
     days = _days(query, _GROUPS)
+    searches = searches_of(api, days)
     items = [
         _item(
             day,
@@ -92,7 +94,7 @@ def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
                 "cache_creation": {"ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 0},
                 "cache_read_input_tokens": row["cache_read_tokens"],
                 "output_tokens": row["text_out_tokens"],
-                "server_tool_use": {"web_search_requests": 0},
+                "server_tool_use": {"web_search_requests": searches.get(used_by(day, row), 0)},
                 "requests": row["requests"],
             },
         )

@@ -65,8 +65,20 @@ def _costs(api: AdminApi, query: Query) -> dict[str, Any]:
     return _page(days, following, results)
 
 
+def searches_of(api: AdminApi, days: list[date]) -> dict[tuple[Any, ...], int]:
+    """Web searches of some days, by what `used_by` says of a row of usage."""
+    told = api.tools_of(days, "web_search")
+    return {used_by(day, {**row, "service_tier": None}): row["uses"] for day, rows in told.items() for row in rows}
+
+
+def used_by(day: date, row: dict[str, Any]) -> tuple[Any, ...]:
+    """What searches are counted beside: a day, project, key and model; of batches there are none."""
+    return day, row["project"], row["key"], row["model"], row["service_tier"]
+
+
 def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
     days, following = _window(query, _USAGE_GROUPS).days()
+    searches = searches_of(api, days)
     results = {
         day: [
             {
@@ -74,7 +86,7 @@ def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
                 "cache_creation": {"ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 0},
                 "cache_read_input_tokens": row["cache_read_tokens"],
                 "output_tokens": row["text_out_tokens"],
-                "server_tool_use": {"web_search_requests": 0},
+                "server_tool_use": {"web_search_requests": searches.get(used_by(day, row), 0)},
                 "api_key_id": f"apikey_{row['key']}",
                 "workspace_id": f"wrkspc_{row['project']}",
                 "model": row["model"],

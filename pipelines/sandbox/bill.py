@@ -5,13 +5,14 @@ planted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
 
-from pipelines.sandbox.cause import USUAL, Planted, charged, counted
+from pipelines.sandbox import tool_use
+from pipelines.sandbox.cause import PROJECT, USUAL, Planted, charged, counted
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import money, tables
 from warehouse.prices import PriceBook
@@ -28,33 +29,42 @@ LINES_BY = ("day", "project", "model", "service_tier", "kind")
 
 @dataclass(frozen=True)
 class Bill:
-    """One provider's bill: `usage` by day, project, key, model, tier; `lines` by day, project, model, tier, kind."""
+    """One provider's bill: `usage` by day, project, key, model, tier; `lines` by day, project, model, tier, kind.
+
+    `tools` is how often which tool was used, by day, project, key and model; its fee is a line.
+    """
 
     usage: pl.DataFrame
     lines: pl.DataFrame
+    tools: pl.DataFrame = field(default_factory=tool_use.none)
 
     @staticmethod
     def of(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
         """What a provider bills for the calls of a ground truth, with whatever makes it differ from the log."""
         served = Bill.served(truth, provider, planted)
         whole = served.with_leak(provider) if planted.leaks else served
-        return Bill(
-            whole.usage, charged(whole.lines, planted).select(whole.lines.columns).sort(LINES_BY, nulls_last=True)
-        )
+        lines = charged(whole.lines, planted).select(whole.lines.columns).sort(LINES_BY, nulls_last=True)
+        return Bill(whole.usage, lines, whole.tools)
 
     @staticmethod
     def served(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
         """The bill without the leaked key: pieces of it can be added."""
         calls = truth.calls.filter((pl.col("provider") == provider) & (pl.col("status") != "error"))
-        return _billed(_served(calls, planted))
+        bill = _billed(_served(calls, planted))
+        tools = tool_use.of(calls, planted)
+        return bill.plus(Bill(bill.usage.clear(), tool_use.fees(tools, provider).select(bill.lines.columns), tools))
 
     def plus(self, other: "Bill") -> "Bill":
         """Both bills as one."""
-        return Bill(_added(self.usage, other.usage, USAGE_BY), _added(self.lines, other.lines, LINES_BY))
+        return Bill(
+            _added(self.usage, other.usage, USAGE_BY),
+            _added(self.lines, other.lines, LINES_BY),
+            _added(self.tools, other.tools, tool_use.TOOLS_BY),
+        )
 
     def with_leak(self, provider: str) -> "Bill":
-        """The bill with the leaked key's calls, from its first day to its last."""
-        if not self.usage.height:
+        """The bill with the leaked key's calls, from its first day to its last; it has leaked at some providers."""
+        if not self.usage.height or provider not in LEAKS:
             return self
         return self.plus(_billed(_leaked(provider, self.usage["day"].min(), self.usage["day"].max())))
 
@@ -66,7 +76,7 @@ class Bill:
             lines = lines.with_columns(
                 pl.when(pl.col("day") == day).then(pl.Series(pico, dtype=pl.Int64)).otherwise("pico").alias("pico")
             )
-        return Bill(self.usage, lines)
+        return Bill(self.usage, lines, self.tools)
 
     def amount(self, first: date, after: date) -> Decimal:
         """The bill of `[first, after)` in USD: the oracle."""
@@ -90,7 +100,7 @@ def _served(calls: pl.DataFrame, planted: Planted) -> pl.DataFrame:
     return counted(calls, planted).select(
         pl.col("requested_at").dt.replace_time_zone(None),
         "day",
-        pl.concat_str("account", pl.col("project").fill_null("default"), separator="-").alias("project"),
+        PROJECT,
         "key",
         "provider",
         "model",

@@ -1,7 +1,8 @@
 """What makes a bill of the sandbox differ from the gateway's log, cause by cause, each known to the cent.
 
-The usual world has two: a stream that the caller broke off goes on at the provider for a while, and one leaked key
-calls the provider directly. The others are planted where somebody wants to see whether they are found.
+The usual world has three: a stream that the caller broke off goes on at the provider for a while, one leaked key calls
+the provider directly, and tools that a model uses are paid by use. The others are planted where somebody wants to see
+whether they are found.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ _CACHE_BLOCK = 128
 _HUNDRED = 100
 _CENT_PICO = 10**10
 CREDIT, SEARCHES = "credit", "web search"
+# What a provider calls the project of a call.
+PROJECT = pl.concat_str("account", pl.col("project").fill_null("default"), separator="-").alias("project")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Planted:
     # How much of what a caller had got when it hung up the provider had made by the time it noticed.
     cancelled_times: int = 2
     leaks: bool = True
+    tool_percent: int = 2
     batch_percent: int = 0
     cached_percent: int = 0
     counts_at_the_end: bool = False

@@ -1,4 +1,4 @@
-"""The rest of OpenAI's usage endpoints as the sandbox serves them: the truth's embeddings, and a little of each other.
+"""The rest of OpenAI's usage endpoints as the sandbox serves them: the truth's embeddings and tools, and a little else.
 
 What is not in the truth the company uses on every day that has calls, within what OpenAI gives away: no line bills it.
 """
@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pipelines.sandbox.admin_api import AdminApi, RequestError, Window
+from pipelines.sandbox.bill import LEAKED_KEY
 
 Query = dict[str, list[str]]
 _DAY_S = 86_400
@@ -21,16 +22,16 @@ ENDPOINTS: dict[str, tuple[str, set[str], dict[str, int]]] = {
     "audio_speeches": ("audio_speeches", _BY_MODEL, {"characters": 1_800, "num_model_requests": 4}),
     "audio_transcriptions": ("audio_transcriptions", _BY_MODEL, {"seconds": 640, "num_model_requests": 5}),
     "vector_stores": ("vector_stores", {"project_id"}, {"usage_bytes": 73_400_320}),
-    "code_interpreter_sessions": ("code_interpreter_sessions", {"project_id"}, {"num_sessions": 6}),
+    "code_interpreter_sessions": ("code_interpreter_sessions", {"project_id"}, {}),
     "file_search_calls": (
         "file_searches",
         {"project_id", "user_id", "api_key_id", "vector_store_id"},
-        {"num_requests": 21},
+        {},
     ),
     "web_search_calls": (
         "web_searches",
         {*_BY_MODEL, "context_level"},
-        {"num_model_requests": 14, "num_requests": 17},
+        {},
     ),
 }
 _MODELS = {
@@ -38,7 +39,12 @@ _MODELS = {
     "images": "gpt-image-1",
     "audio_speeches": "tts-1",
     "audio_transcriptions": "whisper-1",
-    "web_search_calls": "gpt-4o",
+}
+# The truth's tool, and the fields that count its uses.
+_TOOLS = {
+    "code_interpreter_sessions": ("code_interpreter", ("num_sessions",)),
+    "file_search_calls": ("file_search", ("num_requests",)),
+    "web_search_calls": ("web_search", ("num_model_requests", "num_requests")),
 }
 
 
@@ -49,7 +55,8 @@ def _usage(api: AdminApi, query: Query, endpoint: str) -> dict[str, Any]:
         raise RequestError("bucket_width, limit or group_by")
     first, after = (datetime.fromtimestamp(int(query[at][0]), UTC).date() for at in ("start_time", "end_time"))
     days, following = Window(first, after, limit, asked, query.get("page", [None])[0]).days()
-    busy = api.usage_of(days)
+    tool, fields = _TOOLS.get(endpoint, (None, ()))
+    busy = api.tools_of(days, tool) if tool else api.usage_of(days)
     return {
         "object": "page",
         "data": [
@@ -57,7 +64,9 @@ def _usage(api: AdminApi, query: Query, endpoint: str) -> dict[str, Any]:
                 "object": "bucket",
                 "start_time": (start := int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())),
                 "end_time": start + _DAY_S,
-                "results": [_result(named, groups, *found) for found in _found(endpoint, counts, busy.get(day, []))],
+                "results": [
+                    _result(named, groups, *found) for found in _found(endpoint, counts, fields, busy.get(day, []))
+                ],
             }
             for day in days
         ],
@@ -72,13 +81,16 @@ def is_embedding(row: dict[str, Any]) -> bool:
 
 
 def _found(
-    endpoint: str, counts: dict[str, int], rows: list[dict[str, Any]]
+    endpoint: str, counts: dict[str, int], fields: tuple[str, ...], rows: list[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], str | None, dict[str, int]]]:
     if endpoint == "embeddings":
         for row in filter(is_embedding, rows):
             yield row, row["model"], {"input_tokens": row["uncached_tokens"], "num_model_requests": row["requests"]}
-    elif rows:
-        yield rows[0], _MODELS.get(endpoint), counts
+    elif fields:
+        for row in rows:
+            yield row, row["model"], dict.fromkeys(fields, row["uses"])
+    elif own := [row for row in rows if row["key"] != LEAKED_KEY]:
+        yield own[0], _MODELS.get(endpoint), counts
 
 
 def _result(

@@ -15,7 +15,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from pipelines.bills.biller import billers
-from pipelines.sandbox import anthropic_api, bill_file, misbehaviour, openai_api
+from pipelines.sandbox import (
+    anthropic_api,
+    bill_file,
+    deepseek_api,
+    misbehaviour,
+    openai_api,
+    openrouter_api,
+    vercel_api,
+)
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
 from warehouse.home import Home
@@ -23,12 +31,18 @@ from warehouse.home import Home
 FIRST_PORT = 8601
 # Longer than a pull waits for a sign of life, so that a stall is one.
 STALL_S = 70.0
-_SERVE = {"openai": openai_api.serve, "anthropic": anthropic_api.serve}
+_SERVE = {
+    "openai": openai_api.serve,
+    "anthropic": anthropic_api.serve,
+    "openrouter": openrouter_api.serve,
+    "vercel": vercel_api.serve,
+    "deepseek": deepseek_api.serve,
+}
 
 
 def of(home: Home) -> tuple[str, ...]:
-    """Which providers a home has: none but a sandbox with bills."""
-    return tuple(_SERVE) if home.is_sandbox and bill_file.bill_file(home).exists() else ()
+    """Which providers answer for a home: none but for a sandbox with bills."""
+    return tuple(name for name in bill_file.there(home) if name in _SERVE) if home.is_sandbox else ()
 
 
 def made_up_key(provider: str) -> str:
@@ -90,10 +104,10 @@ def _refresh(home: Home, provider: str, now: Callable[[], datetime]) -> Callable
     bill: list[Bill] = []
 
     def refresh(api: AdminApi) -> None:
-        path = bill_file.bill_file(home)
+        path = bill_file.bill_file(home, provider)
         changed = path.stat().st_mtime_ns if path.exists() else 0
         if read_at != [changed]:
-            read_at[:], bill[:] = [changed], [bill_file.read(home).get(provider, bill_file.nothing())]
+            read_at[:], bill[:] = [changed], [bill_file.read(home, provider)]
         with misbehaviour.changing(home) as said:
             wrong = said.get(provider, misbehaviour.Misbehaviour())
             fault = wrong.faults.pop(0) if wrong.faults else None

@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pipelines.errors import PipelineError
@@ -49,12 +50,20 @@ class Mark:
         working.replace(home.root / "SANDBOX")
 
 
-def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: int = DAYS) -> int:
+def make(
+    home: Home,
+    now: datetime,
+    seed: int = SEED,
+    calls: int = CALLS,
+    days: int = DAYS,
+    providers: Sequence[str] | None = None,
+) -> int:
     """Make a sandbox home anew, with the logs and bills of `days` days up to `now`; returns how many log files.
 
-    What was there goes, if it is a sandbox that nothing serves; PipelineError otherwise.
+    `providers` are those whose bills it has, None is all of them. What was there goes, if it is a sandbox that nothing
+    serves; PipelineError otherwise.
     """
-    from pipelines.sandbox import bill_file, customer
+    from pipelines.sandbox import bill_file, cloud_bill, customer
     from pipelines.sandbox.gateway import GATEWAY, write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
@@ -68,7 +77,8 @@ def make(home: Home, now: datetime, seed: int = SEED, calls: int = CALLS, days: 
     home.make((GATEWAY,), sandbox=True)
     until = now.replace(microsecond=0)
     truth = GroundTruth.make(seed, until, days=days, calls=calls)
-    bill_file.add(home, truth)
+    bill_file.add(home, truth, bill_file.PROVIDERS if providers is None else providers)
+    cloud_bill.deliver(home, date.min, until.date())
     files = write_logs(truth, home)
     customer.pay(home, truth, until)
     Mark(seed, calls, days, until.isoformat()).write(home)
@@ -82,12 +92,12 @@ def go_on(home: Home, now: datetime) -> int:
     comes twice. Makes the sandbox anew where it has no mark or no bills, or stood still for more than LONGEST_GAP; one
     that is being served goes on with its last day instead.
     """
-    from pipelines.sandbox import bill_file, customer
+    from pipelines.sandbox import bill_file, cloud_bill, customer
     from pipelines.sandbox.gateway import write_logs
     from pipelines.sandbox.ground_truth import GroundTruth
 
     mark = Mark.read(home)
-    if mark is None or not (bill_file.bill_file(home).exists() or service.is_running(home)):
+    if mark is None or not (bill_file.there(home) or service.is_running(home)):
         return make(home, now)
     since, until = datetime.fromisoformat(mark.written_until), now.replace(microsecond=0)
     if until - since > LONGEST_GAP:
@@ -98,8 +108,9 @@ def go_on(home: Home, now: datetime) -> int:
         return 0
     truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
     Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
-    bill_file.add(home, truth)
+    bill_file.add(home, truth, bill_file.there(home))
     customer.pay(home, truth, until)
+    cloud_bill.deliver(home, since.date(), until.date())
     return len(write_logs(truth, home))
 
 

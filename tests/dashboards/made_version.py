@@ -51,7 +51,8 @@ INSERT INTO model.account VALUES (1, 'Acme', NULL, NULL), (2, 'Beta GmbH', NULL,
 CREATE TABLE mart.invoice_tie_out (provider VARCHAR, account VARCHAR, number VARCHAR, plan VARCHAR, period_start DATE,
     period_end DATE, amount_usd DECIMAL(38,12), charges_usd DECIMAL(38,12), adjustments_usd DECIMAL(38,12),
     taxes_usd DECIMAL(38,12), credited_usd DECIMAL(38,12), difference_usd DECIMAL(38,12), period_days BIGINT,
-    told_days BIGINT, open_days BIGINT, status VARCHAR, added_at TIMESTAMP);
+    told_days BIGINT, open_days BIGINT, status VARCHAR, added_at TIMESTAMP, currency VARCHAR,
+    billed_amount DECIMAL(38,12), fx_usd_per_unit DECIMAL(38,12), fx_day DATE, told_amount DECIMAL(38,12));
 CREATE TABLE mart.plan_value (month DATE, account VARCHAR, provider VARCHAR, plan VARCHAR, seats BIGINT, days BIGINT,
     fee_usd DECIMAL(38,12), covered_requests BIGINT, covered_input_tokens BIGINT, covered_output_tokens BIGINT,
     covered_list_cost_usd DECIMAL(38,12), covered_unpriced_requests BIGINT, value_ratio DECIMAL(18,4), covers VARCHAR,
@@ -175,12 +176,13 @@ SELECT basis, source, provider, 5, 2, 2, 2, $until::DATE - 30 FROM mart.changes 
 _INVOICES = """
 INSERT INTO mart.invoice_tie_out
 SELECT provider, account, number, plan, date_trunc('month', $until::DATE), last_day($until::DATE), amount, told,
-    0, 0, 0, amount - told, 30, days, 30 - days, status, $until
-FROM (VALUES ('openai', 'Acme', 'INV-2041', NULL, 1234.56, 1234.56, 30, 'tied'),
-    ('anthropic', 'Beta GmbH', 'A-77', NULL, 310.5, 298.2, 30, 'differs'),
-    ('google', 'Acme', $script, NULL, 95, 12.5, 4, 'open'),
-    ('anthropic', 'Acme', 'P-1', 'claude max', 400, 400, 30, 'tied')
-) AS i(provider, account, number, plan, amount, told, days, status)
+    0, 0, 0, amount - told, 30, days, 30 - days, status, $until, currency, amount / rate, rate,
+    CASE WHEN rate IS NOT NULL THEN $until::DATE END, NULL
+FROM (VALUES ('openai', 'Acme', 'INV-2041', NULL, 1234.56, 1234.56, 30, 'tied', NULL, NULL),
+    ('anthropic', 'Beta GmbH', 'A-77', NULL, 310.5, 298.2, 30, 'differs', NULL, NULL),
+    ('google', 'Acme', $script, NULL, 95, 12.5, 4, 'open', NULL, NULL),
+    ('anthropic', 'Acme', 'P-1', 'claude max', 400, 400, 30, 'tied', 'EUR', 1.25)
+) AS i(provider, account, number, plan, amount, told, days, status, currency, rate)
 """
 _PLANS = """
 INSERT INTO mart.plan_value

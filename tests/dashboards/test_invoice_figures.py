@@ -16,7 +16,12 @@ def test_an_invoice_stands_beside_what_its_days_say(connection: DuckDBPyConnecti
     """Invoiced less told is the difference, for each of them."""
     found = {one.number: one for one in invoice_figures.invoices(connection, Viewer(), None)}
     assert (found["A-77"].told_usd, found["A-77"].difference_usd) == (Decimal("298.2"), Decimal("12.3"))
-    assert all(one.amount_usd - one.told_usd == one.difference_usd for one in found.values())
+    for one in found.values():
+        assert one.amount_usd is not None
+        assert one.told_usd is not None
+        assert one.amount_usd - one.told_usd == one.difference_usd
+    paid = found["P-1"]
+    assert (paid.currency, paid.billed_amount, paid.fx_usd_per_unit) == ("EUR", Decimal(320), Decimal("1.25"))
 
 
 def test_a_plans_worth_is_its_own_figure(connection: DuckDBPyConnection) -> None:

@@ -12,7 +12,7 @@ from pipelines.sandbox.cause import Planted
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import causes
 
-NOTHING = Planted(cancelled_times=1, leaks=False)
+NOTHING = Planted(cancelled_times=1, leaks=False, tool_percent=0)
 # In the order in which each one's worth is told: what comes later is worth what it adds to those before.
 STEPS = {
     causes.TIER: "batch_percent",
@@ -20,6 +20,7 @@ STEPS = {
     causes.CANCELLED: "cancelled_times",
     causes.BOUNDARY: "counts_at_the_end",
     causes.UNLOGGED: "leaks",
+    causes.TOOL: "tool_percent",
     causes.PRICE: "discount_percent",
     causes.CREDIT: "credit_usd",
     causes.FEE: "search_fee_usd",
@@ -44,6 +45,7 @@ class Plan:
             Planted(
                 cancelled_times=dice.choice((1, 2, 3)),
                 leaks=dice.random() < 0.5,
+                tool_percent=3 * (seed % 2),
                 batch_percent=dice.choice((0, 0, 15)),
                 cached_percent=dice.choice((0, 0, 20)),
                 counts_at_the_end=dice.random() < 0.4,

@@ -6,7 +6,7 @@ A provider gets these tests by being dropped in with its part of the sandbox, `p
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -25,6 +25,7 @@ from pipelines.errors import KeyRefusedError, ProviderError
 from pipelines.orchestration.retain import policy_of
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.cause import USUAL
 from pipelines.sandbox.ground_truth import GroundTruth
 from retention import hunter
 from tests.pipelines.gateway_log import take_in
@@ -79,7 +80,8 @@ class Served:
 def bill_of(name: str) -> Bill:
     """A week's bill; a provider that the company does not call itself resells what it calls at OpenAI."""
     truth = GroundTruth.make(seed=1, month_ends=ENDS, days=7, calls=300)
-    return Bill.of(truth, name if name == "anthropic" else "openai")
+    sells_itself = name in {"anthropic", "openai"}
+    return Bill.of(truth, name if sells_itself else "openai", USUAL if sells_itself else replace(USUAL, tool_percent=0))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """An invoice is held against the bills of its days, says which days it is of, and is FOCUS's InvoiceId there."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,15 +9,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli import cli
+from tests.pipelines.bill_folder import Folder, as_csv, row
 from tests.pipelines.billed_world import LATER, World, world
 from tests.pipelines.gateway_log import NOW, take_in
 from tests.templates import Templates
-from warehouse import database
+from warehouse import database, fx
 from warehouse.control import invoice
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
 JUNE = ("--provider", "openai", "--number", "INV-1", "--period", "2026-06-24..2026-06-29")
+EUROS = ("--amount", "100", "--currency", "EUR")
 CENT = Decimal("0.01")
 
 
@@ -154,6 +156,54 @@ def test_an_invoice_of_a_plan_is_held_against_its_fee(home: Home, master_key: st
         assert connection.execute("SELECT status, told_days FROM mart.invoice_tie_out").fetchall() == [("tied", 31)]
         query = "SELECT settlement, invoice, count(*) FROM mart.spend_daily WHERE day < '2026-11-01' GROUP BY ALL"
         assert connection.execute(query).fetchall() == [("invoiced", "T-1", 31)]
+
+
+def test_an_invoice_in_euros_is_held_against_dollars_by_the_rate_of_its_last_day(home: Home, master_key: str) -> None:
+    """Open until a rate is known, tied by it, and made anew where it is put right; the rate and its day are shown."""
+    assert master_key
+    told("plan", "add", "seat", "--provider", "openai", "--monthly", "30", "--seats", "4", "--from", "2026-10-01")
+    asked = ("--provider", "openai", "--number", "T-1", "--period", "2026-10", "--amount", "110.76", "--plan", "seat")
+    assert told("invoice", "add", *asked, "--currency", "eur").exit_code == 0
+    assert "110.76 EUR" in told("invoice", "list").output
+    take_in(home, NOW)
+    assert "bills say $120.00; open: no rate of EUR up to 2026-10-31" in told("invoice", "tie").output
+    for worth, ends, says in (("1.0834", 0, "tied"), ("1.09", 1, "differs by $0.73")):
+        fx.set_rate(home, fx.rate("2026-10-30", "EUR", worth, "ECB"))
+        take_in(home, NOW)
+        done = told("invoice", "tie")
+        assert done.exit_code == ends
+        assert f"110.76 EUR, ${Decimal(worth) * Decimal('110.76'):.2f} at {worth} of 2026-10-30" in done.output
+        assert says in done.output
+
+
+def test_a_bill_in_the_invoices_currency_is_held_against_it_in_that(home: Home, master_key: str) -> None:
+    """To the cent, whatever the rates of its days were; what is missing is told in dollars by the last one."""
+    assert master_key
+    inbox, settled = Folder(home), datetime(2026, 12, 20, tzinfo=UTC)
+    for day, worth in ((1, "1.05"), (3, "1.20")):
+        fx.set_rate(home, fx.rate(f"2026-10-0{day}", "EUR", worth))
+    inbox.drop("o.csv", as_csv([row(day, "33.333", BillingCurrency="EUR") for day in range(1, 4)]))
+    told("invoice", "add", "--provider", "bedrock", "--number", "A", "--period", "2026-10-01..2026-10-03", *EUROS)
+    inbox.pull(settled)
+    query = "SELECT status, difference_usd, amount_usd - difference_usd, told_amount FROM mart.invoice_tie_out"
+    billed = 2 * Decimal("33.333") * Decimal("1.05") + Decimal("33.333") * Decimal("1.20")
+    ((status, difference, dollars, euros),) = inbox.query(query)
+    assert (status, dollars, euros) == ("tied", billed, Decimal("99.999"))
+    assert difference == Decimal("0.001") * Decimal("1.20")
+    inbox.drop("n.csv", as_csv([row(day, "33", BillingCurrency="EUR") for day in range(1, 4)]))
+    inbox.pull(settled)
+    ((status, difference, _, euros),) = inbox.query(query)
+    assert (status, difference, euros) == ("differs", Decimal("1.20"), Decimal(99))
+    assert "100.00 EUR, bills say 99.00 EUR; differs by $1.20" in told("invoice", "tie").output
+
+
+def test_a_currency_is_three_letters(home: Home, master_key: str) -> None:
+    """What is none is refused, and nothing is entered."""
+    assert master_key
+    add = ("invoice", "add", "--provider", "openai", "--number", "1", "--period", "2026-09", "--amount", "1")
+    for currency in ("EURO", "E1", "$"):
+        assert "three capital letters" in str(told(*add, "--currency", currency, "--home", str(home.root)).exception)
+    assert "No invoice" in told("invoice", "list").output
 
 
 def test_a_file_of_invoices_is_entered_whole_or_not_at_all(home: Home, master_key: str, tmp_path: Path) -> None:

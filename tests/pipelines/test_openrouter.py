@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipelines.providers.openrouter import BILLER
 from pipelines.sandbox import openrouter_api
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
+from pipelines.sandbox.cause import USUAL
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.fixture_api import answering, fixture
 from tests.pipelines.gateway_log import take_in
@@ -85,7 +86,7 @@ def reading(folder: Path, environment: pytest.MonkeyPatch, days: int = 6) -> Ite
     """Some days of calls through OpenRouter."""
     truth = GroundTruth.make(seed=4, month_ends=ENDS, days=days, calls=120)
     key = "sk-or-canary-0091"
-    with openrouter_api.serve(Bill.of(truth, "openai"), key) as api:
+    with openrouter_api.serve(Bill.of(truth, "openai", replace(USUAL, tool_percent=0)), key) as api:
         environment.setenv("OPENROUTER_MANAGEMENT_KEY", key)
         environment.setenv("APILEDGER_OPENROUTER_API", api.address)
         yield Reader(Home(folder / "sandbox").make((), sandbox=True), api)

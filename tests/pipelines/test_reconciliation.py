@@ -46,10 +46,10 @@ def found(made: World, provider: str) -> dict[str, Decimal]:
     )
 
 
-def test_the_two_causes_of_the_usual_world_explain_all_of_it(reconciled: World) -> None:
-    """A leaked key and broken-off streams, nothing else, and nothing unexplained."""
+def test_the_three_causes_of_the_usual_world_explain_all_of_it(reconciled: World) -> None:
+    """A leaked key, broken-off streams and uses of tools, nothing else, and nothing unexplained."""
     for provider in BOTH:
-        assert set(found(reconciled, provider)) == {causes.UNLOGGED, causes.CANCELLED}
+        assert set(found(reconciled, provider)) == {causes.UNLOGGED, causes.CANCELLED, causes.TOOL}
 
 
 def test_the_parts_add_up_to_each_days_difference(reconciled: World) -> None:

@@ -56,7 +56,7 @@ def test_a_tax_hold_keeps_sums_and_nothing_personal(home: Home, master_key: str)
     (receipt,) = erased(home, "account", _ANNE.account)
     assert _ANNE.found(home) == {}
     entries, kept = _held(home)
-    assert [(day, calls, Decimal(usd)) for _, day, _, _, _, calls, usd in entries] == days
+    assert [(day, calls, Decimal(usd)) for _, day, _, _, _, calls, usd, *_ in entries] == days
     assert {entry[0] for entry in entries} == {number}
     assert kept == Kept(6, 0)
     assert json.loads(receipt)["held"] == [
@@ -141,9 +141,10 @@ def test_an_invoice_is_held_with_its_days(home: Home, master_key: str) -> None:
     with database.control(home) as control:
         for name, day in (("INV-7", 17), ("INV-8", 19)):
             span = (date(2026, 11, day), date(2026, 11, day + 1))
-            invoices.add(control, [invoices.Invoice("openai", number, name, *span, Decimal("12.34"))], NOW)
-    told = ["--kind", "legal", "--basis", _TAX[0], "--reason", _TAX[1], "--until", "2099-12-31"]
-    done = runner.invoke(cli, ["hold", "add", "--invoice", "openai/INV-7", *told, *where], catch_exceptions=False)
+            told = invoices.Invoice("openai", number, name, *span, Decimal("12.34"), currency="EUR")
+            invoices.add(control, [told], NOW)
+    why = ["--kind", "legal", "--basis", _TAX[0], "--reason", _TAX[1], "--until", "2099-12-31"]
+    done = runner.invoke(cli, ["hold", "add", "--invoice", "openai/INV-7", *why, *where], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     erased(home, "account", _ANNE.account)
     entries, _ = _held(home)
@@ -153,7 +154,7 @@ def test_an_invoice_is_held_with_its_days(home: Home, master_key: str) -> None:
         ("2026-11-18", "log", ""),
     ]
     shown = runner.invoke(cli, ["hold", "show", "1", *where], catch_exceptions=False).output
-    assert f"{number},2026-11-18,invoice,openai,INV-7,,12.34\n" in shown
+    assert f"{number},2026-11-18,invoice,openai,INV-7,,,EUR,12.34" in shown
 
 
 def test_the_plan_shows_what_is_held(home: Home, master_key: str) -> None:

@@ -38,6 +38,59 @@ def test_a_call_within_a_minute_of_a_failure_was_made_again(home: Home, master_k
     assert query(home, "SELECT sum(error_requests) FROM mart.spend_daily") == [(3,)]
 
 
+def _asked(*told: tuple[int, str, int, str | None]) -> list[str]:
+    """Calls of one key by (second, outcome, input tokens, user)."""
+    return [
+        line(
+            request_id=f"c{n}",
+            ts=f"2026-11-20T10:{second // 60:02}:{second % 60:02}Z",
+            status=status,
+            input_tokens=sent,
+            cached_tokens=0,
+            **({"user_id": user} if user else {}),
+        )
+        for n, (second, status, sent, user) in enumerate(told)
+    ]
+
+
+def test_a_busy_keys_other_calls_are_not_made_again(home: Home, master_key: str) -> None:
+    """Without users: what asks the same counts, once for a failure; what asks something else does not, nor for ever."""
+    assert master_key
+    calls = _asked(
+        (0, "error", 700, None),
+        (1, "ok", 801, None),
+        (2, "ok", 902, None),
+        (3, "ok", 700, None),
+        (4, "ok", 700, None),
+        (5, "error", 0, None),
+        (6, "ok", 803, None),
+        (7, "error", 555, None),
+        (8, "error", 555, None),
+        (9, "ok", 555, None),
+        (70, "ok", 555, None),
+    )
+    put(home, "a.jsonl", calls)
+    take_in(home)
+    assert query(home, _TOLD)[0][::2] == (4, 2)
+
+
+def test_a_failure_that_does_not_say_its_input_is_followed_by_its_users_next_call(home: Home, master_key: str) -> None:
+    """Of that user alone; a call that two failures may have is one call."""
+    assert master_key
+    calls = _asked(
+        (0, "error", 0, "ada"),
+        (1, "ok", 700, "bob"),
+        (2, "ok", 801, "ada"),
+        (3, "ok", 801, "ada"),
+        (4, "error", 333, "eve"),
+        (5, "error", 0, "eve"),
+        (6, "ok", 333, "eve"),
+    )
+    put(home, "a.jsonl", calls)
+    take_in(home)
+    assert query(home, _TOLD)[0][::2] == (3, 2)
+
+
 def test_a_later_file_makes_its_day_anew(home: Home, master_key: str) -> None:
     """The call that was made again landed later: the day counts it, and no other twice."""
     assert master_key

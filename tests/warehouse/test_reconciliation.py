@@ -155,6 +155,50 @@ def test_what_is_taken_back_is_a_credit_and_a_correction_is_none(made: duckdb.Du
     assert reconcile(made, world | {bill_tables.CHARGES: corrected}) == {}
 
 
+def used(day: int, uses: int, usd: str | None, **more: Any) -> dict[str, Any]:
+    """A day's uses of a tool, as the provider counts them."""
+    told = {"day": MONTH + timedelta(days=day), "connection_no": 1, "report": "usage_web_search_calls"}
+    cost = None if usd is None else Decimal(usd)
+    told |= {"operation": "web_search", "quantity": uses, "quantity_unit": "calls", "list_cost_usd": cost}
+    return told | more
+
+
+def test_counted_uses_of_a_tool_explain_its_lines_and_a_line_that_nobody_counted_is_a_fee(
+    made: duckdb.DuckDBPyConnection,
+) -> None:
+    """By project, at list price; the same discount as all else is the price, another amount is a fee."""
+    search: dict[str, Any] = {"line": "web search tool calls", "project_no": 5}
+    world = {
+        bill_tables.CONNECTION: [paid(1)],
+        tables.USAGE_DAILY: [logged(n, 4_000_000) for n in range(8)],
+        bill_tables.USAGE_REPORTED: [
+            row for n in range(8) for row in (counted(n, 4_000_000), used(n, 90, "0.9", project_no=5))
+        ],
+    }
+
+    def bill(tokens: str, searches: str, flat: str = "0") -> dict[str, Decimal]:
+        rows = [
+            row
+            for n in range(8)
+            for row in (
+                billed(n, tokens),
+                billed(n, searches, **search),
+                billed(n, flat, line="web search", project_no=6),
+            )
+        ]
+        return reconcile(made, world | {bill_tables.CHARGES: rows})
+
+    assert bill("10", "0.9") == {causes.TOOL: Decimal("7.2")}
+    assert bill("10", "0.9", "0.37") == {causes.TOOL: Decimal("7.2"), causes.FEE: 8 * Decimal("0.37")}
+    assert bill("9", "0.81") == {causes.TOOL: Decimal("7.2"), causes.PRICE: 8 * Decimal("-1.09")}
+    assert bill("10", "2.25") == {causes.TOOL: Decimal("7.2"), causes.FEE: 8 * Decimal("1.35")}
+    unpriced = [
+        row | {"list_cost_usd": None} if "quantity" in row else row for row in world[bill_tables.USAGE_REPORTED]
+    ]
+    world[bill_tables.USAGE_REPORTED] = unpriced
+    assert bill("10", "0.9") == {causes.FEE: Decimal("7.2")}
+
+
 def test_the_newest_day_waits_for_its_log_and_not_for_ever(made: duckdb.DuckDBPyConnection) -> None:
     """Late while the log may be behind; unlogged once bills were read days after, and its month is made again."""
     world = {
@@ -202,6 +246,14 @@ COUNTED = st.builds(
     context_band=st.sampled_from([None, "<=200k"]),
     list_cost_usd=st.none() | st.decimals(0, 50, places=12),
 )
+USED = st.builds(
+    used,
+    DAYS,
+    st.integers(0, 500),
+    st.none() | st.decimals(0, 20, places=12).map(str),
+    connection_no=st.integers(1, 4),
+    project_no=st.sampled_from([None, 5, 6]),
+)
 BILLED = st.builds(
     billed,
     DAYS,
@@ -215,6 +267,7 @@ BILLED = st.builds(
     quantity=st.none() | st.decimals(0, 10**9, places=3),
     quantity_unit=st.sampled_from([None, "tokens", "1K tokens", "1M tokens", "count", "requests"]),
     line=st.sampled_from(["gpt-4o, input", "web search", None]),
+    project_no=st.sampled_from([None, 5, 6]),
 )
 SINGLE = st.builds(
     lambda number, minute, latency_ms, tokens, **more: {
@@ -239,7 +292,7 @@ SINGLE = st.builds(
 @given(
     st.sets(st.integers(1, 4)),
     st.lists(LOGGED, max_size=8),
-    st.lists(COUNTED, max_size=8),
+    st.lists(COUNTED | USED, max_size=8),
     st.lists(BILLED, max_size=8),
     st.lists(SINGLE, max_size=4),
 )

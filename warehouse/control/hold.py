@@ -143,7 +143,8 @@ def keep_invoices(control: sqlite3.Connection, accounts: Iterable[int], on: date
         for account_no in set(each.accounts) & set(listed_numbers):
             control.execute(
                 """INSERT OR REPLACE INTO held_entry
-                   SELECT ?, account_no, period_end, 'invoice', provider, number, NULL, amount_usd FROM invoice
+                   SELECT ?, account_no, period_end, 'invoice', provider, number, NULL, amount_usd, currency,
+                       billed_amount FROM invoice
                    WHERE account_no = ? AND period_start <= ? AND period_end >= ?
                      AND provider = coalesce(?, provider) AND number = coalesce(?, number)""",
                 (each.hold_no, account_no, str(each.last_day), str(each.first_day), each.provider, each.invoice),
@@ -177,9 +178,10 @@ def keep_credits(control: sqlite3.Connection, accounts: Iterable[int], on: date)
 
 
 def entries(control: sqlite3.Connection, hold_no: int) -> list[tuple[object, ...]]:
-    """What a hold has kept, as account number, day, source, provider, invoice, requests, amount in USD."""
+    """What a hold has kept, as account number, day, source, provider, invoice, requests, amount in USD or another."""
     return control.execute(
-        """SELECT account_no, day, source, provider, number, requests, amount_usd FROM held_entry WHERE hold_no = ?
+        """SELECT account_no, day, source, provider, number, requests, amount_usd, currency, billed_amount
+           FROM held_entry WHERE hold_no = ?
            ORDER BY account_no, day, source, provider, number""",
         (hold_no,),
     ).fetchall()

@@ -1,4 +1,7 @@
-"""Invoices: what a provider asks to be paid for a stretch of days, entered by a person; numbers and dates, no name."""
+"""Invoices: what a provider asks to be paid for a stretch of days, entered by a person; numbers and dates, no name.
+
+An amount is kept in the currency it is billed in; what it is worth in USD is said anew whenever a rate is put right.
+"""
 
 import csv
 import io
@@ -12,16 +15,22 @@ from decimal import Decimal
 from warehouse import database, labels, money
 from warehouse.control import budget
 from warehouse.errors import WarehouseError
+from warehouse.fx import FxRates
 
-CSV_COLUMNS = ("provider", "number", "period", "amount", "tax", "credits", "account", "plan")
+CSV_COLUMNS = ("provider", "number", "period", "amount", "tax", "credits", "account", "plan", "currency")
 _NEEDED = CSV_COLUMNS[:4]
-_COLUMNS = "provider, account_no, number, period_start, period_end, amount_usd, tax_usd, credits_usd, plan, added_at"
+_COLUMNS = (
+    "provider, account_no, number, period_start, period_end, plan, added_at, currency,"
+    " amount_usd, tax_usd, credits_usd, billed_amount, billed_tax, billed_credits"
+)
+USD = "USD"
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
 @dataclass(frozen=True)
 class Invoice:
-    """An invoice: amounts in USD, days both included. `amount_usd` is what is to be paid, tax and credits in it.
+    """An invoice: amounts in its currency, days both included. `amount` is what is to be paid, tax and credits in it.
 
     Tax and credits are None where the bill's own lines say them; `plan` None: it is for the provider's bill.
     """
@@ -31,25 +40,26 @@ class Invoice:
     number: str
     period_start: date
     period_end: date
-    amount_usd: Decimal
-    tax_usd: Decimal | None = None
-    credits_usd: Decimal | None = None
+    amount: Decimal
+    tax: Decimal | None = None
+    credits: Decimal | None = None
     plan: str | None = None
+    currency: str = USD
 
-    def row(self, added_at: datetime) -> tuple[object, ...]:
-        """The row of model.invoice."""
-        return (
-            self.provider,
-            self.account_no,
-            self.number,
-            self.period_start,
-            self.period_end,
-            self.amount_usd,
-            self.tax_usd,
-            self.credits_usd,
-            self.plan,
-            added_at,
-        )
+    @property
+    def amounts(self) -> tuple[Decimal | None, ...]:
+        """To be paid, tax and credits, in its currency."""
+        return self.amount, self.tax, self.credits
+
+    def row(self, added_at: datetime, rates: FxRates) -> tuple[object, ...]:
+        """The row of model.invoice: another currency in USD by the rate of its last day, NULL where none is known."""
+        named = (self.provider, self.account_no, self.number, self.period_start, self.period_end)
+        if self.currency == USD:
+            return (*named, *self.amounts, self.plan, added_at, *[None] * 6)
+        rate = rates.of(self.currency, self.period_end)
+        usd = [None if amount is None or rate is None else rate.convert(amount) for amount in self.amounts]
+        by = (rate.usd_per_unit, rate.day) if rate else (None, None)
+        return (*named, *usd, self.plan, added_at, self.currency, *self.amounts, *by)
 
 
 def period(text: str) -> tuple[date, date]:
@@ -71,9 +81,7 @@ def amount(text: str, what: str = "amount") -> Decimal:
     try:
         return money.usd(text.strip().replace("$", "").replace("_", ""))
     except WarehouseError:
-        raise WarehouseError(
-            f"the {what} is a decimal number of USD, such as 1234.56, without thousands apart"
-        ) from None
+        raise WarehouseError(f"the {what} is a decimal number, such as 1234.56, without thousands apart") from None
 
 
 def told(text: str) -> list[dict[str, str]]:
@@ -82,7 +90,7 @@ def told(text: str) -> list[dict[str, str]]:
     header = [name.strip().lower() for name in next(reader, [])]
     if not set(_NEEDED) <= set(header) <= set(CSV_COLUMNS) or len(header) != len(set(header)):
         raise WarehouseError(
-            f"the file's first line names its columns: {', '.join(CSV_COLUMNS)} (the last four may miss)"
+            f"the file's first line names its columns: {', '.join(CSV_COLUMNS)} (the last five may miss)"
         )
     rows = []
     for row in reader:
@@ -110,18 +118,20 @@ def add(control: sqlite3.Connection, invoices: Iterable[Invoice], now: datetime)
     with database.transaction(control):
         for invoice in invoices:
             _check(control, invoice)
-            texts = (invoice.amount_usd, invoice.tax_usd, invoice.credits_usd)
+            texts = [None if amount is None else f"{amount:f}" for amount in invoice.amounts]
+            is_usd = invoice.currency == USD
             control.execute(
-                f"INSERT INTO invoice ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO invoice ({_COLUMNS}) VALUES ({', '.join('?' * 14)})",
                 (
                     invoice.provider,
                     invoice.account_no,
                     invoice.number,
                     str(invoice.period_start),
                     str(invoice.period_end),
-                    *(None if text is None else f"{text:f}" for text in texts),
                     invoice.plan,
                     database.stamp(now),
+                    None if is_usd else invoice.currency,
+                    *([*texts, None, None, None] if is_usd else [None, None, None, *texts]),
                 ),
             )
             count += 1
@@ -133,6 +143,8 @@ def _check(control: sqlite3.Connection, invoice: Invoice) -> None:
         raise WarehouseError("a provider is one word, as the logs call it, such as openai")
     if not labels.is_label(invoice.number):
         raise WarehouseError("an invoice's number is up to 64 letters, digits, blanks and ./:-")
+    if not _CURRENCY.fullmatch(invoice.currency):
+        raise WarehouseError("a currency is three capital letters, such as EUR")
     if (
         invoice.plan is not None
         and not control.execute(
@@ -175,12 +187,30 @@ def listed(control: sqlite3.Connection) -> list[tuple[Invoice, datetime]]:
                 number,
                 date.fromisoformat(start),
                 date.fromisoformat(end),
-                money.usd(total),
-                None if tax is None else money.usd(tax),
-                None if less is None else money.usd(less),
+                *((money.usd(total or billed), _known(tax or billed_tax), _known(less or billed_less))),
                 plan,
+                currency or USD,
             ),
             database.moment(added_at),
         )
-        for provider, account_no, number, start, end, total, tax, less, plan, added_at in control.execute(query)
+        for (
+            provider,
+            account_no,
+            number,
+            start,
+            end,
+            plan,
+            added_at,
+            currency,
+            total,
+            tax,
+            less,
+            billed,
+            billed_tax,
+            billed_less,
+        ) in control.execute(query)
     ]
+
+
+def _known(text: str | None) -> Decimal | None:
+    return None if text is None else money.usd(text)

@@ -33,7 +33,12 @@ WITH billed AS (
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Credit') AS credits_usd,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Adjustment') AS adjustments_usd,
         -- Billed in a currency of which no rate is known.
-        count(DISTINCT charges.day) FILTER (charges.amount_usd IS NULL) AS unconverted_days
+        count(DISTINCT charges.day) FILTER (charges.amount_usd IS NULL) AS unconverted_days,
+        -- A bill in the invoice's own currency is held against it in that: rates of its days are none of its affair.
+        bool_and(charges.billing_currency = invoice.currency AND charges.billed_amount IS NOT NULL) AS is_same,
+        sum(charges.billed_amount) AS billed_amount,
+        sum(charges.billed_amount) FILTER (charges.charge_category = 'Tax') AS billed_tax,
+        sum(charges.billed_amount) FILTER (charges.charge_category = 'Credit') AS billed_credits
     FROM model.invoice AS invoice
     JOIN model.connection AS connection
         ON connection.provider = invoice.provider AND connection.account_no = invoice.account_no
@@ -63,16 +68,27 @@ WITH billed AS (
         coalesce(line.adjustments_usd, 0)::DECIMAL(38,12) AS adjustments_usd,
         -- What the invoice says itself stands in place of the bill's own lines, so that nothing is taken twice.
         coalesce(invoice.tax_usd, line.tax_usd, 0)::DECIMAL(38,12) AS taxes_usd,
-        coalesce(invoice.credits_usd, line.credits_usd, 0)::DECIMAL(38,12) AS credited_usd
+        coalesce(invoice.credits_usd, line.credits_usd, 0)::DECIMAL(38,12) AS credited_usd,
+        CASE WHEN line.is_same THEN
+            line.billed_amount - coalesce(line.billed_tax, 0) - coalesce(line.billed_credits, 0)
+            + coalesce(invoice.billed_tax, line.billed_tax, 0)
+            + coalesce(invoice.billed_credits, line.billed_credits, 0)
+        END::DECIMAL(38,12) AS told_amount
     FROM model.invoice AS invoice
     LEFT JOIN billed ON billed.provider = invoice.provider AND billed.number = invoice.number
     LEFT JOIN pulled ON pulled.provider = invoice.provider AND pulled.number = invoice.number
     LEFT JOIN line ON line.provider = invoice.provider AND line.number = invoice.number
     LEFT JOIN fee ON fee.provider = invoice.provider AND fee.number = invoice.number
 ), compared AS (
-    SELECT *,
-        (amount_usd - charges_usd - adjustments_usd - taxes_usd - credited_usd)::DECIMAL(38,12) AS difference_usd
-    FROM told
+    SELECT * REPLACE (
+            coalesce(charges_usd + adjustments_usd + taxes_usd + credited_usd + same_usd, amount_usd)::DECIMAL(38,12)
+                AS amount_usd
+        ),
+        coalesce(same_usd, amount_usd - charges_usd - adjustments_usd - taxes_usd - credited_usd)::DECIMAL(38,12)
+            AS difference_usd,
+        -- An invoice is rounded to what its currency has: cents, or whole units.
+        CASE WHEN currency IN ('CLP', 'ISK', 'JPY', 'KRW', 'PYG', 'UGX', 'VND') THEN 0.5 ELSE 0.01 END AS rounding
+    FROM (SELECT *, ((billed_amount - told_amount) * fx_usd_per_unit)::DECIMAL(38,12) AS same_usd FROM told)
 )
 SELECT
     compared.provider,
@@ -92,10 +108,18 @@ SELECT
     compared.open_days,
     CASE
         WHEN compared.told_days < compared.period_days OR compared.open_days > 0 THEN 'open'
-        -- An invoice is rounded to cents.
-        WHEN abs(compared.difference_usd) <= 0.01 THEN 'tied'
+        WHEN abs(compared.billed_amount - compared.told_amount) <= compared.rounding THEN 'tied'
+        -- Without a rate nobody can say.
+        WHEN compared.difference_usd IS NULL THEN 'open'
+        WHEN compared.told_amount IS NULL
+            AND abs(compared.difference_usd) <= greatest(0.01, compared.rounding * compared.fx_usd_per_unit) THEN 'tied'
         ELSE 'differs'
     END AS status,
-    compared.added_at
+    compared.added_at,
+    compared.currency,
+    compared.billed_amount,
+    compared.fx_usd_per_unit,
+    compared.fx_day,
+    compared.told_amount
 FROM compared
 LEFT JOIN model.account AS account ON account.account_no = compared.account_no AND account.valid_to IS NULL

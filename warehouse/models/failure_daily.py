@@ -1,7 +1,10 @@
 """model.requests -> model.failure_daily: failed calls, and calls made again after one, with what they cost.
 
-A call is made again where the one before it of the same account, project, key, user, customer and model, on the same
-day, failed less than a minute earlier. One that fails again is a failure, so the two add up.
+A call is made again where it asks the same after a failure: the call before it of the same account, project, key, user,
+customer, model and size of input, on the same day, failed less than a minute earlier. Of a failure that does not say
+its input, only the next call of its user or customer is taken for it; where the log names neither, nobody can tell it
+from a busy key's other calls, and none is counted. So a failure has at most one call made again, and never another's.
+One that fails again is a failure, so the two add up.
 """
 
 from collections.abc import Collection
@@ -29,7 +32,10 @@ def write(
             WITH called AS (
                 SELECT requested_at::DATE AS day, account_no, project_no, gateway, provider, model, list_cost_usd,
                     outcome = 'error' AS failed,
-                    coalesce(lag(outcome) OVER caller = 'error'
+                    coalesce(input_tokens > 0 AND lag(outcome) OVER asker = 'error'
+                        AND requested_at - lag(requested_at) OVER asker <= INTERVAL 1 MINUTE, false)
+                    OR coalesce(coalesce(user_no, end_user_no) IS NOT NULL AND lag(outcome) OVER caller = 'error'
+                        AND lag(input_tokens) OVER caller = 0
                         AND requested_at - lag(requested_at) OVER caller <= INTERVAL 1 MINUTE, false) AS follows
                 FROM {REQUESTS.full_name}
                 WHERE requested_at >= $first AND requested_at < $after
@@ -37,6 +43,10 @@ def write(
                 WINDOW caller AS (
                     PARTITION BY requested_at::DATE, gateway, account_no, project_no, key_no, user_no, end_user_no,
                         model
+                    ORDER BY requested_at, request_no),
+                asker AS (
+                    PARTITION BY requested_at::DATE, gateway, account_no, project_no, key_no, user_no, end_user_no,
+                        model, input_tokens
                     ORDER BY requested_at, request_no)
             )
             SELECT day, account_no, project_no, gateway, provider, model,

@@ -7,7 +7,7 @@ tells nothing. What each side tells is read in `warehouse/cells.py`; why they di
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,13 +16,14 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from warehouse import bill_causes, causes, frame, money, tables, token_causes
+from warehouse import bill_causes, causes, frame, money, price_tool, tables, token_causes
 from warehouse import cells as cells_of
 from warehouse.bill_causes import BillLine
-from warehouse.causes import CALLS, Bucket, Cell, Difference
-from warehouse.cells import SNAPSHOT, At, Payer, Sides
+from warehouse.causes import Cell, Difference
+from warehouse.cells import SNAPSHOT, Payer, Sides
 from warehouse.prices import PriceBook
 from warehouse.reconciliation_tables import DIFFERENCE, RECONCILIATION
+from warehouse.side_rows import SideRows
 from warehouse.token_causes import Unclaimed
 
 # After so many days without a newer row a log is taken for whole: a gateway may have had nothing to do.
@@ -32,6 +33,8 @@ _OF_TOKENS = re.compile(r"\b(tokens?|input|output|cached?)\b", re.IGNORECASE)
 _BILLED = """
     SELECT charge.day, charge.connection_no, coalesce(charge.charge_category, 'Usage') AS category, charge.service,
         charge.line, charge.token_type, charge.quantity_unit, charge.model, charge.service_tier,
+        CASE WHEN regexp_matches(concat_ws(' ', charge.service, charge.line), $tool, 'i')
+            THEN charge.project_no END AS project_no,
         sum(charge.amount_usd) AS amount_usd, count(*) AS lines,
         CASE WHEN count(*) = count(charge.list_amount_usd) THEN sum(charge.list_amount_usd) END AS list_amount_usd
     FROM model.charges AS charge
@@ -40,6 +43,10 @@ _BILLED = """
         ON bill_day.day = charge.day AND bill_day.connection_no = charge.connection_no
     WHERE charge.day BETWEEN $first AND $last
     GROUP BY ALL"""
+# What tools were used for at list price, where the provider counts it.
+_TOOLS = """
+    SELECT day, connection_no, operation, project_no, sum(list_cost_usd) AS counted_usd FROM model.usage_reported
+    WHERE day BETWEEN $first AND $last AND quantity IS NOT NULL AND list_cost_usd IS NOT NULL GROUP BY ALL"""
 _BILL_DAYS = "SELECT connection_no, day FROM model.bill_day WHERE day BETWEEN $first AND $last"
 _COMPLETE_UNTIL = """
     SELECT greatest(
@@ -78,8 +85,10 @@ def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -
     """Make a month's rows of every connection anew; gives the rows of each table. The caller holds the transaction."""
     after = (month + timedelta(days=31)).replace(day=1)
     payers = _payers(connection)
-    rows: list[tuple[Any, ...]] = []
+    rows = SideRows(connection)
     differences: list[tuple[Any, ...]] = []
+    for table in (RECONCILIATION, DIFFERENCE):
+        connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
     if payers:
         # A day more on each side, for calls over midnight.
         first, last = month - timedelta(days=1), after
@@ -90,16 +99,21 @@ def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -
             shared = _shared(sides, payer, numbers)
             for number in numbers:
                 cells, billed = sides.cells.get(number, {}), lines.get(number, {})
-                rows += (row for row in _sides(number, cells, billed) if month <= row[0] < after)
+                told = {
+                    day: [(each.model, each.token_class, each.line.amount_usd, each.line.counted_usd) for each in its]
+                    for day, its in billed.items()
+                    if month <= day < after
+                }
+                rows.add(number, (cell for cell in cells.values() if month <= cell.day < after), told)
                 found = _differences(
                     list(cells.values()), billed, sides.unpriced.get(number, set()), complete_until, shared
                 )
                 differences += (row for row in _exactly(number, found) if month <= row[0] < after)
-    for table, made in ((RECONCILIATION, rows), (DIFFERENCE, differences)):
-        connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
-        schema = {c.name: _TYPES[c.type] for c in table.columns}
-        frame.insert(connection, pl.DataFrame(made, schema=schema, orient="row"), table.full_name, table.column_names)
-    return {RECONCILIATION.full_name: len(rows), DIFFERENCE.full_name: len(differences)}
+    rows.write()
+    schema = {c.name: _TYPES[c.type] for c in DIFFERENCE.columns}
+    made = pl.DataFrame(differences, schema=schema, orient="row")
+    frame.insert(connection, made, DIFFERENCE.full_name, DIFFERENCE.column_names)
+    return {RECONCILIATION.full_name: rows.written, DIFFERENCE.full_name: len(differences)}
 
 
 def _complete_until(connection: duckdb.DuckDBPyConnection) -> date | None:
@@ -136,15 +150,46 @@ def _bill_lines(connection: duckdb.DuckDBPyConnection, first: date, last: date) 
     # A day may have been billed nothing.
     for number, day in connection.execute(_BILL_DAYS, bound).fetchall():
         lines[number][day] = []
-    for row in connection.execute(_BILLED, bound).pl().iter_rows(named=True):
+    counted = _tools_counted(connection, bound)
+    for row in connection.execute(_BILLED, {**bound, "tool": price_tool.ANY_TOOL}).pl().iter_rows(named=True):
         # What a line counts: by its class, its unit, else by the provider's word for its kind, else by its own words.
         unit, service = row["quantity_unit"], row["service"]
         words = unit if unit and unit != "count" else f"{service or ''} {row['line'] or ''}"
-        is_tokens = row["token_type"] is not None or bool(_OF_TOKENS.search(words))
-        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"])
+        # A line that names a model and says nothing else is of that model's tokens, as routers bill them.
+        is_model = row["model"] is not None and row["line"] is None and unit is None
+        is_tokens = row["token_type"] is not None or is_model or bool(_OF_TOKENS.search(words))
+        tool = None if is_tokens or row["amount_usd"] < 0 else price_tool.named(f"{service or ''} {row['line'] or ''}")
+        uses = _uses(counted.get((row["connection_no"], row["day"], tool)), row["project_no"]) if tool else None
+        line = BillLine(row["amount_usd"], row["list_amount_usd"], row["category"], is_tokens, row["lines"], uses)
         name = SNAPSHOT.sub("", row["model"]) if row["model"] else None
         lines[row["connection_no"]][row["day"]].append(_Line(line, name, row["token_type"], row["service_tier"]))
     return lines
+
+
+def _tools_counted(
+    connection: duckdb.DuckDBPyConnection, bound: dict[str, Any]
+) -> dict[tuple[int, date, str], dict[int | None, Decimal]]:
+    """What each tool's uses of a connection's day cost at list price, by project."""
+    found: dict[tuple[int, date, str], dict[int | None, Decimal]] = defaultdict(dict)
+    for day, number, tool, project_no, usd in connection.execute(_TOOLS, bound).fetchall():
+        found[number, day, tool][project_no] = usd
+    return found
+
+
+def _uses(counted: dict[int | None, Decimal] | None, project_no: int | None) -> Decimal | None:
+    """The counted uses that a line of a project bills, taken once; None where nobody counted any.
+
+    Where only one side names projects, the line is for all of them.
+    """
+    if not counted:
+        return None
+    if project_no is not None and counted.keys() != {None}:
+        told = counted.get(project_no)
+        counted.update({project_no: Decimal(0)} if told is not None else {})
+        return told
+    total = sum(counted.values(), Decimal(0))
+    counted.update(dict.fromkeys(counted, Decimal(0)))
+    return total
 
 
 def _differences(
@@ -182,42 +227,6 @@ def _billed_apart(day: date, cells: list[Cell], told: list[_Line]) -> Decimal:
         ),
         Decimal(0),
     )
-
-
-def _sides(number: int, cells: Mapping[At, Cell], billed: dict[date, list[_Line]]) -> Iterator[tuple[Any, ...]]:
-    """Rows of RECONCILIATION: of the log by class, of the count by key and class, of the bill as far as it says."""
-    sums: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [None] * 5)
-
-    def add(at: tuple[Any, ...], column: int, value: int | Decimal) -> None:
-        held = sums[at]
-        held[column] = value if held[column] is None else held[column] + value
-
-    for cell in cells.values():
-        # What is beyond the lowest band, and beyond what twelve places hold of a price.
-        beyond: list[Decimal | None] = [cell.logged_usd, cell.counted_usd]
-        for side, key_no, bucket, n in _told(cell):
-            at = (cell.day, cell.model, key_no, bucket[1])
-            worth = money.usd(n * cell.price(bucket))
-            add(at, side, n)
-            add(at, side + 2, worth)
-            left = beyond[side]
-            beyond[side] = None if left is None else left - worth
-        for side, left in enumerate(beyond):
-            if left:
-                add((cell.day, cell.model, None, None), side + 2, left)
-    for day, lines in billed.items():
-        for each in lines:
-            add((day, each.model, None, each.token_class), 4, each.line.amount_usd)
-    for (day, model, key_no, token_class), values in sums.items():
-        yield day, number, model, key_no, token_class, *values
-
-
-def _told(cell: Cell) -> Iterator[tuple[int, int | None, Bucket, int]]:
-    """Side (0 the log, 1 the count), key, bucket and tokens of all that a cell tells."""
-    sides: list[tuple[int, int | None, Mapping[Bucket, int]]] = [(0, None, cell.logged)]
-    sides += [(1, key_no, tokens) for key_no, tokens in cell.counted.items()]
-    for side, key_no, tokens in sides:
-        yield from ((side, key_no, bucket, n) for bucket, n in tokens.items() if bucket[1] != CALLS)
 
 
 def _exactly(number: int, found: Iterable[Difference]) -> Iterator[tuple[Any, ...]]:

@@ -1,8 +1,8 @@
 """raw_<provider>.usage*, model.connection -> model.usage_reported: what providers counted, priced.
 
 A day's tokens are of many calls, so their sum says nothing about the context band: the window that Anthropic names
-does, elsewhere the lowest band is taken. A rate per call is not in the price, for the same reason; nor is what is
-counted in anything but tokens: its list cost is not known, so it is NULL.
+does, elsewhere the lowest band is taken. A rate per call is not in the price, for the same reason. What is
+counted in uses of a tool costs its fee by use; of images, seconds and bytes the list cost is not known, so it is NULL.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
-from warehouse import bill_tables, tables
+from warehouse import bill_tables, money, price_tool, tables
 from warehouse.models.charges import Told, told_frame
 from warehouse.prices import PriceBook
 from warehouse.tables import Table
@@ -54,11 +54,33 @@ def priced(counts: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
     priced = book.price(asked)
     without_tokens = pl.sum_horizontal(tables.INPUT_CLASSES + tables.OUTPUT_CLASSES) == 0
     is_otherwise_counted = pl.col("quantity").is_not_null() & without_tokens
-    return priced.with_columns(
-        pl.when(is_otherwise_counted).then(None).otherwise(pl.col("list_cost_pico_usd")).alias("list_cost_pico_usd"),
+    fees, versions = _fees(priced.filter(is_otherwise_counted), book)
+    fee_no = pl.when(is_otherwise_counted).then(is_otherwise_counted.cum_sum() - 1)
+    numbered = priced.with_columns(fee_no.alias("fee_no"))
+    return numbered.with_columns(
+        *(
+            pl.when(pl.col("fee_no").is_null()).then(name).otherwise(found.gather(numbered["fee_no"])).alias(name)
+            for name, found in (("list_cost_pico_usd", fees), ("price_version", versions))
+        ),
         pl.sum_horizontal(tables.INPUT_CLASSES).alias("input_tokens"),
         pl.sum_horizontal(tables.OUTPUT_CLASSES).alias("output_tokens"),
-    )
+    ).drop("fee_no")
+
+
+def _fees(counts: pl.DataFrame, book: PriceBook) -> tuple[pl.Series, pl.Series]:
+    """What counted uses of tools cost in pico-dollars, and the price's version; null where no price is known."""
+    costs: list[int | None] = []
+    versions: list[str | None] = []
+    asked = counts.select("provider", "model", "operation", "quantity_unit", "quantity", "requested_at")
+    for provider, model, operation, unit, quantity, requested_at in asked.iter_rows():
+        price = None
+        if price_tool.UNITS.get(operation, (None,))[0] == unit:
+            price = book.tool(provider, model, operation, requested_at)
+        worth = None if price is None else money.pico(money.CONTEXT.multiply(quantity, price.usd))
+        # More than 9 million dollars of searches in a day are none.
+        costs.append(worth if worth is None or worth < 2**63 else None)
+        versions.append(price.version if price else None)
+    return pl.Series(costs, dtype=pl.Int64), pl.Series(versions, dtype=pl.String)
 
 
 def write(connection: duckdb.DuckDBPyConnection, counts: pl.DataFrame, report: str, told: Told) -> None:

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from pipelines.sandbox.company import World
 from pipelines.sandbox.ground_truth import TOTALS_BY, GroundTruth
 from warehouse.labels import is_label
+from warehouse.price_sources import seller
 
 MONTH_ENDS = datetime(2026, 7, 1, tzinfo=UTC)
 CALLS = 60_000
@@ -223,8 +224,9 @@ def test_models_are_ones_whose_prices_are_known_but_one(truth: GroundTruth) -> N
         # An embedding has no price of output: nothing is asked about tokens that are not there.
         sent, got, cached = (count or None for count in mean_call)
         usage = Usage(input_tokens=sent, output_tokens=got, cache_read_tokens=cached)
+        owner, name = seller(provider, model)
         try:
-            price = calc_price(usage, model, provider_id=provider, genai_request_timestamp=MONTH_ENDS)
+            price = calc_price(usage, name, provider_id=owner, genai_request_timestamp=MONTH_ENDS)
         except LookupError:
             unknown.add(model)
         else:
