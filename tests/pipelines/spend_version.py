@@ -18,6 +18,7 @@ _TABLES = """
 CREATE SCHEMA mart; CREATE SCHEMA model;
 CREATE TABLE mart.spend_daily (day DATE, account VARCHAR, project VARCHAR, cost_usd DECIMAL(38,12),
     unpriced_requests BIGINT, provider VARCHAR DEFAULT 'openai', basis VARCHAR DEFAULT 'log');
+CREATE VIEW mart.spend_summary_daily AS FROM mart.spend_daily;
 CREATE TABLE mart.published (version BIGINT, as_of TIMESTAMP, home VARCHAR);
 CREATE TABLE model.account (account_no BIGINT, label VARCHAR, valid_from TIMESTAMP, valid_to TIMESTAMP);
 CREATE TABLE model.project (project_no BIGINT, label VARCHAR, account_no BIGINT, valid_from TIMESTAMP,
