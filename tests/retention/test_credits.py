@@ -78,14 +78,14 @@ def test_an_erased_accounts_credits_are_gone_but_for_what_a_hold_keeps(home: Hom
     assert _books(home, bela) == others
     with database.control(home) as control:
         entries = holds.entries(control, hold_no)
-        kept = {kind: Decimal(str(usd)) for _, _, kind, of, _, _, usd in entries if of in {"stripe", "credits"}}
+        kept = {kind: Decimal(str(usd)) for _, _, kind, of, _, _, usd, *_ in entries if of in {"stripe", "credits"}}
         rows = {
             table: control.execute(f"SELECT count(*) FROM {table} WHERE account_no = ?", (anne,)).fetchone()[0]
             for table in ("credit_tx", "credit_terms", "credit_claim", "credit_watch", "credit_notice", "mail")
         }
     assert kept["top_up"] == 43
     assert kept["refund"] == -5
-    deducted = sum((Decimal(str(usd)) for _, _, kind, _, _, _, usd in entries if kind == "deduction"), Decimal(0))
+    deducted = sum((Decimal(str(usd)) for _, _, kind, _, _, _, usd, *_ in entries if kind == "deduction"), Decimal(0))
     assert credit.nano(deducted) == -before["usage"]
     assert set(rows.values()) == {0}
     # All is offered again, with a refund that is told late of a moment before the erasure: nothing of hers lands.

@@ -169,7 +169,8 @@ def keep_credits(control: sqlite3.Connection, accounts: Iterable[int], on: date)
                 (account_no, str(each.first_day), str(each.last_day)),
             ).fetchall()
             control.executemany(
-                "INSERT OR REPLACE INTO held_entry VALUES (?, ?, ?, ?, ?, '', NULL, ?)",
+                """INSERT OR REPLACE INTO held_entry (hold_no, account_no, day, source, provider, number, amount_usd)
+                   VALUES (?, ?, ?, ?, ?, '', ?)""",
                 [
                     (each.hold_no, account_no, day, kind, of, f"{credit.from_nano(amount):f}")
                     for day, kind, of, amount in rows
