@@ -12,7 +12,7 @@ from pipelines.errors import PipelineError
 from retention import hunter, policy
 from tests.pipelines.gateway_log import line, put, query, take_in
 from tests.templates import Templates
-from warehouse import database
+from warehouse import database, publication, stale_spend
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
@@ -98,6 +98,8 @@ def test_days_whose_hours_are_gone_stay_utc_days(logged: Home) -> None:
             "INSERT INTO model.bill_day (day, connection_no, amount_usd, settlement) "
             "VALUES ('2026-10-26', 7, 12.5, 'settled')"
         )
+        publication.changed(connection)
+        stale_spend.add_up(connection)
         local = connection.execute(_SUMS % "spend_local_daily").fetchall()
         assert local == connection.execute(_SUMS % "spend_daily").fetchall()
         utc = "SELECT DISTINCT day, basis FROM mart.spend_local_daily WHERE zone = 'UTC' ORDER BY ALL"
