@@ -113,3 +113,27 @@ def test_an_erasure_of_an_older_store_keeps_what_it_was_of(
         control.execute(made.format("member"))
         with pytest.raises(sqlite3.IntegrityError):
             control.execute("DELETE FROM erasure WHERE erasure_no = 1")
+
+
+def test_a_new_file_is_what_the_steps_come_to() -> None:
+    """Every table, column, type and meaning, whichever way a file came to be."""
+    forms = []
+    for steps in ((migrations.make,), migrations.MIGRATIONS):
+        with duckdb.connect() as connection:
+            for step in steps:
+                step(connection)
+            asked = "schema_name, table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns()"
+            meant = "schema_name, table_name, comment FROM duckdb_tables()"
+            where = "WHERE NOT internal ORDER BY ALL"
+            forms.append(
+                (
+                    connection.execute(f"SELECT {asked} {where}").fetchall(),
+                    connection.execute(f"SELECT {meant} {where}").fetchall(),
+                    [
+                        connection.execute(f"SELECT count(*) FROM {schema}.{name}").fetchone()
+                        for schema, name, _ in connection.execute(f"SELECT {meant} {where}").fetchall()
+                    ],
+                )
+            )
+    assert forms[0] == forms[1]
+    assert len(forms[0][1]) > 50
