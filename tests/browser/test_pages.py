@@ -193,8 +193,15 @@ def test_what_changed_since_is_told_by_figure(page: Page, dashboard: Dashboard) 
     assert sum(Decimal(row["moved_usd"]) for row in rows) == Decimal("3.75")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "dark"),
+        (390, "light"),
+        pytest.param(1280, "light", marks=pytest.mark.soak),
+        pytest.param(390, "dark", marks=pytest.mark.soak),
+    ],
+)
 def test_a_page_fits_the_screen_and_follows_its_scheme(
     browser: Browser, dashboard: Dashboard, scheme: str, width: int
 ) -> None:

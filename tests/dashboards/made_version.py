@@ -4,7 +4,9 @@ The rows are a pure function of `until`, so that a test can sum them by itself.
 """
 
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -254,6 +256,52 @@ LEFT JOIN model.project AS project ON project.label = told.project AND project.a
 """
 
 
+def _fill(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
+    connection.execute(_TABLES + made_credits.TABLES)
+    names = {"script": SCRIPT_NAME, "latex": LATEX_NAME, "formula": FORMULA_KEY}
+    connection.execute(_HOURS, {"until": until, **names})
+    connection.execute(_DAYS)
+    connection.execute(_LATENCY)
+    connection.execute(_ALLOCATED)
+    connection.execute(_FAILURES)
+    for statement in filter(str.strip, (_NAMED + made_credits.ROWS).split(";")):
+        connection.execute(statement, {"until": until} if "$until" in statement else {})
+    # Two hours ahead of UTC all year.
+    connection.execute(
+        _DAYS.replace("spend_daily", "spend_local_daily")
+        .replace("hour::DATE", "(hour + INTERVAL 2 HOURS)::DATE")
+        .replace("any_value(settlement)", "any_value(settlement), 'Africa/Tripoli'")
+    )
+    connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
+    connection.execute(_RECONCILED)
+    connection.execute(_CHANGES, {"until": until})
+    connection.execute(_WINDOWS, {"until": until})
+    connection.execute(_INVOICES, {"until": until, "script": SCRIPT_NAME})
+    connection.execute(_PLANS, {"until": until, "latex": LATEX_NAME})
+    connection.execute(
+        "INSERT INTO mart.freshness "
+        "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",
+        {"until": until},
+    )
+    connection.execute(
+        "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2, "
+        "'log', NULL, NULL, NULL), "
+        "('openai', NULL, $until, 0, 412, 0, 'bill', $until::DATE - 1, $until::DATE, NULL), "
+        "('anthropic', NULL, $until, 0, 96, 0, 'bill', $until::DATE - 3, $until::DATE - 2, 'a key <refused>')",
+        {"until": until},
+    )
+
+
+@cache
+def _ten_weeks(until: datetime) -> bytes:
+    """The file before it is anybody's version; made once a process, for each `until`."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "made.duckdb"
+        with duckdb.connect(str(file)) as connection:
+            _fill(connection, until)
+        return file.read_bytes()
+
+
 def publish(home: Home, version: int, until: datetime, *, empty: bool = False, extra: str = "") -> Path:
     """Write version `version` with ten weeks of calls up to `until` (UTC, naive) and name it the newest.
 
@@ -261,41 +309,11 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
     """
     home.make(("gateway_jsonl", "litellm"))
     target = home.published / f"warehouse-{version}.duckdb"
+    if not empty:
+        target.write_bytes(_ten_weeks(until))
     with duckdb.connect(str(target)) as connection:
-        connection.execute(_TABLES + made_credits.TABLES)
-        if not empty:
-            names = {"script": SCRIPT_NAME, "latex": LATEX_NAME, "formula": FORMULA_KEY}
-            connection.execute(_HOURS, {"until": until, **names})
-            connection.execute(_DAYS)
-            connection.execute(_LATENCY)
-            connection.execute(_ALLOCATED)
-            connection.execute(_FAILURES)
-            for statement in filter(str.strip, (_NAMED + made_credits.ROWS).split(";")):
-                connection.execute(statement, {"until": until} if "$until" in statement else {})
-            # Two hours ahead of UTC all year.
-            connection.execute(
-                _DAYS.replace("spend_daily", "spend_local_daily")
-                .replace("hour::DATE", "(hour + INTERVAL 2 HOURS)::DATE")
-                .replace("any_value(settlement)", "any_value(settlement), 'Africa/Tripoli'")
-            )
-            connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
-            connection.execute(_RECONCILED)
-            connection.execute(_CHANGES, {"until": until})
-            connection.execute(_WINDOWS, {"until": until})
-            connection.execute(_INVOICES, {"until": until, "script": SCRIPT_NAME})
-            connection.execute(_PLANS, {"until": until, "latex": LATEX_NAME})
-            connection.execute(
-                "INSERT INTO mart.freshness "
-                "SELECT 'litellm', $until, $until, 12, sum(requests), 0, 'log', NULL, NULL, NULL FROM mart.spend_daily",
-                {"until": until},
-            )
-            connection.execute(
-                "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2, "
-                "'log', NULL, NULL, NULL), "
-                "('openai', NULL, $until, 0, 412, 0, 'bill', $until::DATE - 1, $until::DATE, NULL), "
-                "('anthropic', NULL, $until, 0, 96, 0, 'bill', $until::DATE - 3, $until::DATE - 2, 'a key <refused>')",
-                {"until": until},
-            )
+        if empty:
+            connection.execute(_TABLES + made_credits.TABLES)
         connection.execute(
             "INSERT INTO mart.published VALUES (?, ?, ?)", [version, until, "sandbox" if home.is_sandbox else "own"]
         )

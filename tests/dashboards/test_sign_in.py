@@ -135,7 +135,14 @@ FORGED = {
 
 @pytest.mark.parametrize(
     "path",
-    ["/sign-in", "/sign-out", "/sign-out-everywhere", "/account/password", "/account/open", "/account/delete"],
+    [
+        "/sign-in",
+        "/account/delete",
+        *(
+            pytest.param(path, marks=pytest.mark.soak)
+            for path in ("/sign-out", "/sign-out-everywhere", "/account/password", "/account/open")
+        ),
+    ],
 )
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_form_of_another_site_does_nothing(site: Site, path: str, forged: str) -> None:

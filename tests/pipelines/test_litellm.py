@@ -166,7 +166,7 @@ def test_the_forms_upstream_ids_do_repeat(spend_logs: list[str]) -> None:
     assert len({json.loads(text)["request_id"] for text in spend_logs}) == 981
 
 
-@pytest.mark.parametrize("payloads_first", [True, False])
+@pytest.mark.parametrize("payloads_first", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_both_forms_in_two_passes_are_one_call_each(
     payloads_first: bool, payloads: list[str], spend_logs: list[str], gateway_home: Home
 ) -> None:

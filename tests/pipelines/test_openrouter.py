@@ -153,7 +153,9 @@ def test_no_day_of_the_last_thirty_is_missed(tmp_path: Path, monkeypatch: pytest
         assert again == {"2026-06-28", "2026-06-29", "2026-06-30"}
 
 
-@pytest.mark.parametrize(("away", "lost"), [(29, None), (30, None), (33, "2026-06-30 to 2026-07-02")])
+@pytest.mark.parametrize(
+    ("away", "lost"), [pytest.param(29, None, marks=pytest.mark.soak), (30, None), (33, "2026-06-30 to 2026-07-02")]
+)
 def test_a_gap_that_lost_days_is_said(away: int, lost: str | None, reader: Reader) -> None:
     """A machine that slept for longer than OpenRouter remembers: the days are named, once and for all."""
     reader.pull(ENDS)

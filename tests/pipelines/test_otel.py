@@ -72,10 +72,15 @@ def test_every_class_of_tokens_is_told_apart(home: Home) -> None:
     [
         ({}, {"status": {"code": 1}}, ("ok", None)),
         ({}, {"status": {"code": 2}}, ("error", None)),
-        ({}, {"status": {"code": "STATUS_CODE_ERROR"}}, ("error", None)),
+        pytest.param({}, {"status": {"code": "STATUS_CODE_ERROR"}}, ("error", None), marks=pytest.mark.soak),
         ({"error.type": "429"}, {}, ("error", 429)),
-        ({"error.type": "RateLimitError", "http.response.status_code": 429}, {}, ("error", 429)),
-        ({"error.type": "timeout"}, {}, ("error", None)),
+        pytest.param(
+            {"error.type": "RateLimitError", "http.response.status_code": 429},
+            {},
+            ("error", 429),
+            marks=pytest.mark.soak,
+        ),
+        pytest.param({"error.type": "timeout"}, {}, ("error", None), marks=pytest.mark.soak),
         ({"error.type": "asyncio.CancelledError"}, {"status": {"code": 2}}, ("cancelled", None)),
     ],
 )

@@ -53,8 +53,8 @@ def _assert_sums(home: Home, lived: Days, tomorrow: date) -> None:
         assert held == {key: sums for key, sums in lived.by_day.items() if key[0] >= since}
 
 
-def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1) -> None:
-    """Live through days, and hold each night against the truth and against every byte in the home.
+def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1, searched_every: int = 1) -> None:
+    """Live through days, and hold each night against the truth, some against each byte in the home.
 
     A gateway may send several days at once: `pass_every` days. The nights between find what has expired since.
     """
@@ -68,10 +68,11 @@ def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1) -> 
                 clients |= {text.removeprefix(b"v1.")[:32]: date.fromisoformat(day) for text in texts}
         night_of(home, today, looked_at=False)
         _assert_sums(home, lived, tomorrow)
-        expired, alive = _expired_bytes(home, tomorrow, clients)
-        assert expired == []
-        # Positive control, each night: what has not expired is found in the very same way.
-        assert {"call in build/warehouse.duckdb read", "client in control.sqlite"} <= alive
+        if number % searched_every == 0:
+            expired, alive = _expired_bytes(home, tomorrow, clients)
+            assert expired == []
+            # Positive control, each time: what has not expired is found in the very same way.
+            assert {"call in build/warehouse.duckdb read", "client in control.sqlite"} <= alive
     with database.control(home) as control:
         assert control.execute("SELECT sum(late_rows) FROM load").fetchone() == (lived.too_late,)
     assert hunter.offences(home, retain.policy_of(home)) == []
@@ -86,8 +87,8 @@ def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1) -> 
 @pytest.mark.clause("VA-6.1")
 @pytest.mark.usefixtures("plain_bytes")
 def test_a_month_adds_up_as_if_nothing_were_deleted(short: Home) -> None:
-    """Late lines, lines again and lines far too late included; after each night no expired byte is in any file."""
-    _lived(short, 34, 2, pass_every=3)
+    """Late lines, lines again and lines far too late included; every fourth night no expired byte is in any file."""
+    _lived(short, 34, 2, pass_every=3, searched_every=4)
 
 
 @pytest.mark.soak

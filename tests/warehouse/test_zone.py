@@ -70,7 +70,7 @@ def _holds_midnight(name: str, day: date, begins: datetime) -> None:
     assert max(dates) >= day
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(ZONES), st.datetimes(datetime(1970, 1, 3), datetime(2100, 12, 28)), st.integers(1, 80))  # noqa: DTZ001 (naive moments are UTC here)
 def test_sums_over_days_are_sums_over_hours(name: str, first: datetime, count: int) -> None:
     """Whatever the zone and the stretch of hours: each is in one day, so the days' sums are the hours' sum."""
