@@ -15,11 +15,17 @@ import duckdb
 from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.tables import MONEY, REQUESTS
 
+_CALLER = "gateway, account_no, project_no, key_no, user_no, end_user_no, model"
+
 
 def write(
     connection: duckdb.DuckDBPyConnection, days: Collection[date], closed: Collection[tuple[date, str]] = ()
 ) -> None:
-    """Replace the rows of some days, but of closed (day, gateway), whose calls are gone; the caller's transaction."""
+    """Replace the rows of some days, but of closed (day, gateway), whose calls are gone; the caller's transaction.
+
+    Only who had a failure is looked at call by call, and whole, so that what comes before a call is there: a hash that
+    two callers share brings in one more who had none.
+    """
     bound = {"days": sorted(days), "closed": [f"{day}/{gateway}" for day, gateway in closed]}
     still = "NOT list_contains($closed::VARCHAR[], {}::VARCHAR || '/' || gateway)"
     connection.execute(
@@ -29,29 +35,30 @@ def write(
         return
     connection.execute(
         f"""INSERT INTO {FAILURE_DAILY.full_name}
-            WITH called AS (
-                SELECT requested_at::DATE AS day, account_no, project_no, gateway, provider, model, list_cost_usd,
-                    outcome = 'error' AS failed,
+            WITH told AS (
+                SELECT requested_at::DATE AS day, *,
+                    hash({_CALLER}, input_tokens) AS asked, hash({_CALLER}) AS called
+                FROM {REQUESTS.full_name}
+                WHERE requested_at >= $first AND requested_at < $after
+                    AND list_contains($days, requested_at::DATE) AND {still.format("requested_at::DATE")}
+            ), near AS (
+                SELECT * FROM told
+                WHERE asked IN (SELECT asked FROM told WHERE outcome = 'error')
+                    OR called IN (SELECT called FROM told WHERE outcome = 'error' AND input_tokens = 0)
+            ), judged AS (
+                SELECT *, outcome = 'error' AS failed,
                     coalesce(input_tokens > 0 AND lag(outcome) OVER asker = 'error'
                         AND requested_at - lag(requested_at) OVER asker <= INTERVAL 1 MINUTE, false)
                     OR coalesce(coalesce(user_no, end_user_no) IS NOT NULL AND lag(outcome) OVER caller = 'error'
                         AND lag(input_tokens) OVER caller = 0
                         AND requested_at - lag(requested_at) OVER caller <= INTERVAL 1 MINUTE, false) AS follows
-                FROM {REQUESTS.full_name}
-                WHERE requested_at >= $first AND requested_at < $after
-                    AND list_contains($days, requested_at::DATE) AND {still.format("requested_at::DATE")}
-                WINDOW caller AS (
-                    PARTITION BY requested_at::DATE, gateway, account_no, project_no, key_no, user_no, end_user_no,
-                        model
-                    ORDER BY requested_at, request_no),
-                asker AS (
-                    PARTITION BY requested_at::DATE, gateway, account_no, project_no, key_no, user_no, end_user_no,
-                        model, input_tokens
-                    ORDER BY requested_at, request_no)
+                FROM near
+                WINDOW caller AS (PARTITION BY day, {_CALLER} ORDER BY requested_at, request_no),
+                    asker AS (PARTITION BY day, {_CALLER}, input_tokens ORDER BY requested_at, request_no)
             )
             SELECT day, account_no, project_no, gateway, provider, model,
                 count(*) FILTER (failed), sum(list_cost_usd) FILTER (failed)::{MONEY},
                 count(*) FILTER (NOT failed), sum(list_cost_usd) FILTER (NOT failed)::{MONEY}
-            FROM called WHERE failed OR follows GROUP BY ALL""",
+            FROM judged WHERE failed OR follows GROUP BY ALL""",
         {**bound, "first": min(days), "after": max(days) + timedelta(days=1)},
     )
