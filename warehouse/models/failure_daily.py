@@ -16,6 +16,7 @@ from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.tables import MONEY, REQUESTS
 
 _CALLER = "gateway, account_no, project_no, key_no, user_no, end_user_no, model"
+_MINUTE = "epoch_us(requested_at) // 60_000_000"
 
 
 def write(
@@ -23,8 +24,8 @@ def write(
 ) -> None:
     """Replace the rows of some days, but of closed (day, gateway), whose calls are gone; the caller's transaction.
 
-    Only who had a failure is looked at call by call, and whole, so that what comes before a call is there: a hash that
-    two callers share brings in one more who had none.
+    Looked at call by call is only what a caller did in the minute of a failure and the next: whatever stands between a
+    failure and a call a minute later is among it, and what lies further back is more than a minute ago.
     """
     bound = {"days": sorted(days), "closed": [f"{day}/{gateway}" for day, gateway in closed]}
     still = "NOT list_contains($closed::VARCHAR[], {}::VARCHAR || '/' || gateway)"
@@ -33,18 +34,18 @@ def write(
     )
     if not days:
         return
+    these = f"""requested_at >= $first AND requested_at < $after AND list_contains($days, requested_at::DATE)
+        AND {still.format("requested_at::DATE")}"""
     connection.execute(
         f"""INSERT INTO {FAILURE_DAILY.full_name}
-            WITH told AS (
-                SELECT requested_at::DATE AS day, *,
-                    hash({_CALLER}, input_tokens) AS asked, hash({_CALLER}) AS called
-                FROM {REQUESTS.full_name}
-                WHERE requested_at >= $first AND requested_at < $after
-                    AND list_contains($days, requested_at::DATE) AND {still.format("requested_at::DATE")}
+            WITH minute AS (
+                SELECT hash({_CALLER}, {_MINUTE} + unnest([0, 1])) AS called
+                FROM {REQUESTS.full_name} WHERE {these} AND outcome = 'error'
             ), near AS (
-                SELECT * FROM told
-                WHERE asked IN (SELECT asked FROM told WHERE outcome = 'error')
-                    OR called IN (SELECT called FROM told WHERE outcome = 'error' AND input_tokens = 0)
+                SELECT requested_at::DATE AS day, requested_at, request_no, {_CALLER}, provider, input_tokens, outcome,
+                    list_cost_usd
+                FROM {REQUESTS.full_name}
+                WHERE {these} AND hash({_CALLER}, {_MINUTE}) IN (SELECT called FROM minute)
             ), judged AS (
                 SELECT *, outcome = 'error' AS failed,
                     coalesce(input_tokens > 0 AND lag(outcome) OVER asker = 'error'
