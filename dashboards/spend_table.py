@@ -29,8 +29,11 @@ _ROW_PX = 33
 _MOST_ROWS_SEEN = 16
 
 
-def draw(found: pa.Table, asked: SpendFilter) -> date | None:
+def draw(found: pa.Table, asked: SpendFilter, visit: int) -> date | None:
     """Draw the table; the day that was ticked, where there are days to tick.
+
+    `visit` counts the days that were opened: a table that is come back to has no tick of before, even where the way
+    back was taken while the hours were still being drawn.
 
     The cells carry exact decimals and are sorted by them; what the eye sees is text made from them.
     """
@@ -56,7 +59,7 @@ def draw(found: pa.Table, asked: SpendFilter) -> date | None:
             )
             for column in found.column_names
         },
-        key=f"spend_table_{crc32(repr(asked).encode())}",
+        key=f"spend_table_{visit}_{crc32(repr(asked).encode())}",
         on_select="rerun" if asked.grain == "day" else "ignore",
         selection_mode="single-row",
         placeholder="—",

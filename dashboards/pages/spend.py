@@ -148,8 +148,10 @@ def _table(asked: SpendFilter, found: View, today: date) -> None:
                     file_name=f"spend_{asked.start}_{asked.end}_{asked.grain}.{ending}",
                     on_click="ignore",
                 )
-    picked = spend_table.draw(found.table, asked)
+    visit = st.session_state.get(_KEY + "visit", 0)
+    picked = spend_table.draw(found.table, asked, visit)
     if picked is not None:
+        st.session_state[_KEY + "visit"] = visit + 1
         st.session_state[_KEY + "back"] = asked.to_query(today)
         _go(asked.hours_of(picked), today)
         st.rerun()
