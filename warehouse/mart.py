@@ -1,5 +1,6 @@
 """The marts as views: each .sql file of warehouse/marts is one select, so that a name is always today's."""
 
+import hashlib
 import re
 from functools import cache
 from importlib import resources
@@ -37,10 +38,21 @@ def meaning(name: str) -> str:
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every mart's view anew in the build."""
+    """Make every mart's view in the build, each with its meaning, unless they were made so already.
+
+    `main.mart_form` holds a hash of what they were made of; a migration of the tables below them takes it away.
+    """
+    form = hashlib.sha256("\n".join(map(select, names())).encode()).hexdigest()
+    connection.execute("CREATE TABLE IF NOT EXISTS main.mart_form (form VARCHAR)")
+    if connection.execute("SELECT form FROM main.mart_form").fetchall() == [(form,)]:
+        return
     connection.execute("CREATE SCHEMA IF NOT EXISTS mart")
     for name in names():
+        said = meaning(name).replace("'", "''")
         connection.execute(f"CREATE OR REPLACE VIEW mart.{name} AS {select(name)}")
+        connection.execute(f"COMMENT ON VIEW mart.{name} IS '{said}'")
+    connection.execute("DELETE FROM main.mart_form")
+    connection.execute("INSERT INTO main.mart_form VALUES (?)", [form])
 
 
 def _journey(name: str) -> re.Match[str]:

@@ -245,6 +245,9 @@ def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:
         connection.execute("CHECKPOINT")
         copy = home.build_file.with_name(f"warehouse.before-{due[0].__name__}.duckdb")
         file_copy.copied(home.build_file, copy, 0o600)
+    if due:
+        # The marts stand on what changes now: they are made anew.
+        connection.execute("DROP TABLE IF EXISTS main.mart_form")
     if due == list(MIGRATIONS):
         connection.execute("BEGIN")
         make(connection)

@@ -42,8 +42,7 @@ class Billed(NamedTuple):
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty warehouse with every table, name and mart."""
     connection = duckdb.connect()
-    for migration in migrations.MIGRATIONS:
-        migration(connection)
+    migrations.make(connection)
     for what, labels in NAMES.items():
         for number, label in enumerate(labels, 1):
             owner = "" if what == "account" else "1, "
