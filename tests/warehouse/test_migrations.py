@@ -1,6 +1,7 @@
 """Migrations: each once, in order, after a copy; a newer home is refused, a broken step is undone."""
 
 import sqlite3
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -89,11 +90,11 @@ def test_the_control_store_is_brought_up_after_a_copy(filled: Home, monkeypatch:
 
 
 def test_an_erasure_of_an_older_store_keeps_what_it_was_of(
-    home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, master_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kind, receipt and tombstone stay bound to it, a member's is possible now, and unbound places are forgotten."""
     assert master_key
-    steps = schema.MIGRATIONS
+    home, steps = Home(tmp_path / "older").make(), schema.MIGRATIONS
     names = [name for name, _ in steps]
     monkeypatch.setattr(schema, "MIGRATIONS", steps[: names.index("m026_erased_people")])
     with database.control(home) as control:
