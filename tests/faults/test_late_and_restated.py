@@ -219,7 +219,8 @@ def hashes(home: Home) -> dict[str, str]:
         }
 
 
-@pytest.mark.parametrize("replays", [1, pytest.param(3, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("replays", [1, 3])
 def test_the_whole_backfill_told_again_changes_nothing(billed: World, replays: int) -> None:
     """Every log file and every day of every bill again: 0 rows land, and every table's hash is what it was.
 

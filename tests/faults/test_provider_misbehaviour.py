@@ -23,6 +23,7 @@ from tests.pipelines.billed_world import ENDS, KEYS, LATER, World, world
 from warehouse import database, money
 
 BOTH = ("openai", "anthropic")
+FAINTER = ("repeat", "shift", "early", "lost")
 COSTS = {"openai": "raw_openai.costs", "anthropic": "raw_anthropic.cost_report"}
 USAGE = {"openai": "raw_openai.usage_completions", "anthropic": "raw_anthropic.usage_messages"}
 PASSING: tuple[str | int, ...] = (429, "retry-after", 500, 502, 503, 408, "drop", "cut", "torn")
@@ -109,8 +110,8 @@ def test_what_passes_leaves_no_row_out(seed: int, provider: str, billed: World, 
 @pytest.mark.parametrize(
     ("fault", "provider"),
     [
-        ("stall", "openai"),
         ("slow", "anthropic"),
+        pytest.param("stall", "openai", marks=pytest.mark.soak),
         pytest.param("stall", "anthropic", marks=pytest.mark.soak),
         pytest.param("slow", "openai", marks=pytest.mark.soak),
     ],
@@ -173,7 +174,7 @@ def test_a_page_cut_anywhere_is_never_stored(
 
 @pytest.mark.parametrize("provider", ["openai", pytest.param("anthropic", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("places", [(1,), pytest.param((0, 2, 3, 4, 5), marks=pytest.mark.soak)])
-@pytest.mark.parametrize("fault", ["loop", "repeat", "gap", "shift", "early", "lost"])
+@pytest.mark.parametrize("fault", ["loop", "gap", *(pytest.param(one, marks=pytest.mark.soak) for one in FAINTER)])
 def test_cursors_gone_wrong_make_no_gap_and_no_double(
     fault: str,
     places: tuple[int, ...],
@@ -202,7 +203,8 @@ def test_cursors_gone_wrong_make_no_gap_and_no_double(
     assert ended == 0 if fault in {"shift", "early"} else ended > 0 or fault == "lost"
 
 
-@pytest.mark.parametrize("provider", ["openai", pytest.param("anthropic", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("provider", BOTH)
 def test_a_day_comes_late_then_higher_then_lower(provider: str, billed: World) -> None:
     """A day of 0 gets its lines, and a past day is restated up and down: spend is what the bill says now, each time."""
     api, now = billed.apis[provider], ENDS + timedelta(days=1)

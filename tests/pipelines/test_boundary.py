@@ -44,6 +44,7 @@ CANARIES = {
     "ip6": IP6,
     "user agent": AGENT,
 }
+NAMED = ("project", "team", "account_id")
 TEXT_FIELDS = (
     "request_id", "account_id", "key_id", "upstream", "project", "team", "user_id", "end_user_id", "provider", "model",
     "service_tier", "ip", "user_agent",
@@ -293,7 +294,7 @@ def test_a_client_is_another_number_every_day(home: Home) -> None:
     assert len({first, next_day, other}) == 3
 
 
-@pytest.mark.parametrize("field", ["project", "team", "key_id", "account_id"])
+@pytest.mark.parametrize("field", ["key_id", *(pytest.param(name, marks=pytest.mark.soak) for name in NAMED)])
 def test_a_text_that_is_no_label_is_a_number_and_two_stay_two(field: str, home: Home) -> None:
     """Two e-mail addresses in a name's place are two names, each a number, and neither can be read off it."""
     put(home, "calls.jsonl", [line(request_id=f"{n}", **{field: f"person{n}@example.org"}) for n in (1, 2)])

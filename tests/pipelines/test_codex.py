@@ -70,8 +70,15 @@ def test_totals_that_begin_anew_lose_nothing(folder: Path, home: Home) -> None:
     assert query(home, SUMS) == [(4, 400, 160, 80, 20)]
 
 
-@pytest.mark.parametrize("parents", ["forked_from_id", "thread_spawn"])
-@pytest.mark.parametrize("rewritten", [True, False])
+@pytest.mark.parametrize(
+    ("parents", "rewritten"),
+    [
+        ("forked_from_id", True),
+        ("thread_spawn", False),
+        pytest.param("forked_from_id", False, marks=pytest.mark.soak),
+        pytest.param("thread_spawn", True, marks=pytest.mark.soak),
+    ],
+)
 def test_what_a_fork_repeats_of_its_parent_is_not_counted(
     parents: str, rewritten: bool, folder: Path, home: Home
 ) -> None:

@@ -121,6 +121,7 @@ def test_three_full_replays_change_no_row(billed: World) -> None:
     assert database.current_version(billed.home) == version
 
 
+@pytest.mark.soak
 def test_a_late_and_a_corrected_day_replace_what_was_said(billed: World) -> None:
     """Until the bill is there the log counts; a bill that comes late, and then lower, is what counts."""
     soon = ENDS + timedelta(days=1)
