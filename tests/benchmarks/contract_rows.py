@@ -61,7 +61,8 @@ def write(
                      'OpenAI/Python 2.' || (h // 3) % {clients} % 4 AS user_agent,
                      CASE WHEN h % 10 = 0 THEN NULL
                           ELSE printf('%.6f', (tokens_in * 3 + tokens_out * 15) / 1000000.0) END AS cost
-              FROM m ORDER BY i
+              -- In the order of range(): sorted besides, 30 M lines took 15 GB.
+              FROM m
             ) TO '{path}' (FORMAT json)
             """
         )
