@@ -263,10 +263,14 @@ def write(home: Home, version: str, in_force: str, *, material: bool = True, age
     """The owner's words, written some time ago by NOW."""
     own = home.root / "privacy.toml"
     own.write_text(PRIVACY.format(version, in_force, str(material).lower(), version), encoding="utf-8")
-    written = (NOW - age).replace(tzinfo=UTC).timestamp()
-    # Two texts never have the same moment.
-    os.utime(own, (written, written + zlib.crc32(own.read_bytes()) / 2**32))
+    dated(own, age)
     return own
+
+
+def dated(own: Path, age: timedelta) -> None:
+    """Whatever the day of the test, a text was written some time ago by NOW; two never have the same moment."""
+    written = (NOW - age).replace(tzinfo=UTC).timestamp()
+    os.utime(own, (written, written + zlib.crc32(own.read_bytes()) / 2**32))
 
 
 @pytest.mark.clause("AL-11.2")
@@ -337,6 +341,7 @@ def test_words_changed_under_one_version_or_date_turn_the_audit_red(home: Home, 
         own = write(home, version, in_force)
         with own.open("a", encoding="utf-8") as handle:
             handle.write(f'region = "{changed}"\n')
+        dated(own, HOUR)
         sent(home, trap, NOW + 2 * HOUR)
         with database.control(home) as control:
             return acceptance.changed_unseen(control)
