@@ -214,7 +214,7 @@ def _rhythm(today: date, moved: list[Mover]) -> None:
             st.altair_chart(heat_map.drawn(hours), width="stretch", alt=heat_map.told(hours))
             st.caption(heat_map.told(hours))
         else:
-            st.caption("No log of the last four weeks tells hours.")
+            st.caption("No log tells the hours of the four weeks up to yesterday.")
     if moved:
         # Half a month against a whole one would read as a change.
         movers.html(_movers(moved))
