@@ -206,7 +206,7 @@ def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
         for statement in table.ddl()[2:]:
             connection.execute(statement)
-    raw = "SELECT schema_name FROM duckdb_tables() WHERE table_name = 'calls' AND starts_with(schema_name, 'raw_')"
+    raw = "SELECT schema_name FROM duckdb_columns() WHERE table_name = 'calls' AND column_name = 'upstream_no'"
     for (schema,) in connection.execute(raw).fetchall():
         connection.execute(
             f"""DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (
