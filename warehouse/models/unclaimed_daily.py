@@ -28,5 +28,8 @@ GROUP BY ALL
 def write(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
     """Replace the days from `first` to `last`, both included; the caller holds the transaction."""
     days = between(first, last)
+    several = f"WITH {payer.HOLDER} SELECT 1 FROM holder WHERE connection_no IS NULL LIMIT 1"
     connection.execute(f"DELETE FROM model.unclaimed_daily WHERE {days}")
-    connection.execute(f"INSERT INTO model.unclaimed_daily {_UNCLAIMED.format(days=days)}")
+    # Most payers have one connection at a provider, and nothing need be looked for.
+    if connection.execute(several).fetchone() is not None:
+        connection.execute(f"INSERT INTO model.unclaimed_daily {_UNCLAIMED.format(days=days)}")
