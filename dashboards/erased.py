@@ -38,6 +38,7 @@ _TOLD = {
     "looks of the operator": ("opening",),
     "budgets, alerts and mails": ("budget", "alert", "mail"),
     "connections": ("connection",),
+    "upstreams, claimed": ("upstream_claim", "upstream_fit", "upstream_seen"),
     "keys of what was sealed": ("data_key",),
 }  # fmt: skip
 _NAMES = {table: name for name, tables in _TOLD.items() for table in tables}

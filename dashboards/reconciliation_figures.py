@@ -1,4 +1,4 @@
-"""mart.reconciliation_daily, mart.difference_cause -> why the gateway's log and the bills differ, for one viewer."""
+"""mart.reconciliation_daily, mart.difference_cause, mart.unclaimed_daily -> why log and bill differ, for one viewer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ from dashboards.viewer import Viewer
 
 DEFAULT_DAYS = 30
 _EARLIEST = date(2015, 1, 1)
+_MOST_UPSTREAMS = 50
 _DIFFERING = """
     SELECT cause.* FROM mart.difference_cause AS cause
     SEMI JOIN told ON told.day = cause.day AND told.connection_no = cause.connection_no"""
@@ -54,6 +55,22 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Unclaimed:
+    """Calls of the log of which nobody can say what paid, by where they were sent; `account` is whose they are.
+
+    Of accounts that the viewer does not see (`is_seen`) only the sum is told; `upstream_no` None is one nobody names.
+    """
+
+    provider: str
+    account: str | None
+    gateway: str
+    upstream_no: int | None
+    is_seen: bool
+    days: int
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True)
 class Summary:
     """What log, provider's count and bill add up to on the days that have a bill, and how many days have none yet."""
 
@@ -67,8 +84,8 @@ class Summary:
     causes: tuple[tuple[str, Decimal], ...]
     # key, model, days, cost: calls the gateway never saw
     stray_keys: tuple[tuple[str | None, str | None, int, Decimal], ...]
-    # provider, account, models, days, cost: calls of the log that name none of several connections
-    unclaimed: tuple[tuple[str, str | None, str, int, Decimal], ...]
+    # calls of the log that none of several connections claims: what costs most first
+    unclaimed: tuple[Unclaimed, ...]
 
 
 def providers(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[str]:
@@ -105,13 +122,25 @@ def summary(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> Sum
             WHERE cause = 'unlogged' GROUP BY ALL ORDER BY amount DESC, key_label, model LIMIT 20""",
         bound,
     ).fetchall()
-    unclaimed = connection.execute(
-        f"""WITH {told} SELECT provider, account, string_agg(DISTINCT model, ', ' ORDER BY model),
-                count(DISTINCT day), sum(amount_usd) AS amount
-            FROM ({_DIFFERING}) WHERE cause = 'unclaimed' GROUP BY provider, account ORDER BY amount DESC""",
-        bound,
+    open_calls = _unclaimed(connection, viewer, asked)
+    return Summary(log, usage, bill, unexplained, billed, without, tuple(causes), tuple(stray), open_calls)
+
+
+def _unclaimed(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> tuple[Unclaimed, ...]:
+    """Of the accounts whose bills the viewer sees: who pays is asked, not who called."""
+    condition, bound = viewer.condition_without_project()
+    days, bound_days = _days(asked)
+    found = connection.execute(
+        f"""SELECT provider, CASE WHEN is_seen THEN caller END, gateway, CASE WHEN is_seen THEN upstream_no END,
+                is_seen, count(DISTINCT day), coalesce(sum(cost_usd), 0) AS amount
+            FROM (
+                SELECT * EXCLUDE (account, payer), account AS caller, payer AS account,
+                    coalesce({condition}, false) AS is_seen
+                FROM mart.unclaimed_daily)
+            WHERE {condition} AND {days} GROUP BY ALL ORDER BY amount DESC, 1, 2, 3, 4 LIMIT {_MOST_UPSTREAMS}""",
+        [*bound, *bound, *bound_days],
     ).fetchall()
-    return Summary(log, usage, bill, unexplained, billed, without, tuple(causes), tuple(stray), tuple(unclaimed))
+    return tuple(Unclaimed(*row) for row in found)
 
 
 def days(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
@@ -141,12 +170,18 @@ def parts(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Ta
 def _told(viewer: Viewer, asked: Asked, *, billed: bool = True) -> tuple[str, list[Any]]:
     """A subquery `told`: the days that are asked for, of this viewer's connections; those with a bill, or all."""
     condition, bound = viewer.condition_without_project()
-    chosen = "AND provider IN (SELECT unnest(?))" if asked.providers else ""
+    days, bound_days = _days(asked)
     sql = f"""told AS (
         SELECT * FROM mart.reconciliation_daily
-        WHERE {condition} AND day BETWEEN ? AND ? {chosen} {"AND bill_cost_usd IS NOT NULL" if billed else ""})"""
+        WHERE {condition} AND {days} {"AND bill_cost_usd IS NOT NULL" if billed else ""})"""
+    return sql, [*bound, *bound_days]
+
+
+def _days(asked: Asked) -> tuple[str, list[Any]]:
+    """The condition on days and providers, and its bound values."""
+    chosen = " AND provider IN (SELECT unnest(?))" if asked.providers else ""
     start, end = (asked.day, asked.day) if asked.day else (asked.start, asked.end)
-    return sql, [*bound, start, end, *([list(asked.providers)] if asked.providers else [])]
+    return f"day BETWEEN ? AND ?{chosen}", [start, end, *([list(asked.providers)] if asked.providers else [])]
 
 
 def _day(values: Sequence[str], usual: date) -> date:

@@ -21,7 +21,7 @@ from pipelines.materialization import build, build_credits, build_fees, landed
 from pipelines.payments import booking
 from pipelines.payments import pull as payments
 from warehouse import conservation, database, mart, publication
-from warehouse.control import claim_rule
+from warehouse.control import claim_rule, upstream_claim
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -71,12 +71,13 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
 def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress) -> build.Built:
     """Make everything that changed: fees first, since calls they pay for cost nothing, and last what is invoiced.
 
-    Labels that came up and that a rule claims are their account's before anybody sees them.
+    Labels and upstreams that came up and that a rule or a connection claims are theirs before anybody sees them.
 
     `connection` is the build, held; `now` is UTC.
     """
     with database.control(home) as control:
         claim_rule.follow(control, now)
+        upstream_claim.follow(control, _utc(now))
     today = _utc(now).date()
     covered = build_fees.build_plans(home, connection, today)
     built = build.build(home, connection, progress, covered)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retention.errors import RetentionError
-from retention.held_data import Dataset, name_of
+from retention.held_data import Dataset
 
 FORM = "apiledger-rights-1"
 MANIFEST, SCHEMA = "manifest.json", "schema.json"
@@ -190,10 +190,6 @@ class Opened:
     def arrow_schema(self, name: str) -> pa.Schema:
         """A dataset's columns as Arrow types."""
         return pa.schema([(c["name"], _arrow(c["type"])) for c in self.schema[name]["columns"]])
-
-    def columns(self, name: str) -> str:
-        """A dataset's columns as SQL lists them."""
-        return ", ".join(name_of(column["name"]) for column in self.schema[name]["columns"])
 
     def digest(self, name: str) -> bytes:
         """The SHA-256 of a dataset's Parquet file."""

@@ -26,6 +26,8 @@ from warehouse.tables import USAGE_DAILY
 
 # Each after what it refers to; sessions, links, notices and holds are of the other installation.
 _LEFT = frozenset({"session", "ticket", "notice", "told", "hold_account", "held_entry", "held_request"})
+# What claims fit is looked at anew; theirs may be the other installation's.
+_LEFT |= {"upstream_fit", "upstream_seen"}
 _FIRST = ("account", "member", "outside_id", "connection", "pull", "budget", "mail")
 _BEFORE_LOGS = "UPDATE restriction SET load_no = (SELECT coalesce(max(load_no), 0) FROM load)"
 
@@ -125,13 +127,16 @@ def _into_build(build: duckdb.DuckDBPyConnection, opened: Opened) -> None:
     for name, known in held_data.told_by_version(build).items():
         if name not in opened.names:
             continue
-        if odd := {column["name"] for column in opened.schema[name]["columns"]} - known:
+        told = [column["name"] for column in opened.schema[name]["columns"]]
+        # Calls once had a column for what paid, which nothing ever filled.
+        told = [column for column in told if column != "connection_no" or column in known]
+        if odd := set(told) - known:
             raise RetentionError(f"{name} has a column that this program does not know, {min(odd)!r}: update it first")
         # Registered under a name of its own: DuckDB looks a name up among Python's variables, too.
         build.register(
             "bundle_rows", pa.RecordBatchReader.from_batches(opened.arrow_schema(name), opened.batches(name))
         )
-        columns = opened.columns(name)
+        columns = ", ".join(map(held_data.name_of, told))
         build.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM bundle_rows")
         build.unregister("bundle_rows")
 

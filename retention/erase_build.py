@@ -89,10 +89,8 @@ def _of_connections(tables: dict[str, set[str]], bound: dict[str, object]) -> It
     only = "connection_no IN (SELECT unnest($gone))"
     for table, columns in tables.items():
         if "connection_no" in columns:
-            # A call of somebody else's that this connection paid stays theirs; nobody knows any more who paid.
-            is_call = {"account_no", "gateway"} <= columns
-            verb = f"UPDATE {table} SET connection_no = NULL" if is_call else f"DELETE FROM {table}"
-            yield Change(table, only, f"{verb} WHERE {only}", bound)
+            # Calls of somebody else's that it paid for name no connection, and their spend is added up anew.
+            yield Change(table, only, f"DELETE FROM {table} WHERE {only}", bound)
 
 
 def counted(connection: duckdb.DuckDBPyConnection, numbers: Numbers) -> dict[str, int]:

@@ -136,8 +136,13 @@ def _opened(vault: Vault, account_no: object, place: str, sealed: str) -> str | 
 def of_version(
     connection: duckdb.DuckDBPyConnection, holding: Holding, connections: Iterable[int], customers: Iterable[int] = ()
 ) -> Iterator[Dataset]:
-    """What a published version holds of an account, table by table; which of others' connections paid is left out."""
-    mine, paid = f"account_no IN ({_listed(holding.numbers)})", f"connection_no IN ({_listed(connections)})"
+    """What a published version holds of an account, table by table; who else paid, and with what, is left out."""
+    numbers = _listed(holding.numbers)
+    mine, paid = f"account_no IN ({numbers})", f"connection_no IN ({_listed(connections)})"
+    own = {
+        "connection_no": f"CASE WHEN {paid} THEN connection_no END",
+        "payer_no": f"CASE WHEN payer_no IN ({numbers}) THEN payer_no END",
+    }
     for table, meaning, columns in _version_tables(connection):
         names = [column.name for column in columns]
         if table in _BOOKS:
@@ -154,7 +159,7 @@ def of_version(
                 only += f" OR plan_no IN (SELECT plan_no FROM model.plan WHERE {mine})"
         else:
             continue
-        blanked = {"connection_no": f"CASE WHEN {paid} THEN connection_no END"} if only == mine else {}
+        blanked = own if only == mine else {}
         selected = ", ".join(f"{blanked.get(name, name_of(name))} AS {name_of(name)}" for name in names)
         query = f"SELECT {selected} FROM {table} WHERE {only}"
         yield Dataset(table, meaning, columns, _asked(connection, query))

@@ -57,6 +57,19 @@ CLAIM = Table(
         Column("holder_no", "BIGINT", "The account whose connections pay; as in model.connection."),
     ),
 )
+UPSTREAM_CLAIM = Table(
+    "model",
+    "upstream_claim",
+    "Which connection pays for the calls that a log sent to an upstream, by UTC day: what people claimed, resolved.",
+    (
+        Column("upstream_no", "BIGINT", "Where the gateway sent the calls; as in model.usage_daily."),
+        Column("account_no", "BIGINT", "The account whose calls they are; as in model.account."),
+        Column("provider", "VARCHAR", "Who ran the model; at another provider the upstream may be another's."),
+        Column("connection_no", "BIGINT", "The connection that pays; of that provider, and of the calls' payer."),
+        Column("first_day", "DATE", "The first UTC day; 0001-01-01 where it has always been so."),
+        Column("last_day", "DATE", "The last UTC day; 9999-12-31 while it holds."),
+    ),
+)
 CHARGES = Table(
     "model",
     "charges",
@@ -136,7 +149,8 @@ BUILT_PULL = Table(
     ),
 )
 
-BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, ESTIMATED_SPEND, COVERAGE, BUILT_PULL, CLAIM)
+_WHOSE = (CLAIM, UPSTREAM_CLAIM)
+BILL_TABLES = (CONNECTION, CHARGES, BILL_DAY, USAGE_REPORTED, ESTIMATED_SPEND, COVERAGE, BUILT_PULL, *_WHOSE)
 CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 
 

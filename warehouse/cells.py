@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from warehouse import unit_price
+from warehouse import payer, unit_price
 from warehouse.bill_tables import CLASSES
 from warehouse.causes import CALLS, Bucket, Cell
 from warehouse.prices import PriceBook
@@ -29,41 +29,29 @@ Payer = tuple[str, int]
 SNAPSHOT = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8})|-latest)$")
 _STANDARD = {None, "", "standard", "default", "auto", "on_demand"}
 _SUMS = ", ".join(f"sum({name})::BIGINT AS {name}" for name in CLASSES)
-_HOLDERS = """
-    WITH holder AS (
-        SELECT provider, account_no, payer_no, bool_or(is_operator) AS is_operator,
-            CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
-        FROM (
-            SELECT provider, account_no, account_no AS payer_no, is_operator, connection_no FROM model.connection
-            UNION ALL
-            SELECT connection.provider, claim.account_no, claim.holder_no, false, connection.connection_no
-            FROM model.claim AS claim JOIN model.connection AS connection ON connection.account_no = claim.holder_no
-        ) GROUP BY provider, account_no, payer_no
-    )"""
-_CONNECTION = "coalesce(call.connection_no, own.connection_no, house.connection_no)"
-_JOINED = """
-    LEFT JOIN holder AS own ON own.provider = call.provider AND own.account_no = call.account_no
-    LEFT JOIN holder AS house ON house.provider = call.provider AND house.is_operator AND own.account_no IS NULL"""
-_OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR coalesce(own.payer_no, house.payer_no) IS NOT NULL)"
+_CONNECTION = payer.connection("named")
+_OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR {payer.PAYER} IS NOT NULL)"
 # What a plan pays for is on no bill of calls.
 _UNCOVERED = """NOT EXISTS (
             SELECT 1 FROM model.plan_cover AS cover
             WHERE cover.gateway = call.gateway AND cover.provider = call.provider
                 AND cover.account_no = call.account_no AND {day} BETWEEN cover.starts_on AND cover.ends_on)"""
-_LOGGED = f"""{_HOLDERS}
-    SELECT call.day, {_CONNECTION} AS connection_no, coalesce(own.payer_no, house.payer_no) AS payer_no,
+_LOGGED = f"""
+    WITH {payer.HOLDER}
+    SELECT call.day, {_CONNECTION} AS connection_no, {payer.PAYER} AS payer_no,
         call.provider, call.model, call.service_tier, sum(call.cancelled_requests)::BIGINT AS cancelled,
         sum(call.error_requests)::BIGINT AS errors, sum(call.requests - call.error_requests)::BIGINT AS calls,
         coalesce(sum(call.list_cost_usd), 0) AS cost, {_SUMS}
-    FROM model.usage_daily AS call {_JOINED}
+    FROM model.usage_daily AS call {payer.named("call", "call.day")} {payer.holders("call")}
     WHERE call.day BETWEEN $first AND $last AND {_OF_A_PAYER}
         AND {_UNCOVERED.format(day="call.day")}
     GROUP BY ALL"""
-_SINGLE = f"""{_HOLDERS}
+_SINGLE = f"""
+    WITH {payer.HOLDER}
     SELECT call.requested_at::DATE AS day, {_CONNECTION} AS connection_no, call.provider, call.model,
         call.service_tier, call.outcome = 'cancelled' AS is_broken_off,
         count(*) FILTER (call.outcome <> 'error') AS calls, {_SUMS}
-    FROM model.requests AS call {_JOINED}
+    FROM model.requests AS call {payer.named("call", "call.requested_at::DATE")} {payer.holders("call")}
     WHERE call.requested_at >= $first AND call.requested_at < $last + 1 AND {_CONNECTION} IS NOT NULL
         AND {{which}} AND {_UNCOVERED.format(day="call.requested_at::DATE")}
     GROUP BY ALL"""

@@ -183,6 +183,38 @@ def m034_invoice_currency(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
+def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give calls and their sums the upstream in the place of a connection that none ever had, and publish who paid.
+
+    What is known of a call's upstream is in raw rows alone: days that have some are made again, of others it stays
+    unknown.
+    """
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in (tables.REQUESTS, tables.USAGE_HOURLY, tables.USAGE_DAILY, tables.USAGE_MONTHLY):
+        there = "SELECT column_name FROM duckdb_columns() WHERE schema_name = ? AND table_name = ?"
+        names = {name for (name,) in connection.execute(there, [table.schema, table.name]).fetchall()}
+        if "connection_no" in names:
+            # A file older than m004 got it beside the other.
+            connection.execute(f"ALTER TABLE {table.full_name} DROP COLUMN IF EXISTS upstream_no")
+            connection.execute(f"ALTER TABLE {table.full_name} RENAME COLUMN connection_no TO upstream_no")
+        for statement in table.ddl()[2:]:
+            connection.execute(statement)
+    for table in (bill_tables.UPSTREAM_CLAIM, spend_tables.UNCLAIMED_DAILY, spend_tables.SPEND_DAILY):
+        for statement in table.ddl()[:2]:
+            connection.execute(statement)
+        for column in table.columns:
+            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+        for statement in table.ddl()[2:]:
+            connection.execute(statement)
+    raw = "SELECT schema_name FROM duckdb_columns() WHERE table_name = 'calls' AND column_name = 'upstream_no'"
+    for (schema,) in connection.execute(raw).fetchall():
+        connection.execute(
+            f"""DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (
+                SELECT DISTINCT requested_at::DATE FROM {schema}.calls WHERE upstream_no IS NOT NULL)"""
+        )
+    stale_spend.mark(connection, None)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -203,6 +235,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m033_tools,
     m034_made_again,
     m034_invoice_currency,
+    m040_upstream,
 )
 
 

@@ -12,15 +12,19 @@ import duckdb
 from warehouse.errors import WarehouseError
 
 LEAST = 5
-# Single calls, rows as gateways and providers told them, names of keys, and tags, which may name anybody.
-_EMPTY = frozenset({"model.requests", "model.request_tag", "model.key", "model.usage_tag_daily"})
+# Single calls, rows as gateways and providers told them, names of keys, tags, which may name anybody, and which
+# connection pays where calls are sent, which is not told either.
+_EMPTY = frozenset(
+    {"model.requests", "model.request_tag", "model.key", "model.usage_tag_daily", "model.upstream_claim"}
+)
 _OF_RAW = "raw_"
 # What may tell of a person or a small group; a table that has one of these and is not known here is published nowhere.
 _TELLING = frozenset(
     {"key_no", "user_no", "end_user_no", "client_no", "request_no", "request_id", "project_no", "team_no", "key_label"}
-    | {"thing_no", "owner"}
+    | {"thing_no", "owner", "upstream_no"}
 )
-_GONE = frozenset({"key_no", "user_no"})
+# Where a gateway sends calls may be one person's own key.
+_GONE = frozenset({"key_no", "user_no", "upstream_no"})
 # Each table of sums with the column that says when, and whether its account is its connection's.
 _SUMS = {
     "model.usage_hourly": ("hour", False),
@@ -34,11 +38,14 @@ _SUMS = {
     "model.spend_summary_daily": ("day", False),
     "model.spend_summary_hourly": ("hour", False),
     "model.use_monthly": ("month", False),
+    "model.unclaimed_daily": ("day", False),
     "model.charges": ("day", True),
     "model.usage_reported": ("day", True),
     "model.difference": ("day", True),
     "model.reconciliation": ("day", True),
 }
+# The same of the connection that paid for a call; by connection alone a bill tells no more than its sum.
+_BLANKED = {"model.spend_daily": {"connection_no": "CASE WHEN told.basis <> 'log' THEN told.connection_no END"}}
 _FILTERED = {
     "model.project": "project_no IN (SELECT project_no FROM shown WHERE project_shown)",
     # What a key is called may be whose it is; so may be who answers for it.
@@ -170,7 +177,7 @@ def _rows(table: str, columns: dict[str, str]) -> str | None:
 def _summed(table: str, columns: dict[str, str], when: str, by_connection: bool) -> str:
     """A table of sums without key and person, in the groups that are shown; what is unknown stays so."""
     measures = [name for name in columns if name in _SUMMED or name.endswith(_SUMMED_ENDS)]
-    replaced = dict.fromkeys(_GONE & columns.keys(), "NULL")
+    replaced = dict.fromkeys(_GONE & columns.keys(), "NULL") | _BLANKED.get(table, {})
     joined = ""
     if "project_no" in columns:
         has_team = "team_no" in columns

@@ -45,6 +45,7 @@ SPEND_DAILY = Table(
         *_COST,
         *_BASIS,
         Column("invoice", "VARCHAR", "The number of the invoice that the day is on."),
+        Column("connection_no", "BIGINT", "Which connection paid; NULL where none did, or nobody can say which."),
     ),
 )
 SPEND_SUMMARY_DAILY = Table(
@@ -83,6 +84,21 @@ USE_MONTHLY = Table(
         Column("last_day", "DATE", "The last day of the month with a call."),
     ),
 )
+UNCLAIMED_DAILY = Table(
+    "model",
+    "unclaimed_daily",
+    "Calls whose payer has several connections at the provider, none of which claims their upstream, by UTC day.",
+    (
+        _DAY,
+        _ACCOUNT,
+        Column("payer_no", "BIGINT", "The account that pays for them; names in model.account."),
+        Column("gateway", "VARCHAR", "The source of the log."),
+        Column("provider", "VARCHAR", "Who ran the model."),
+        Column("upstream_no", "BIGINT", "Where the gateway sent the calls; NULL where its log does not say."),
+        Column("requests", "BIGINT", "Calls."),
+        Column("cost_usd", MONEY, "What they cost at list price; NULL where none is known."),
+    ),
+)
 STALE_DAY = Table("model", "stale_day", "Days whose spend changed since it was added up.", (_DAY,))
 
-SPEND_TABLES = (SPEND_DAILY, SPEND_SUMMARY_DAILY, SPEND_SUMMARY_HOURLY, USE_MONTHLY, STALE_DAY)
+SPEND_TABLES = (SPEND_DAILY, SPEND_SUMMARY_DAILY, SPEND_SUMMARY_HOURLY, USE_MONTHLY, UNCLAIMED_DAILY, STALE_DAY)

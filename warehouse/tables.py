@@ -68,7 +68,7 @@ OUTPUT_CLASSES = tuple(c.name for c in TOKEN_CLASSES[6:])
 
 _SUBJECTS = (
     Column("account_no", "BIGINT", "The subject the log named, by our own random number; names in model.account."),
-    Column("connection_no", "BIGINT", "The credential that paid, NULL until it is known or claimed."),
+    Column("upstream_no", "BIGINT", "Where the gateway sent the call, as far as it says: what a connection claims."),
     Column("key_no", "BIGINT", "The API key; names in model.key."),
     Column("project_no", "BIGINT", "The project; names in model.project."),
     Column("team_no", "BIGINT", "The team; names in model.team."),
@@ -278,7 +278,7 @@ RAW_CALLS = (
         for c in REQUESTS.columns
         if c.name in {"account_no", "key_no", "project_no", "team_no", "user_no", "end_user_no"}
     ),
-    Column("upstream_no", "BIGINT", "Where the gateway sent the call: what a connection is claimed by."),
+    *(c for c in REQUESTS.columns if c.name == "upstream_no"),
     *(
         c
         for c in REQUESTS.columns

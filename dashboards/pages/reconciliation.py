@@ -1,4 +1,4 @@
-"""mart.reconciliation_daily, mart.difference_cause -> why the gateway's log and the bill differ, in money."""
+"""mart.reconciliation_daily, mart.difference_cause, mart.unclaimed_daily -> why log and bill differ, in money."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +13,13 @@ from zlib import crc32
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import download, formats, marts, reconciliation_figures, spend_table, viewer, waterfall
-from dashboards.reconciliation_figures import Asked, Summary
+from dashboards import download, formats, marts, reconciliation_figures, session, spend_table, viewer, waterfall
+from dashboards.reconciliation_figures import Asked, Summary, Unclaimed
 from dashboards.viewer import Viewer
+from warehouse import database
 from warehouse.causes import CAUSES, UNEXPLAINED
+from warehouse.control import upstream_claim
+from warehouse.control.vault import Vault
 from warehouse.money import shown
 
 _KEY = "reconciliation_"
@@ -133,19 +136,41 @@ def _causes(found: Summary) -> str:
 
 
 def _unclaimed(found: Summary) -> str:
+    texts = _upstreams(found)
     rows = "".join(
-        f"<tr><td>{escape(provider)}</td><td>{escape(account or formats.NOT_NAMED)}</td><td>{escape(models or '')}</td>"
-        f'<td class="n">{days}</td><td class="n">{shown(amount)}</td></tr>'
-        for provider, account, models, days, amount in found.unclaimed
+        f"<tr><td>{escape(each.provider)}</td><td>{_account(each)}</td><td>{escape(each.gateway)}</td>"
+        f'<td>{_upstream(each, texts)}</td><td class="n">{each.days}</td>'
+        f'<td class="n">{shown(each.cost_usd)}</td></tr>'
+        for each in found.unclaimed
     )
     return (
-        '<div class="al"><h2>Calls that nobody claims</h2><p class="dim">These accounts have several connections at a '
-        "provider, and these calls do not say which of them paid. They are left out of the sums of spend, since a bill "
-        "holds them. Send each connection's calls under an account of its own to tell them apart.</p>"
+        '<div class="al"><h2>Calls that nobody claims</h2><p class="dim">Their payer has several connections at the '
+        "provider, and none claims where these calls were sent. They are left out of the sums of spend, since a bill "
+        "holds them. <code>apiledger connect claim UPSTREAM NUMBER</code>, with <code>--from DAY</code> where that "
+        "changed, says which connection pays; <code>apiledger connect claims</code> has the commands with their "
+        "numbers. Where a log names no upstream, send each connection's calls under an account of its own.</p>"
         '<div class="al-scroll"><table class="al-table" aria-label="Unclaimed calls"><thead><tr><th>Provider</th>'
-        '<th>Account</th><th>Models</th><th class="n">Days</th><th class="n">Cost at list price</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div></div>"
+        '<th>Account</th><th>Log</th><th>Upstream</th><th class="n">Days</th><th class="n">Cost at list price</th></tr>'
+        f"</thead><tbody>{rows}</tbody></table></div></div>"
     )
+
+
+def _account(each: Unclaimed) -> str:
+    return escape(each.account or formats.NOT_NAMED) if each.is_seen else "accounts of others"
+
+
+def _upstream(each: Unclaimed, texts: dict[int, str]) -> str:
+    text = texts.get(each.upstream_no) if each.upstream_no is not None else None
+    return "—" if text is None else f"<code>{escape(upstream_claim.shown(text))}</code>"
+
+
+def _upstreams(found: Summary) -> dict[int, str]:
+    """What logs call the upstreams that the viewer may see; opened for this drawing alone, and kept nowhere."""
+    numbers = {each.upstream_no for each in found.unclaimed if each.upstream_no is not None}
+    if not numbers:
+        return {}
+    with database.control(marts.home()) as control:
+        return upstream_claim.texts(control, Vault(control, session.now()), numbers)
 
 
 def _stray(asked: Asked, found: Summary, today: date) -> str:

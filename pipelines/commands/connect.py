@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.commands import upstream
 from pipelines.errors import PipelineError
 from warehouse.errors import WarehouseError
 
@@ -224,6 +225,10 @@ def rotate(named: Path | None) -> None:
     homes = {home.root: home for home in (Home.own(), Home.sandbox(), _chosen(named))}
     done = rotation.rotate(homes.values())
     click.echo(f"Data keys wrapped by a new master key: {done:,}; the old one opens nothing but old copies")
+
+
+for command in (upstream.claim, upstream.unclaim, upstream.claims):
+    connect.add_command(command)
 
 
 def main() -> None:

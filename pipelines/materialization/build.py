@@ -99,10 +99,12 @@ def build(
     _states(connection, states)
     pulls = _pulls(connection)
     with database.control(home) as control:
-        built.rows |= build_bills.build(connection, control, book, FxRates.load(home))
+        rows, moved = build_bills.build(connection, control, book, FxRates.load(home))
         build_zones.build(connection, control)
         build_naming.build(connection, control)
-    _reconcile(connection, book, {*built.days, *covered, *(row[2] for row in pulls ^ _pulls(connection))}, built)
+    built.rows |= rows
+    pulled = {row[2] for row in pulls ^ _pulls(connection)}
+    _reconcile(connection, book, {*built.days, *covered, *moved, *pulled}, built)
     mart.create(connection)
     return built
 

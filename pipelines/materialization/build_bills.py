@@ -5,7 +5,8 @@ hold what this one's holds as well.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 
 import duckdb
@@ -14,7 +15,7 @@ import polars as pl
 from pipelines.bills.biller import Biller, Report, billers
 from pipelines.bills.report_reader import report_name
 from warehouse import bill_tables, coverage_tables, frame, publication
-from warehouse.control import claim, coverage
+from warehouse.control import claim, coverage, upstream_claim
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
 from warehouse.control.pull import ReportDay
@@ -26,17 +27,31 @@ from warehouse.tables import Table
 
 # connection_no, report, day, pull_no, settlement: a row of model.built_pull.
 _Row = tuple[int, str, date, int, str]
+# Days with calls that may be on another bill now that connections, or claims of them, in `told` came or went.
+_OF_CONNECTIONS = """
+    SELECT day FROM model.usage_daily SEMI JOIN told USING (provider, account_no)
+    UNION SELECT day FROM model.usage_daily SEMI JOIN (
+        SELECT told.provider, claim.account_no FROM told JOIN model.claim AS claim ON claim.holder_no = told.account_no
+    ) AS held USING (provider, account_no)
+    UNION SELECT day FROM model.usage_daily SEMI JOIN (FROM told WHERE is_operator) AS house USING (provider)"""
+_OF_CLAIMS = "SELECT DISTINCT day FROM model.usage_daily SEMI JOIN told USING (account_no)"
+_OF_UPSTREAMS = """
+    SELECT DISTINCT day FROM model.usage_daily AS call SEMI JOIN told
+        ON told.upstream_no = call.upstream_no AND told.provider = call.provider
+        AND call.day BETWEEN told.first_day AND told.last_day"""
 
 
 def build(
     connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, book: PriceBook, rates: FxRates
-) -> dict[str, int]:
-    """Make the changed days of every bill anew; gives how many rows each model got.
+) -> tuple[dict[str, int], set[date]]:
+    """Make the changed days of every bill anew; gives how many rows each model got, and the days of calls that moved.
 
-    Days whose raw rows are not what their receipts say stay as they were made: the next pull asks for them again.
+    These are days with calls that another connection pays for than before. Days whose raw rows are not what their
+    receipts say stay as they were made: the next pull asks for them again.
     """
-    _kept(connection, bill_tables.CONNECTION, connections.rows(control))
-    _kept(connection, bill_tables.CLAIM, claim.rows(control))
+    moved = _kept(connection, bill_tables.CONNECTION, connections.rows(control), _OF_CONNECTIONS)
+    moved |= _kept(connection, bill_tables.CLAIM, claim.rows(control), _OF_CLAIMS)
+    moved |= _kept(connection, bill_tables.UPSTREAM_CLAIM, upstream_claim.rows(control), _OF_UPSTREAMS)
     _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
     _kept(connection, BILL_STATE, receipts.states(control))
     sources = {number: source for number, source, *_ in connections.rows(control)}
@@ -69,7 +84,7 @@ def build(
         there = {name for name, _, _ in whole}
         for number, days in due.items():
             _make(connection, biller, days, there, book, rates, rows, max(moments[number]))
-    return rows
+    return rows, moved
 
 
 def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list[ReportDay], rates: FxRates) -> None:
@@ -86,11 +101,17 @@ def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list
     connection.execute("COMMIT")
 
 
-def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]]) -> None:
-    """Bring a table to what the control store says; untouched where nothing changed."""
+def _kept(
+    connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[tuple[object, ...]], days: str = ""
+) -> set[date]:
+    """Bring a table to what the control store says, untouched where nothing changed; the days of calls that it moves.
+
+    `days` is SQL for these, over `told`: the rows that came or went.
+    """
     name, named = table.full_name, ", ".join(table.column_names)
-    if sorted(wanted) == connection.execute(f"SELECT {named} FROM {name} ORDER BY ALL").fetchall():
-        return
+    there = connection.execute(f"SELECT {named} FROM {name} ORDER BY ALL").fetchall()
+    if sorted(wanted) == there:
+        return set()
     connection.execute("BEGIN")
     connection.execute(f"DELETE FROM {name}")
     frame.insert_rows(connection, table, wanted)
@@ -98,8 +119,20 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
     if is_whose:
         # What one connection's bill holds may be in another's, so every bill is looked at again.
         connection.execute(f"DELETE FROM {bill_tables.BUILT_PULL.full_name}")
-    publication.changed(connection, None if is_whose else ())
+    moved = _moved(connection, table, set(wanted) ^ set(there), days) if days else set()
+    publication.changed(connection, None if is_whose else moved)
     connection.execute("COMMIT")
+    return moved
+
+
+def _moved(
+    connection: duckdb.DuckDBPyConnection, table: Table, changed: Collection[tuple[object, ...]], days: str
+) -> set[date]:
+    connection.execute(f"CREATE TEMP TABLE told AS FROM {table.full_name} LIMIT 0")
+    frame.insert_rows(connection, replace(table, schema="temp", name="told"), list(changed))
+    found = {day for (day,) in connection.execute(days).fetchall()}
+    connection.execute("DROP TABLE told")
+    return found
 
 
 def _whole(connection: duckdb.DuckDBPyConnection, biller: Biller) -> dict[tuple[str, int, date], int]:

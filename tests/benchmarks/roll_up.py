@@ -33,6 +33,7 @@ def prepare(rows: int, folder: Path, users: int = 1) -> None:
             "request_no": "(hash(request_id) >> 1)::BIGINT",
             "requested_at": "ts::TIMESTAMP",
             **{f"{name}_no": f"(hash({source}) >> 11)::BIGINT" for name, source in zip(numbers, _IDS, strict=True)},
+            "upstream_no": "(hash(account_id, provider) >> 11)::BIGINT",
             "outcome": "CASE status WHEN 200 THEN 'ok' ELSE 'error' END",
             "http_status": "status",
             "uncached_tokens": "input_tokens - cached_tokens",
@@ -107,7 +108,7 @@ def _added(names: tuple[str, ...]) -> str:
     return " + ".join(f"calls.{name}" for name in names)
 
 
-_MADE = {"connection_no", "gateway", "context_band", "price_version"}
+_MADE = {"gateway", "context_band", "price_version"}
 
 
 def prices(services: pl.DataFrame) -> pl.DataFrame:

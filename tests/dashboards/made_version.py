@@ -38,6 +38,8 @@ CREATE TABLE mart.reconciliation_daily (day DATE, account VARCHAR, provider VARC
     difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), settlement VARCHAR);
 CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, model VARCHAR,
     key_label VARCHAR, token_class VARCHAR, cause VARCHAR, amount_usd DECIMAL(38,12));
+CREATE TABLE mart.unclaimed_daily (day DATE, account VARCHAR, payer VARCHAR, gateway VARCHAR, provider VARCHAR,
+    upstream_no BIGINT, requests BIGINT, cost_usd DECIMAL(38,12));
 CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source VARCHAR, basis VARCHAR,
     changed_at TIMESTAMP, reason VARCHAR, settlement VARCHAR, before_usd DECIMAL(38,12), after_usd DECIMAL(38,12),
     moved_usd DECIMAL(38,12), moved_requests BIGINT, moved_tokens BIGINT, age_days BIGINT);
@@ -150,6 +152,12 @@ FROM range(10) AS days(n),
 (VALUES ('Acme', 'openai', 7), ('Beta GmbH', 'anthropic', 8)) AS paid(account, provider, connection_no),
 (VALUES ($formula, 'uncached_tokens', 'unlogged', 2.25), (NULL, 'text_out_tokens', 'cancelled_streams', 0.031),
     (NULL, NULL, 'price', -1.5), (NULL, NULL, 'unexplained', 0.004)) AS part(key_label, token_class, cause, amount)
+"""
+# Two connections pay for Acme's calls at one of them, and for Beta's at the other.
+UNCLAIMED = """
+INSERT INTO mart.unclaimed_daily
+SELECT $until::DATE - n::INTEGER, account, 'Acme', 'litellm', 'openai', upstream_no, 3, 1.5
+FROM range(9) AS days(n), (VALUES ('Acme', 91), ('Beta GmbH', 92), ('Acme', NULL)) AS sent(account, upstream_no)
 """
 _RECONCILED = """
 INSERT INTO mart.reconciliation_daily

@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from dashboards import formats, frame_figures, freshness, marts
 from dashboards.spend_filter import DIMENSIONS
 from tests.dashboards import made_version
+from warehouse import database
+from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -188,9 +190,16 @@ def test_the_cut_axis_is_said(home: Home) -> None:
 
 
 def test_calls_that_nobody_claims_are_asked_about(home: Home) -> None:
-    """The account whose calls name none of its connections, and what to do."""
-    claims = "UPDATE mart.difference_cause SET cause = 'unclaimed', amount_usd = 1.5 WHERE cause = 'price'"
-    assert "an account of its own" in _said(_drawn(_reconciliation, home, extra=claims))
+    """The account whose calls none of its connections claims, where they went as its log says it, and the command."""
+    with database.control(home) as control:
+        vault = Vault(control, NOW)
+        sealed = vault.seal(5, "outside_id.sealed", "openai@<b>lab\x1b")
+        row = (91, "upstream", "litellm", 5, b"91", sealed, database.stamp(NOW))
+        control.execute("INSERT INTO outside_id VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    extra = made_version.UNCLAIMED.replace("$until", f"'{NOW}'")
+    said = _said(_drawn(_reconciliation, home, extra=extra))
+    assert "<code>openai@&lt;b&gt;lab*</code>" in said
+    assert "apiledger connect claim UPSTREAM NUMBER" in said
 
 
 def test_invoices_and_plans_are_drawn(home: Home) -> None:

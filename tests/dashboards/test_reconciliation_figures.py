@@ -1,5 +1,6 @@
 """What the reconciliation page shows equals what the marts say, for the viewer and the range that are asked for."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from dashboards import reconciliation_figures
-from dashboards.reconciliation_figures import Asked
+from dashboards.reconciliation_figures import Asked, Unclaimed
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
@@ -59,12 +60,21 @@ def test_a_day_and_a_key_open_into_their_parts(connection: DuckDBPyConnection) -
 
 
 def test_calls_that_nobody_claims_are_named_by_account(home: Home) -> None:
-    """Their account, models, days and cost, apart from what is unlogged."""
-    claims = "UPDATE mart.difference_cause SET cause = 'unclaimed' WHERE cause = 'price' AND account = 'Acme'"
-    made_version.publish(home, 1, UNTIL, extra=claims)
+    """Whose they are, where they were sent, days and cost; who pays sees of another's calls only their sum."""
+    made_version.publish(home, 1, UNTIL, extra=made_version.UNCLAIMED.replace("$until", f"'{UNTIL}'"))
+    usd = Decimal("1.5") * 9
+    acme = [Unclaimed("openai", "Acme", "litellm", number, True, 9, usd) for number in (91, None)]
+    hidden = Unclaimed("openai", None, "litellm", None, is_seen=False, days=9, cost_usd=usd)
     with database.published(home) as connection:
-        found = reconciliation_figures.summary(connection, Viewer(), ALL)
-    assert found.unclaimed == (("openai", "Acme", "gpt-5.2", 9, Decimal("-1.5") * 9),)
+
+        def told(looks: Viewer, asked: Asked = ALL) -> set[Unclaimed]:
+            return set(reconciliation_figures.summary(connection, looks, asked).unclaimed)
+
+        assert told(Viewer()) == {*acme, replace(acme[0], account="Beta GmbH", upstream_no=92)}
+        assert told(Viewer(None, ("Beta GmbH",))) == told(Viewer(("Acme",))) == {*acme, hidden}
+        assert told(Viewer(("Beta GmbH",))) == told(Viewer(("Acme",), (), ("search",))) == set()
+        assert told(Viewer(), replace(ALL, providers=("anthropic",))) == set()
+        assert {each.days for each in told(Viewer(), replace(ALL, day=TODAY))} == {1}
 
 
 def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:

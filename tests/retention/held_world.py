@@ -22,6 +22,7 @@ from warehouse.control import (
     right,
     session,
     ticket,
+    upstream_claim,
     zone,
 )
 from warehouse.control import member as members
@@ -35,7 +36,7 @@ ANNE, BELA = Canary(1), Canary(2)
 CLASSES = (
     "account", "key", "project", "team", "tag", "request", "upstream", "user", "end_user", "agent", "email", "invited",
     "mail", "note", "answer", "reason", "plan", "invoice", "line",
-    "granted", "low", "customer",
+    "granted", "low", "customer", "claimed",
 )  # fmt: skip
 MONTH = (date(2026, 11, 1), date(2026, 11, 30))
 
@@ -81,8 +82,12 @@ def held(home: Home) -> Held:
                     control.execute("SELECT pull_no FROM pull WHERE connection_no = ?", connection).fetchone()[0],
                 ],
             )
-        # Of one day, whose calls the last one's connection paid for everybody.
-        build.execute("UPDATE model.usage_daily SET connection_no = ? WHERE day = '2026-11-19'", [connection[0]])
+        # Of one day, on which the last one's connection paid for everybody somewhere.
+        build.execute(
+            """INSERT INTO model.upstream_claim SELECT DISTINCT upstream_no, account_no, 'nobody', ?, day, day
+               FROM model.usage_daily WHERE day = '2026-11-19'""",
+            [connection[0]],
+        )
         publication.changed(build)
         publication.publish(home, build, NOW)
     return Held(home, *numbers)
@@ -123,6 +128,8 @@ def _signed_up(control: sqlite3.Connection, vault: Vault, each: Canary, operator
     control.execute(
         "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21')", (number + 1, pull_no)
     )
+    for pattern in (each.word("upstream"), f"{each.word('claimed')}@*"):
+        upstream_claim.put(control, vault, pattern, number + 1, NOW, first_day=MONTH[0])
     return number
 
 

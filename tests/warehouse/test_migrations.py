@@ -138,3 +138,32 @@ def test_a_new_file_is_what_the_steps_come_to() -> None:
             )
     assert forms[0] == forms[1]
     assert len(forms[0][1]) > 50
+
+
+def test_calls_of_before_get_the_upstream_that_is_still_known(filled: Home) -> None:
+    """A home whose calls had a column for who paid: same rows; what raw rows tell of is made again, else unknown."""
+    put(filled, "b.jsonl", [line(request_id="b", upstream="openai/lab")])
+    put(filled, "c.jsonl", [line(request_id="c", ts="2026-11-19T10:00:00Z", upstream="openai/lab")])
+    take_in(filled)
+    tables = ("requests", "usage_hourly", "usage_daily", "usage_monthly")
+    before = [query(filled, f"SELECT * EXCLUDE (upstream_no) FROM model.{name} ORDER BY ALL") for name in tables]
+    with duckdb.connect(str(filled.build_file)) as connection:
+        for name in tables:
+            connection.execute(f"ALTER TABLE model.{name} RENAME COLUMN upstream_no TO connection_no")
+            connection.execute(f"UPDATE model.{name} SET connection_no = NULL")
+        connection.execute("ALTER TABLE model.spend_daily DROP COLUMN connection_no")
+        connection.execute("DROP TABLE model.upstream_claim; DROP TABLE model.unclaimed_daily")
+        # Its calls are known, its raw rows are gone.
+        connection.execute("DELETE FROM raw_gateway_jsonl.calls WHERE request_id = 'c'")
+        connection.execute(
+            "INSERT INTO model.sealed_load FROM model.built_load SELECT day, gateway, load_no, 1 "
+            "WHERE day = '2026-11-19'"
+        )
+        connection.execute("DELETE FROM main.migration WHERE name = 'm040_upstream'")
+    take_in(filled)
+    assert before == [
+        query(filled, f"SELECT * EXCLUDE (upstream_no) FROM model.{name} ORDER BY ALL") for name in tables
+    ]
+    told = "SELECT request_id, upstream_no IS NOT NULL FROM model.requests ORDER BY 1"
+    assert query(filled, told) == [("b", True), ("c", False), ("call-1", False)]
+    assert one(filled, "SELECT count(*) FROM model.usage_daily WHERE upstream_no IS NOT NULL") == 1

@@ -40,6 +40,7 @@ def _lines() -> Iterator[str]:
                     user_id=f"canary-user-{team}-{person}",
                     team=team or ...,
                     project=project,
+                    upstream=f"key of {person}",
                 )
 
 
@@ -55,6 +56,12 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         make_home(home, NOW)
+        with database.control(home) as control:
+            control.execute(
+                """INSERT INTO connection (connection_no, source, provider, account_no, is_operator, created_at)
+                   VALUES (77, 'openai', 'openai', 78, 1, ?)""",
+                (database.stamp(MOMENT),),
+            )
         put(home, "a.jsonl", _lines())
         run_pass(home, NOW, lambda *_: None)
         with database.published(home) as connection:
@@ -104,7 +111,7 @@ def test_no_person_no_key_and_no_call_is_published(protected: Home) -> None:
     with database.published(protected) as connection:
         tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
         for (table,) in tables:
-            for column in ("key_no", "user_no", "end_user_no", "client_no", "request_id", "key_label"):
+            for column in ("key_no", "user_no", "end_user_no", "client_no", "request_id", "key_label", "upstream_no"):
                 found = connection.execute(
                     f"SELECT count(*) FROM (DESCRIBE {table}) WHERE column_name = '{column}'"
                 ).fetchone()
@@ -112,6 +119,9 @@ def test_no_person_no_key_and_no_call_is_published(protected: Home) -> None:
                     assert connection.execute(f"SELECT count({column}) FROM {table}").fetchone() == (0,), table
         assert connection.execute("SELECT count(*) FROM model.requests").fetchone() == (0,)
         assert connection.execute("SELECT count(key_label) FROM mart.spend_daily").fetchone() == (0,)
+    assert both(protected, "SELECT count(upstream_no) > 0 FROM model.usage_daily") == ([(True,)], [(False,)])
+    paid = "SELECT DISTINCT connection_no FROM model.spend_daily WHERE basis = 'log'"
+    assert both(protected, paid) == ([(77,)], [(None,)])
     published = [path for path in protected.published.rglob("*.duckdb") if path.is_file()]
     assert len(published) == 2, "the versions of before are withdrawn"
     for canary in (b"canary-key", b"rid-", b"alice-playground"):

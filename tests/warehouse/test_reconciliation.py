@@ -88,6 +88,13 @@ def billed(day: int, amount: str, number: int = 1, **more: Any) -> dict[str, Any
     return told | {"report": "costs", "line": "gpt-4o, input"} | more
 
 
+def claimed(upstream_no: int, number: int, first: int = -9_999, last: int = 9_999) -> dict[str, Any]:
+    """A claim of an upstream from one day to another, as it is resolved."""
+    days = {"first_day": MONTH + timedelta(days=first), "last_day": MONTH + timedelta(days=last)}
+    told = {"upstream_no": upstream_no, "account_no": ACCOUNT, "provider": "openai", "connection_no": number}
+    return told | days
+
+
 def test_calls_that_name_none_of_two_connections_are_unclaimed(made: duckdb.DuckDBPyConnection) -> None:
     """Neither gateway key is stray; the key that is, is found on its bill."""
     found = reconcile(
@@ -229,7 +236,7 @@ LOGGED = st.builds(
     service_tier=TIERS,
     account_no=st.sampled_from([ACCOUNT, OTHER, 13]),
     provider=st.sampled_from(["openai", "anthropic"]),
-    connection_no=st.sampled_from([None, None, 1]),
+    upstream_no=st.sampled_from([None, 91, 92]),
     cancelled_requests=st.integers(0, 2),
     error_requests=st.integers(0, 1),
     list_cost_usd=st.none() | st.decimals(0, 50, places=12),
@@ -306,10 +313,12 @@ def test_in_any_world_the_causes_add_up_to_bill_less_log(
 ) -> None:
     """To the last of twelve places, and each connection's log is what its claimed calls cost, bill what was billed."""
     all_paid = {1: paid(1), 2: paid(2), 3: paid(3, "anthropic"), 4: paid(4, account=OTHER)}
+    claims = [claimed(91, 1, last=2), claimed(91, 2, first=3), claimed(92, 1, first=1)]
     reconcile(
         made,
         {
             bill_tables.CONNECTION: [all_paid[number] for number in sorted(connections)],
+            bill_tables.UPSTREAM_CLAIM: [row for row in claims if row["connection_no"] in connections],
             tables.USAGE_DAILY: log,
             bill_tables.USAGE_REPORTED: [row for row in counts if row["connection_no"] in connections],
             bill_tables.CHARGES: [row for row in bill if row["connection_no"] in connections],

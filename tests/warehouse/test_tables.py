@@ -15,7 +15,7 @@ CONTRACT = [
     "request_id",
     "requested_at",
     "account_no",
-    "connection_no",
+    "upstream_no",
     "key_no",
     "project_no",
     "team_no",

@@ -16,7 +16,8 @@ SELECT
     spend.unpriced_requests,
     spend.basis,
     spend.settlement,
-    spend.invoice
+    spend.invoice,
+    spend.connection_no
 FROM model.spend_daily AS spend
 LEFT JOIN model.account AS account ON account.account_no = spend.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = spend.project_no AND project.valid_to IS NULL

@@ -14,7 +14,7 @@ import polars as pl
 from warehouse import frame, tables
 from warehouse.prices import PriceBook
 
-_MADE = {"connection_no", "gateway", "context_band", "input_tokens", "output_tokens", "list_cost_usd", "price_version"}
+_MADE = {"gateway", "context_band", "input_tokens", "output_tokens", "list_cost_usd", "price_version"}
 _TAKEN = tuple(name for name in tables.REQUESTS.column_names if name not in _MADE)
 # A few words many times over: as numbers that stand for them, groups and joins take half as long.
 _WORDS = ("gateway", "provider", "model", "service_tier", "region", "outcome")
@@ -135,5 +135,5 @@ def write(connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequ
         "AND requested_at::DATE IN (SELECT unnest(?))",
         [min(days), max(days) + timedelta(days=1), list(days)],
     )
-    special = {"connection_no": "NULL", "list_cost_usd": tables.from_pico("list_cost_pico_usd")}
-    frame.insert(connection, calls, tables.REQUESTS.full_name, tables.REQUESTS.column_names, special)
+    money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
+    frame.insert(connection, calls, tables.REQUESTS.full_name, tables.REQUESTS.column_names, money)

@@ -1,14 +1,17 @@
-"""model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection, model.claim -> model.spend_daily: each dollar once, by day and number."""  # noqa: E501 - the journey is one line
+"""model.usage_daily, model.usage_reported, model.bill_day, model.estimated_spend, model.plan_day, model.plan_cover, model.invoice_day, model.connection -> model.spend_daily: each dollar once, by day and number."""  # noqa: E501 - the journey is one line
 
 from datetime import date
 
 import duckdb
 
+from warehouse import payer
 from warehouse.stretch import between
 
 _SPEND = """
 WITH used AS (
-    SELECT * FROM model.usage_daily WHERE {days}
+    SELECT call.* EXCLUDE (upstream_no), named.connection_no
+    FROM model.usage_daily AS call {named}
+    WHERE {days}
 ), usage AS (
     SELECT *, false AS is_covered
     FROM used AS usage
@@ -22,19 +25,7 @@ WITH used AS (
     SEMI JOIN model.plan_cover AS cover
         ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
         AND usage.day BETWEEN cover.starts_on AND cover.ends_on
-), holder AS (
-    SELECT
-        provider, account_no, payer_no, bool_or(is_operator) AS is_operator,
-        CASE WHEN count(*) = 1 THEN max(connection_no) END AS connection_no
-    FROM (
-        SELECT provider, account_no, account_no AS payer_no, is_operator, connection_no FROM model.connection
-        UNION ALL
-        -- The calls of an account that a log names are in the bills of the account that claimed it.
-        SELECT connection.provider, claim.account_no, claim.holder_no, false, connection.connection_no
-        FROM model.claim AS claim JOIN model.connection AS connection ON connection.account_no = claim.holder_no
-    )
-    GROUP BY provider, account_no, payer_no
-), bill AS (
+), {holder}, bill AS (
     SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, invoiced.number AS invoice,
         coalesce(invoiced.settlement, bill_day.settlement) AS settlement, connection.provider, connection.account_no
     FROM model.bill_day AS bill_day
@@ -45,18 +36,14 @@ WITH used AS (
 ), payer_day AS (
     SELECT day, provider, account_no FROM bill GROUP BY ALL
 ), claimed AS (
-    -- A call that names no connection is its account's, and the operator's where its account has none; where that one
-    -- has several connections nobody can say which bill it is in.
+    -- What nobody can say the bill of has no connection here.
     SELECT
-        logged.day, coalesce(logged.connection_no, own.connection_no, house.connection_no) AS connection_no,
+        logged.day, {connection} AS connection_no,
         logged.provider, sum(logged.cost_usd) AS cost_usd
     FROM (
         SELECT day, account_no, connection_no, provider, sum(list_cost_usd) AS cost_usd
         FROM usage WHERE NOT is_covered GROUP BY ALL
-    ) AS logged
-    LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
-    LEFT JOIN holder AS house
-        ON house.provider = logged.provider AND house.is_operator AND own.account_no IS NULL
+    ) AS logged {holders}
     WHERE (SELECT count(*) FROM model.connection) > 0
     GROUP BY ALL
 ), counted AS (
@@ -75,7 +62,9 @@ WITH used AS (
     GROUP BY ALL
 ), estimated AS (
     -- Counts only where nothing else tells of a connection's day, nor any call that may be of it.
-    SELECT estimate.day, connection.account_no, connection.provider, sum(estimate.amount_usd) AS cost_usd
+    SELECT
+        estimate.day, estimate.connection_no, connection.account_no, connection.provider,
+        sum(estimate.amount_usd) AS cost_usd
     FROM model.estimated_spend AS estimate
     JOIN model.connection AS connection ON connection.connection_no = estimate.connection_no
     ANTI JOIN bill ON bill.day = estimate.day AND bill.connection_no = estimate.connection_no
@@ -92,11 +81,12 @@ WITH used AS (
         logged.requests, logged.error_requests, logged.input_tokens, logged.output_tokens, logged.cache_read_tokens,
         -- What is in one of several bills already is not added again; spend by source has it.
         CASE
-            WHEN coalesce(logged.connection_no, own.connection_no, house.connection_no) IS NOT NULL
+            WHEN {connection} IS NOT NULL
                 OR payer_day.day IS NULL OR logged.is_covered
             THEN logged.cost_usd
         END AS cost_usd,
-        logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement, bill.invoice
+        logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement, bill.invoice,
+        CASE WHEN NOT logged.is_covered THEN {connection} END AS connection_no
     FROM (
         SELECT
             day, account_no, connection_no, project_no, team_no, key_no, provider, model, is_covered,
@@ -110,35 +100,33 @@ WITH used AS (
             sum(unpriced_requests)::BIGINT AS unpriced_requests
         FROM usage
         GROUP BY ALL
-    ) AS logged
-    LEFT JOIN holder AS own ON own.provider = logged.provider AND own.account_no = logged.account_no
-    LEFT JOIN holder AS house
-        ON house.provider = logged.provider AND house.is_operator AND own.account_no IS NULL
+    ) AS logged {holders}
     LEFT JOIN payer_day
         ON payer_day.day = logged.day AND payer_day.provider = logged.provider
-        AND payer_day.account_no = coalesce(own.payer_no, house.payer_no)
+        AND payer_day.account_no = {payer}
     LEFT JOIN bill
         ON bill.day = logged.day AND NOT logged.is_covered
-        AND bill.connection_no = coalesce(logged.connection_no, own.connection_no, house.connection_no)
+        AND bill.connection_no = {connection}
     UNION ALL
     SELECT
         counted.day, connection.account_no, counted.project_no, NULL, counted.key_no, connection.provider,
         counted.model, counted.requests, 0, counted.input_tokens, counted.output_tokens, counted.cache_read_tokens,
         counted.cost_usd, counted.unpriced_requests, 'usage', coalesce(bill.settlement, 'provisional'),
-        bill.invoice
+        bill.invoice, counted.connection_no
     FROM counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     LEFT JOIN bill ON bill.day = counted.day AND bill.connection_no = counted.connection_no
     UNION ALL
     SELECT
         day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, cost_usd::DECIMAL(38,12), 0,
-        'estimate', 'provisional', NULL
+        'estimate', 'provisional', NULL, connection_no
     FROM estimated
     UNION ALL
     -- One signed row a bill: what it is more, or less, than its detail adds up to.
     SELECT
         bill.day, bill.account_no, NULL, NULL, NULL, bill.provider, NULL, 0, 0, 0, 0, 0,
-        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice
+        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice,
+        bill.connection_no
     FROM bill
     LEFT JOIN (
         SELECT day, connection_no, sum(cost_usd) AS cost_usd
@@ -153,7 +141,8 @@ WITH used AS (
     UNION ALL
     SELECT
         plan_day.day, plan_day.account_no, NULL, NULL, NULL, plan_day.provider, NULL, 0, 0, 0, 0, 0,
-        sum(plan_day.fee_usd)::DECIMAL(38,12), 0, 'plan', coalesce(invoiced.settlement, 'settled'), invoiced.number
+        sum(plan_day.fee_usd)::DECIMAL(38,12), 0, 'plan', coalesce(invoiced.settlement, 'settled'), invoiced.number,
+        NULL
     FROM model.plan_day AS plan_day
     LEFT JOIN model.invoice_day AS invoiced ON invoiced.day = plan_day.day AND invoiced.plan_no = plan_day.plan_no
     WHERE plan_day.{days}
@@ -161,13 +150,21 @@ WITH used AS (
 )
 SELECT
     day, account_no, project_no, team_no, key_no, provider, model, requests, error_requests, input_tokens,
-    output_tokens, cache_read_tokens, cost_usd, unpriced_requests, basis, settlement, invoice
+    output_tokens, cache_read_tokens, cost_usd, unpriced_requests, basis, settlement, invoice, connection_no
 FROM spend
 """
+
+_PAID = {
+    "holder": payer.HOLDER,
+    "holders": payer.holders("logged"),
+    "named": payer.named("call", "call.day"),
+    "connection": payer.connection("logged"),
+    "payer": payer.PAYER,
+}
 
 
 def write(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> None:
     """Replace the days from `first` to `last`, both included; the caller holds the transaction."""
     days = between(first, last)
     connection.execute(f"DELETE FROM model.spend_daily WHERE {days}")
-    connection.execute(f"INSERT INTO model.spend_daily {_SPEND.format(days=days)}")
+    connection.execute(f"INSERT INTO model.spend_daily {_SPEND.format(days=days, **_PAID)}")

@@ -25,7 +25,6 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.col("requested_at").dt.truncate("1h").alias("hour"),
             pl.col("context_band", "price_version").cast(pl.Categorical),
-            connection_no=pl.lit(None, pl.Int64),
         )
         .group_by("hour", *GRAIN)
         .agg(
