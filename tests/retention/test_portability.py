@@ -207,6 +207,7 @@ def test_a_made_up_bundle_reaches_no_setting_and_no_key(bundle: Path, tmp_path: 
     assert set(after) - set(before) <= {("pepper",)}
 
 
+@pytest.mark.soak
 def test_a_bundle_of_before_calls_told_their_upstream_is_taken_in(bundle: Path, tmp_path: Path) -> None:
     """Then calls and their sums had a column for who paid, which was always empty."""
     with zipfile.ZipFile(bundle) as old:

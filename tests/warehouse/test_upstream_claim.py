@@ -82,7 +82,7 @@ CLAIMS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CLAIMS)
 def test_of_every_day_the_most_particular_claim_that_holds_pays(
     control: sqlite3.Connection, claims: list[tuple[str, int, str | None, int | None, int | None]]
