@@ -88,7 +88,7 @@ def days(control: sqlite3.Connection, connection_no: int) -> list[ReportDay]:
     ]
 
 
-def every_day(control: sqlite3.Connection, size: int = 50_000) -> Iterator[list[tuple[int, str, str, int, int, str]]]:
+def every_day(control: sqlite3.Connection, size: int = 10_000) -> Iterator[list[tuple[int, str, str, int, int, str]]]:
     """Every report's days of all connections, in batches: connection_no, report, day, pull_no, rows, read_on."""
     found = control.execute("SELECT connection_no, report, day, pull_no, rows, read_on FROM report_day")
     while batch := found.fetchmany(size):
