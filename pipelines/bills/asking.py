@@ -5,7 +5,7 @@ A key is in clear from the moment its connection is asked until that has answere
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from queue import Empty, SimpleQueue
 
@@ -25,11 +25,10 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True)
 class Question:
-    """A connection that is asked: its key in clear and its keyed hash, and what is known of it."""
+    """A connection that is asked: its key's keyed hash, and what is known of it."""
 
     connection: Connection
     connection_no: int | None
-    key: str = field(repr=False)
     lookup: bytes
     known: list[ReportDay]
     dialect: str | None
@@ -40,7 +39,10 @@ class Question:
         return self.connection_no is not None
 
 
+# With its key in clear, which nobody keeps.
+Keyed = tuple[Question, str]
 Answer = tuple[Question, Told | ProviderError]
+_Ask = Callable[[Question, str, Progress, Clock], Told]
 
 
 class _StoppedError(ProviderError):
@@ -48,31 +50,35 @@ class _StoppedError(ProviderError):
 
 
 def answers(
-    biller: Biller, questions: Iterator[Question], now: datetime, progress: Progress, clock: Clock | None, *, many: bool
+    biller: Biller, questions: Iterator[Keyed], now: datetime, progress: Progress, clock: Clock | None, *, many: bool
 ) -> Iterator[Answer | None]:
     """What each was told, or why it was not, as they come; None where none came for a while.
 
     A question is taken when there is room for it. A single one is asked in the caller's own thread.
     """
     if many:
-        yield from _at_once(questions, lambda one, go_on, kept: _ask(biller, one, now, go_on, kept))
+        yield from _at_once(questions, lambda one, key, go_on, kept: _ask(biller, one, key, now, go_on, kept))
         return
-    for one in questions:
-        yield one, _answer(lambda one=one: _ask(biller, one, now, progress, clock))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    for one, key in questions:
+        try:
+            told: Told | ProviderError = _ask(biller, one, key, now, progress, clock)
+        except ProviderError as error:
+            told = error
+        yield one, told
 
 
 class _Askers:
     """Threads that ask, one a question, and what they came back with."""
 
-    def __init__(self, ask: Callable[[Question, Progress, Clock], Told]) -> None:
+    def __init__(self, ask: _Ask) -> None:
         self._ask = ask
         self._came: SimpleQueue[tuple[Question, Told | BaseException]] = SimpleQueue()
         self._stopped = threading.Event()
         self.under_way = 0
 
-    def start(self, one: Question) -> None:
+    def start(self, one: Question, key: str) -> None:
         # A process that ends does not wait for a provider.
-        threading.Thread(target=self._work, args=(one,), daemon=True).start()
+        threading.Thread(target=self._work, args=(one, key), daemon=True).start()
         self.under_way += 1
 
     def wait(self) -> Answer | None:
@@ -88,9 +94,9 @@ class _Askers:
     def stop(self) -> None:
         self._stopped.set()
 
-    def _work(self, one: Question) -> None:
+    def _work(self, one: Question, key: str) -> None:
         try:
-            self._came.put((one, self._ask(one, self._go_on, Clock(sleep=self._sleep))))
+            self._came.put((one, self._ask(one, key, self._go_on, Clock(sleep=self._sleep))))
         except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
             self._came.put((one, error))
 
@@ -102,13 +108,11 @@ class _Askers:
             raise _StoppedError("the pull was stopped")
 
 
-def _at_once(
-    questions: Iterator[Question], ask: Callable[[Question, Progress, Clock], Told]
-) -> Iterator[Answer | None]:
+def _at_once(questions: Iterator[Keyed], ask: _Ask) -> Iterator[Answer | None]:
     askers = _Askers(ask)
     try:
-        for one in questions:
-            askers.start(one)
+        for one, key in questions:
+            askers.start(one, key)
             while askers.under_way >= MOST_AT_ONCE:
                 yield askers.wait()
         while askers.under_way:
@@ -117,15 +121,8 @@ def _at_once(
         askers.stop()
 
 
-def _answer(ask: Callable[[], Told]) -> Told | ProviderError:
-    try:
-        return ask()
-    except ProviderError as error:
-        return error
-
-
-def _ask(biller: Biller, one: Question, now: datetime, progress: Progress, clock: Clock | None) -> Told:
-    with BillingApi(biller.title, billing_key.address(biller), biller.headers(one.key), clock) as api:
+def _ask(biller: Biller, one: Question, key: str, now: datetime, progress: Progress, clock: Clock | None) -> Told:
+    with BillingApi(biller.title, billing_key.address(biller), biller.headers(key), clock) as api:
         api.dialect = one.dialect
         return report_reader.read(api, biller, _since(one.connection, one.known), one.known, now, progress)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipelines.bills import asking, billing_key, landing
-from pipelines.bills.asking import Question
+from pipelines.bills.asking import Keyed, Question
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import Clock, is_loopback
@@ -179,7 +179,7 @@ def _ask(
 
 def _questions(
     control: sqlite3.Connection, biller: Biller, due: list[_Due], found: Found, now: datetime
-) -> Iterator[Question]:
+) -> Iterator[Keyed]:
     """Each connection with its key in clear, when there is room to ask it; of those without, `found` says why."""
     for one in due:
         try:
@@ -197,7 +197,7 @@ def _questions(
         if key and not is_read:
             connection = connections.of_number(control, one.number)
             dialect = coverage.dialect(control, one.number)
-            yield Question(connection, one.connection_no, key, one.lookup, known, dialect)
+            yield Question(connection, one.connection_no, one.lookup, known, dialect), key
         else:
             skipped = None if key else "the connection was removed"
             found[one.connection_no] = Pulled(biller.name, skipped=skipped, connection_no=one.connection_no)

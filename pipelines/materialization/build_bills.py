@@ -52,15 +52,18 @@ def build(
     moved |= _kept(connection, bill_tables.UPSTREAM_CLAIM, upstream_claim.rows(control), _OF_UPSTREAMS)
     _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
     _kept(connection, BILL_STATE, receipts.states(control))
-    old = charges.outdated(connection, rates)
     rows: dict[str, int] = {}
     sources = {source for _, source, *_ in connections.rows(control)}
+    if not sources:
+        return rows, moved
+    old, columns = charges.outdated(connection, rates), _columns(connection)
     due_day.read(connection, control)
     for biller in (biller for biller in billers().values() if biller.name in sources):
-        there = _there(connection, biller)
+        there = _there(connection, biller, columns)
         _estimates(connection, biller, due_day.looks(connection, biller), rates)
         for due, told_at in due_day.turns(connection, control, biller, old):
             _make(connection, biller, due, there, book, rates, rows, told_at)
+    due_day.forget(connection)
     return rows, moved
 
 
@@ -117,12 +120,16 @@ def _moved(
     return found
 
 
-def _there(connection: duckdb.DuckDBPyConnection, biller: Biller) -> set[str]:
-    """The reports that have a raw table, each with every column that this program reads."""
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     columns: dict[str, set[str]] = {}
     query = "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE schema_name LIKE 'raw_%'"
     for table, column in connection.execute(query).fetchall():
         columns.setdefault(table, set()).add(column)
+    return columns
+
+
+def _there(connection: duckdb.DuckDBPyConnection, biller: Biller, columns: Mapping[str, set[str]]) -> set[str]:
+    """The reports that have a raw table, each with every column that this program reads."""
     there = [report for report in biller.reports if report.table.full_name in columns]
     for report in there:
         # A column that a newer program reads is in the file from the next load on; its rows were told without it.

@@ -31,7 +31,7 @@ _TOLD: dict[str, Any] = {
 
 
 def read(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> None:
-    """Bring every receipt's days into the build, for `turns` and `looks`; they go with the connection."""
+    """Bring every receipt's days into the build, for `turns` and `looks`."""
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE told_day
            (connection_no BIGINT, report VARCHAR, day DATE, pull_no BIGINT, rows BIGINT, read_on DATE)"""
@@ -41,6 +41,11 @@ def read(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> 
         connection.register("told_days", told.to_arrow())
         connection.execute("INSERT INTO told_day FROM told_days")
         connection.unregister("told_days")
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take from the build what `read` brought."""
+    connection.execute("DROP TABLE IF EXISTS temp.told_day; DROP TABLE IF EXISTS temp.due_day")
 
 
 def looks(connection: duckdb.DuckDBPyConnection, biller: Biller) -> dict[str, list[tuple[int, date, int]]]:
