@@ -160,8 +160,9 @@ def numbers_there(connection: duckdb.DuckDBPyConnection, kinds: dict[int, str]) 
         "end_user": ("end_user_no", ("model.requests",)),
     }
     there: set[int] = set()
-    paying = tuple(table for table, columns in _tables(connection).items() if "customer_no" in columns)
-    places["customer"] = ("customer_no", paying)
+    if "customer" in kinds.values():
+        paying = tuple(table for table, columns in _tables(connection).items() if "customer_no" in columns)
+        places["customer"] = ("customer_no", paying)
     for kind, (column, tables) in places.items():
         if listed := [number for number, told in kinds.items() if told == kind]:
             for table in tables:

@@ -7,7 +7,7 @@ quantities of its bill are its count, if every line of the day that is of tokens
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -19,18 +19,16 @@ import polars as pl
 from warehouse import payer, unit_price
 from warehouse.bill_tables import CLASSES
 from warehouse.causes import CALLS, Bucket, Cell
+from warehouse.payers import Payer
 from warehouse.prices import PriceBook
 
 # connection_no, day, model
 At = tuple[int, date, str]
-# provider, account_no: who pays with which connections.
-Payer = tuple[str, int]
 
 SNAPSHOT = re.compile(r"([-@](\d{4}-\d{2}-\d{2}|\d{8})|-latest)$")
 _STANDARD = {None, "", "standard", "default", "auto", "on_demand"}
 _SUMS = ", ".join(f"sum({name})::BIGINT AS {name}" for name in CLASSES)
 _CONNECTION = payer.connection("named")
-_OF_A_PAYER = f"({_CONNECTION} IS NOT NULL OR {payer.PAYER} IS NOT NULL)"
 # What a plan pays for is on no bill of calls.
 _UNCOVERED = """NOT EXISTS (
             SELECT 1 FROM model.plan_cover AS cover
@@ -43,7 +41,9 @@ _LOGGED = f"""
         sum(call.error_requests)::BIGINT AS errors, sum(call.requests - call.error_requests)::BIGINT AS calls,
         coalesce(sum(call.list_cost_usd), 0) AS cost, {_SUMS}
     FROM model.usage_daily AS call {payer.named("call", "call.day")} {payer.holders("call")}
-    WHERE call.day BETWEEN $first AND $last AND {_OF_A_PAYER}
+    WHERE call.day BETWEEN $first AND $last
+        AND ({_CONNECTION} IN (SELECT unnest($numbers))
+            OR ({_CONNECTION} IS NULL AND {payer.PAYER} IN (SELECT unnest($accounts))))
         AND {_UNCOVERED.format(day="call.day")}
     GROUP BY ALL"""
 _SINGLE = f"""
@@ -52,7 +52,8 @@ _SINGLE = f"""
         call.service_tier, call.outcome = 'cancelled' AS is_broken_off,
         count(*) FILTER (call.outcome <> 'error') AS calls, {_SUMS}
     FROM model.requests AS call {payer.named("call", "call.requested_at::DATE")} {payer.holders("call")}
-    WHERE call.requested_at >= $first AND call.requested_at < $last + 1 AND {_CONNECTION} IS NOT NULL
+    WHERE call.requested_at >= $first AND call.requested_at < $last + 1
+        AND {_CONNECTION} IN (SELECT unnest($numbers))
         AND {{which}} AND {_UNCOVERED.format(day="call.requested_at::DATE")}
     GROUP BY ALL"""
 _OVER_MIDNIGHT = "call.requested_at::DATE <> (call.requested_at + to_milliseconds(call.latency_ms))::DATE"
@@ -60,7 +61,7 @@ _BROKEN_OFF = "call.outcome = 'cancelled'"
 _OF_COUNTS = """
     FROM model.usage_reported AS counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
-    WHERE counted.day BETWEEN $first AND $last
+    WHERE counted.day BETWEEN $first AND $last AND counted.connection_no IN (SELECT unnest($numbers))
         -- What is counted in searches, images or seconds has no tokens to compare.
         AND counted.quantity IS NULL
     GROUP BY ALL"""
@@ -85,7 +86,8 @@ _BILLED_COUNTS = f"""
             coalesce(model IS NOT NULL AND token_type IN (SELECT unnest($classes)) AND quantity IS NOT NULL
                 AND {_IN_TOKENS} AND quantity * {_TIMES} = floor(quantity * {_TIMES}), false) AS is_countable
         FROM model.charges
-        WHERE day BETWEEN $first AND $last AND coalesce(charge_category, 'Usage') = 'Usage'
+        WHERE day BETWEEN $first AND $last AND connection_no IN (SELECT unnest($numbers))
+            AND coalesce(charge_category, 'Usage') = 'Usage'
             AND (token_type IS NOT NULL OR {_IN_TOKENS} OR quantity IS NULL)
     )
     SELECT line.day, line.connection_no, connection.provider, line.model, line.service_tier, line.key_no,
@@ -128,14 +130,21 @@ class Sides:
     unpriced: dict[int, set[date]]
 
 
-def read(connection: duckdb.DuckDBPyConnection, first: date, last: date, book: PriceBook) -> Sides:
-    """Every connection's cells of `[first, last]`."""
-    bound = {"first": first, "last": last}
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    first: date,
+    last: date,
+    book: PriceBook,
+    payers: Mapping[Payer, Sequence[int]],
+) -> Sides:
+    """The cells of `[first, last]` of some payers with their connections, all of an account's payers together."""
+    bound = {"first": first, "last": last, "numbers": [number for its in payers.values() for number in its]}
+    accounts = sorted({account_no for _, account_no in payers})
     halves: dict[At, _Half] = defaultdict(_Half)
     unclaimed: dict[Payer, dict[tuple[date, str], dict[Bucket, int]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(int))
     )
-    for row in _rows(connection, _LOGGED, bound):
+    for row in _rows(connection, _LOGGED, {**bound, "accounts": accounts}):
         name = row["model"] or ""
         if row["connection_no"] is None:
             pool = unclaimed[row["provider"], row["payer_no"]][row["day"], SNAPSHOT.sub("", name)]

@@ -8,6 +8,9 @@ from pathlib import Path
 from warehouse import patched_copy
 from warehouse.errors import WarehouseError
 
+# A smaller file is copied in less time than a process that compares takes to start.
+_PATCHED_FROM = 16 * 1024 * 1024
+
 
 def copied(source: Path, target: Path, mode: int = 0o400, over: Path | None = None) -> None:
     """Copy `source` to `target` under a working name, make it durable, then rename: nobody ever sees a part of it.
@@ -20,7 +23,7 @@ def copied(source: Path, target: Path, mode: int = 0o400, over: Path | None = No
     working.unlink(missing_ok=True)
     # By processes of their own: POSIX takes all locks of a process on a file away when it closes any handle of it, and
     # a copy made here would open a database that DuckDB holds to other writers.
-    if over is None or not _patched(source, over, working):
+    if over is None or source.stat().st_size < _PATCHED_FROM or not _patched(source, over, working):
         _plain(source, target, working)
     status = source.stat()
     os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))

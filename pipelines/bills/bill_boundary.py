@@ -6,7 +6,7 @@ name until somebody gives another. Words that are no labels are replaced. What d
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ _FRAME: dict[str, Any] = {
     "DECIMAL(38,12)": pl.Decimal(38, 12),
 }
 _Row = dict[str, Any]
+Frame = pl.DataFrame
 
 
 class BillBoundary:
@@ -85,10 +86,18 @@ def sha256(rows: list[_Row]) -> bytes:
     return hashlib.sha256("\n".join(repr(sorted(row.items())) for row in rows).encode()).digest()
 
 
-def write(path: Path, table: Table, rows: list[_Row], pull_no: int, observed_at: datetime) -> tuple[Path, int]:
-    """Write rows of `admit` as one Parquet part, 0600; gives the path and how many rows."""
+def frame(table: Table, rows: list[_Row], pull_no: int, observed_at: datetime) -> Frame:
+    """Rows of `admit` as a pull's frame; ValueError where a value is none that the table can hold."""
     schema = {column.name: _FRAME[column.type] for column in table.columns}
-    filled = [{**row, "pull_no": pull_no, "observed_at": observed_at} for row in rows]
-    pl.DataFrame(filled, schema=schema).write_parquet(path, compression="lz4", statistics=False)
+    try:
+        return pl.DataFrame([{**row, "pull_no": pull_no, "observed_at": observed_at} for row in rows], schema=schema)
+    except (pl.exceptions.PolarsError, OverflowError, RuntimeError):
+        raise ValueError(f"a value of {table.name} that is out of bounds") from None
+
+
+def write(path: Path, frames: Sequence[Frame]) -> tuple[Path, int]:
+    """Write frames of one table as one Parquet part, 0600; gives the path and how many rows."""
+    whole = pl.concat(frames)
+    whole.write_parquet(path, compression="lz4", statistics=False)
     path.chmod(0o600)
-    return path, len(rows)
+    return path, whole.height

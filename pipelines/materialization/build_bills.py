@@ -5,28 +5,26 @@ hold what this one's holds as well.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 import duckdb
 import polars as pl
 
 from pipelines.bills.biller import Biller, Report, billers
-from pipelines.bills.report_reader import report_name
+from pipelines.materialization import due_day
+from pipelines.materialization.due_day import Due
 from warehouse import bill_tables, coverage_tables, frame, publication
 from warehouse.control import claim, coverage, upstream_claim
 from warehouse.control import connection as connections
 from warehouse.control import pull as receipts
-from warehouse.control.pull import ReportDay
 from warehouse.fx import FxRates
 from warehouse.models import bill_day, change, charges, estimated_spend, usage_reported
 from warehouse.prices import PriceBook
 from warehouse.settlement_tables import BILL_STATE
 from warehouse.tables import Table
 
-# connection_no, report, day, pull_no, settlement: a row of model.built_pull.
-_Row = tuple[int, str, date, int, str]
 # Days with calls that may be on another bill now that connections, or claims of them, in `told` came or went.
 _OF_CONNECTIONS = """
     SELECT day FROM model.usage_daily SEMI JOIN told USING (provider, account_no)
@@ -54,49 +52,36 @@ def build(
     moved |= _kept(connection, bill_tables.UPSTREAM_CLAIM, upstream_claim.rows(control), _OF_UPSTREAMS)
     _kept(connection, coverage_tables.COVERAGE, coverage.rows(control))
     _kept(connection, BILL_STATE, receipts.states(control))
-    sources = {number: source for number, source, *_ in connections.rows(control)}
-    old = charges.outdated(connection, rates)
-    made: set[_Row] = {
-        row for row in connection.execute(f"FROM {bill_tables.BUILT_PULL.full_name}").fetchall() if row[:3] not in old
-    }
-    told_at = receipts.told_at(control)
     rows: dict[str, int] = {}
-    for biller in billers().values():
-        told = [day for day in receipts.days(control) if sources.get(day.connection_no) == biller.name]
-        whole = _whole(connection, biller)
-        # A connection at a time: many with 90 days each would not fit into one transaction's memory.
-        due: dict[int, list[_Row]] = {}
-        moments: dict[int, list[datetime]] = {}
-        kinds = {report.name: report.kind for report in biller.reports}
-        looked = [day for day in told if kinds.get(report_name(day.report)) == "balance"]
-        if all(whole.get((report_name(day.report), day.pull_no, day.day), 0) == day.rows for day in looked):
-            _estimates(connection, biller, looked, rates)
-        for day in told:
-            if kinds.get(day.report) not in {"costs", "usage"}:
-                continue
-            settled = bill_day.settlement(day.day, day.read_on, biller.lookback_days)
-            row = (day.connection_no, day.report, day.day, day.pull_no, settled)
-            if row not in made and whole.get((day.report, day.pull_no, day.day), 0) == day.rows:
-                due.setdefault(day.connection_no, []).append(row)
-                # A day without a line is billed 0 once it was read late enough, whenever it was told first.
-                moment = told_at[day.pull_no] if day.rows else datetime.combine(day.read_on, time.min)
-                moments.setdefault(day.connection_no, []).append(moment)
-        there = {name for name, _, _ in whole}
-        for number, days in due.items():
-            _make(connection, biller, days, there, book, rates, rows, max(moments[number]))
+    sources = {source for _, source, *_ in connections.rows(control)}
+    if not sources:
+        return rows, moved
+    old, columns = charges.outdated(connection, rates), _columns(connection)
+    due_day.read(connection, control)
+    for biller in (biller for biller in billers().values() if biller.name in sources):
+        there = _there(connection, biller, columns)
+        _estimates(connection, biller, due_day.looks(connection, biller), rates)
+        for due, told_at in due_day.turns(connection, control, biller, old):
+            _make(connection, biller, due, there, book, rates, rows, told_at)
+    due_day.forget(connection)
     return rows, moved
 
 
-def _estimates(connection: duckdb.DuckDBPyConnection, biller: Biller, told: list[ReportDay], rates: FxRates) -> None:
+def _estimates(
+    connection: duckdb.DuckDBPyConnection,
+    biller: Biller,
+    looks: Mapping[str, charges.Told],
+    rates: FxRates,
+) -> None:
     """All of a provider's estimates: a look's day depends on the look before it, and there are 24 a day at most."""
-    if not told:
+    if not any(looks.values()):
         return
     rows: list[estimated_spend.Row] = []
-    for report in (report for report in biller.reports if report.kind == "balance"):
-        looks = [(day.connection_no, day.day, day.pull_no) for day in told if report_name(day.report) == report.name]
-        rows += estimated_spend.read_days(connection, report.table, report.meaning, looks, rates)
+    for report in (report for report in biller.reports if looks.get(report.name)):
+        rows += estimated_spend.read_days(connection, report.table, report.meaning, looks[report.name], rates)
+    numbers = sorted({number for told in looks.values() for number, _, _ in told})
     connection.execute("BEGIN")
-    if days := estimated_spend.write(connection, sorted({day.connection_no for day in told}), rows):
+    if days := estimated_spend.write(connection, numbers, rows):
         publication.changed(connection, days)
     connection.execute("COMMIT")
 
@@ -135,33 +120,37 @@ def _moved(
     return found
 
 
-def _whole(connection: duckdb.DuckDBPyConnection, biller: Biller) -> dict[tuple[str, int, date], int]:
-    found: dict[tuple[str, int, date], int] = {}
-    there = set(connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall())
-    for report in biller.reports:
-        if (report.table.full_name,) in there:
-            # A column that a newer program reads is in the file from the next load on; its rows were told without it.
-            for column in report.table.columns:
-                connection.execute(
-                    f'ALTER TABLE {report.table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}'
-                )
-            counted = f"SELECT pull_no, day, count(*) FROM {report.table.full_name} GROUP BY ALL"
-            found |= {(report.name, no, day): rows for no, day, rows in connection.execute(counted).fetchall()}
-    return found
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    columns: dict[str, set[str]] = {}
+    query = "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE schema_name LIKE 'raw_%'"
+    for table, column in connection.execute(query).fetchall():
+        columns.setdefault(table, set()).add(column)
+    return columns
+
+
+def _there(connection: duckdb.DuckDBPyConnection, biller: Biller, columns: Mapping[str, set[str]]) -> set[str]:
+    """The reports that have a raw table, each with every column that this program reads."""
+    there = [report for report in biller.reports if report.table.full_name in columns]
+    for report in there:
+        # A column that a newer program reads is in the file from the next load on; its rows were told without it.
+        for column in report.table.columns:
+            if column.name not in columns[report.table.full_name]:
+                connection.execute(f'ALTER TABLE {report.table.full_name} ADD COLUMN "{column.name}" {column.type}')
+    return {report.name for report in there}
 
 
 def _make(
     connection: duckdb.DuckDBPyConnection,
     biller: Biller,
-    due: list[_Row],
+    due: list[Due],
     there: set[str],
     book: PriceBook,
     rates: FxRates,
     rows: dict[str, int],
     told_at: datetime,
 ) -> None:
-    """Make days of one connection in one transaction; a report that is not `there` never had a row."""
-    charged: list[_Row] = []
+    """Make days of some connections in one transaction; a report that is not `there` never had a row."""
+    charged: list[Due] = []
     connection_days = [(row[0], row[2]) for row in due]
     before = change.told(connection, connection_days)
     connection.execute("BEGIN")
@@ -169,7 +158,7 @@ def _make(
         for report in biller.reports:
             days = [row for row in due if row[1] == report.name]
             if days:
-                is_there = report.name in there
+                is_there = report.name in there and any(row[5] for row in days)
                 model, made = _made(connection, report, _told(days), is_there=is_there, book=book, rates=rates)
                 rows[model.full_name] = rows.get(model.full_name, 0) + made
                 charged += days if report.kind == "costs" else []
@@ -183,11 +172,11 @@ def _make(
         raise
 
 
-def _note(connection: duckdb.DuckDBPyConnection, due: list[_Row]) -> None:
+def _note(connection: duckdb.DuckDBPyConnection, due: list[Due]) -> None:
     """Note from which pulls days were made; in one statement, for the memory that each statement keeps."""
     table = bill_tables.BUILT_PULL
     schema = dict(zip(table.column_names, (pl.Int64, pl.String, pl.Date, pl.Int64, pl.String), strict=True))
-    connection.register("due", pl.DataFrame(due, schema=schema, orient="row").to_arrow())
+    connection.register("due", pl.DataFrame([row[:5] for row in due], schema=schema, orient="row").to_arrow())
     connection.execute(
         f"""DELETE FROM {table.full_name} WHERE (connection_no, report, day) IN
             (SELECT (connection_no, report, day) FROM due)"""
@@ -219,5 +208,5 @@ def _made(
     return bill_tables.USAGE_REPORTED, frame.height
 
 
-def _told(due: Iterable[_Row]) -> list[tuple[int, date, int]]:
-    return [(connection_no, day, pull_no) for connection_no, _, day, pull_no, _ in due]
+def _told(due: Iterable[Due]) -> list[tuple[int, date, int]]:
+    return [(connection_no, day, pull_no) for connection_no, _, day, pull_no, _, _ in due]

@@ -51,7 +51,6 @@ def load_tables(
     """
     os.environ.update(_SETTINGS)
     import dlt
-    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
     work = folder / name
     shutil.rmtree(work, ignore_errors=True)
@@ -60,7 +59,7 @@ def load_tables(
         pipeline = dlt.pipeline(
             pipeline_name=name,
             pipelines_dir=str(work),
-            destination=dlt.destinations.duckdb(DuckDbCredentials(connection)),
+            destination=_destination(connection),
             dataset_name=loads[0][0].schema,
         )
         # The state is the inbox and the receipts; asking the destination for one costs a second.
@@ -68,6 +67,26 @@ def load_tables(
         pipeline.run([_resource(table, parts) for table, parts in loads]).raise_on_failed_jobs()
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _destination(connection: duckdb.DuckDBPyConnection) -> Any:
+    from dlt.destinations import duckdb as destination
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+
+    class Build(destination):
+        """The build, which can do the same throughout a load: asked ten times, dlt looks up all settings each time."""
+
+        settings: Any = None
+
+        def capabilities(self, config: Any = None, naming: Any = None) -> Any:
+            if config is None:
+                if self.settings is None:
+                    own = self.spec(credentials=self.config_params["credentials"].copy())
+                    self.settings = self.configuration(own, accept_partial=True)
+                config = self.settings
+            return super().capabilities(config, naming)
+
+    return Build(DuckDbCredentials(connection), destination_name="duckdb")
 
 
 def _resource(table: Table, parts: Parts) -> Any:

@@ -165,6 +165,13 @@ def living(control: sqlite3.Connection, provider: str) -> list[int]:
     return [number for (number,) in control.execute(query, (provider,))]
 
 
+def living_lookup(control: sqlite3.Connection, connection_no: int) -> bytes | None:
+    """The keyed hash of a connection's key; None where it was removed."""
+    query = "SELECT lookup FROM credential WHERE connection_no = ? AND state <> 'removed'"
+    row = control.execute(query, (connection_no,)).fetchone()
+    return bytes(row[0]) if row else None
+
+
 def opened(control: sqlite3.Connection, vault: Vault, connection_no: int) -> tuple[Connection, str] | None:
     """A connection with its key in clear, for one pull; None where it was removed. The key goes nowhere else."""
     query = "SELECT account_no, sealed_key FROM credential WHERE connection_no = ? AND state <> 'removed'"

@@ -4,17 +4,21 @@ A day that says the same again gets no new rows, only a later `read_on`. Raw row
 pull that broke off anywhere never happened; and a part-read period never writes nothing over something.
 """
 
+import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 from warehouse import database
 from warehouse.control import refusal
 
 
-@dataclass(frozen=True)
-class ReportDay:
-    """A report's day as its newest complete pull told it: rows, their hash, and the UTC day it was last read on."""
+class ReportDay(NamedTuple):
+    """A report's day as its newest complete pull told it: rows, their hash, and the UTC day it was last read on.
+
+    A tuple, since a pass holds thousands of them.
+    """
 
     connection_no: int
     report: str
@@ -46,43 +50,49 @@ def forget(control: sqlite3.Connection, pull_nos: list[int]) -> None:
 
 
 def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_until: date, now: datetime) -> None:
-    """Write a pull's receipt, all or nothing: the days it told anew or again, and up to where it read.
+    """Write a pull's receipt: the days it told anew or again, and up to where it read.
 
-    A pull that told nothing new leaves no receipt of its own.
+    A pull that told nothing new leaves no receipt of its own. The caller holds the transaction: all or nothing.
     """
-    with database.transaction(control):
-        ((connection_no,),) = control.execute("SELECT connection_no FROM pull WHERE pull_no = ?", (pull_no,)).fetchall()
-        if any(day.pull_no == pull_no for day in days):
-            control.execute("UPDATE pull SET completed_at = ? WHERE pull_no = ?", (database.stamp(now), pull_no))
-        control.executemany(
-            """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-               pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256,
-               read_on = excluded.read_on""",
-            [
-                (d.connection_no, d.report, d.day.isoformat(), d.pull_no, d.rows, d.sha256, d.read_on.isoformat())
-                for d in days
-            ],
-        )
-        control.execute(
-            """UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL,
-               skipped = NULL, skipped_since = NULL WHERE connection_no = ?""",
-            (read_until.isoformat(), connection_no),
-        )
-        refusal.mend(control, connection_no, now)
-        control.execute("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", (pull_no,))
+    ((connection_no,),) = control.execute("SELECT connection_no FROM pull WHERE pull_no = ?", (pull_no,)).fetchall()
+    if any(day.pull_no == pull_no for day in days):
+        control.execute("UPDATE pull SET completed_at = ? WHERE pull_no = ?", (database.stamp(now), pull_no))
+    control.executemany(
+        """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+           pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256,
+           read_on = excluded.read_on""",
+        [
+            (d.connection_no, d.report, d.day.isoformat(), d.pull_no, d.rows, d.sha256, d.read_on.isoformat())
+            for d in days
+        ],
+    )
+    control.execute(
+        """UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL,
+           skipped = NULL, skipped_since = NULL WHERE connection_no = ?""",
+        (read_until.isoformat(), connection_no),
+    )
+    refusal.mend(control, connection_no, now)
+    control.execute("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", (pull_no,))
 
 
-def days(control: sqlite3.Connection, connection_no: int | None = None) -> list[ReportDay]:
-    """Every report's days that were told, of one connection or of all."""
+def days(control: sqlite3.Connection, connection_no: int) -> list[ReportDay]:
+    """Every report's days that were told of a connection."""
     rows = control.execute(
         """SELECT connection_no, report, day, pull_no, rows, sha256, read_on FROM report_day
-           WHERE connection_no = coalesce(?, connection_no) ORDER BY connection_no, report, day""",
+           WHERE connection_no = ? ORDER BY report, day""",
         (connection_no,),
     )
     return [
         ReportDay(number, report, date.fromisoformat(day), pull_no, count, sha256, date.fromisoformat(read_on))
         for number, report, day, pull_no, count, sha256, read_on in rows
     ]
+
+
+def every_day(control: sqlite3.Connection, size: int = 10_000) -> Iterator[list[tuple[int, str, str, int, int, str]]]:
+    """Every report's days of all connections, in batches: connection_no, report, day, pull_no, rows, read_on."""
+    found = control.execute("SELECT connection_no, report, day, pull_no, rows, read_on FROM report_day")
+    while batch := found.fetchmany(size):
+        yield batch
 
 
 def lose(control: sqlite3.Connection, lost: list[ReportDay]) -> None:
@@ -99,11 +109,12 @@ def lose(control: sqlite3.Connection, lost: list[ReportDay]) -> None:
             )
 
 
-def told_at(control: sqlite3.Connection) -> dict[int, datetime]:
-    """When each complete pull told what is newest of some day (UTC)."""
+def told_at(control: sqlite3.Connection, pull_nos: Sequence[int]) -> dict[int, datetime]:
+    """When pulls were complete (UTC)."""
     query = """SELECT pull_no, completed_at FROM pull
-               WHERE completed_at IS NOT NULL AND pull_no IN (SELECT pull_no FROM report_day)"""
-    return {pull_no: database.moment(moment) for pull_no, moment in control.execute(query)}
+               WHERE completed_at IS NOT NULL AND pull_no IN (SELECT value FROM json_each(?))"""
+    found = control.execute(query, (json.dumps(list(pull_nos)),))
+    return {pull_no: database.moment(moment) for pull_no, moment in found}
 
 
 def states(control: sqlite3.Connection) -> list[tuple[object, ...]]:

@@ -7,34 +7,42 @@ no known rate converts has no bill either: its sum is not known.
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 
 import duckdb
+import polars as pl
 
-from warehouse import bill_tables
+from warehouse import bill_tables, frame
 
 PROVISIONAL, SETTLED, CORRECTED = "provisional", "settled", "corrected"
 
 
-def settlement(day: date, read_on: date, lookback_days: int) -> str:
-    """Whether a day was read after the provider's window for corrections, which begins when the day ends."""
-    return SETTLED if (read_on - day).days > lookback_days else PROVISIONAL
+def settlement(told: str, lookback_days: int) -> str:
+    """SQL for whether a day of `told` was read after the provider's window for corrections, which begins at its end."""
+    return f"CASE WHEN {told}.read_on - {told}.day > {lookback_days} THEN '{SETTLED}' ELSE '{PROVISIONAL}' END"
 
 
 def write(connection: duckdb.DuckDBPyConnection, days: Sequence[tuple[int, date, str]]) -> None:
     """Make the rows of (connection_no, day, settlement) anew; the caller holds the transaction."""
     name = bill_tables.BILL_DAY.full_name
-    for connection_no, day, settled in days:
-        query = f"SELECT amount_usd, settlement FROM {name} WHERE connection_no = ? AND day = ?"
-        before = connection.execute(query, [connection_no, day]).fetchone()
-        connection.execute(f"DELETE FROM {name} WHERE connection_no = ? AND day = ?", [connection_no, day])
-        ((lines, amount, unconverted),) = connection.execute(
-            """SELECT count(*), coalesce(sum(amount_usd), 0), count(*) FILTER (amount_usd IS NULL)
-               FROM model.charges WHERE connection_no = ? AND day = ?""",
-            [connection_no, day],
-        ).fetchall()
-        if not unconverted and (lines or settled == SETTLED):
-            is_moved = before is not None and before[0] != amount
-            is_corrected = before is not None and (before[1] == CORRECTED or (before[1] == SETTLED and is_moved))
-            row = [day, connection_no, lines, Decimal(amount), CORRECTED if is_corrected else settled]
-            connection.execute(f"INSERT INTO {name} VALUES (?, ?, ?, ?, ?)", row)
+    schema = {"connection_no": pl.Int64, "day": pl.Date, "settlement": pl.String}
+    each = {(connection_no, day): settled for connection_no, day, settled in days}
+    rows = [(*at, settled) for at, settled in each.items()]
+    connection.register("read", pl.DataFrame(rows, schema=schema, orient="row").to_arrow())
+    made = connection.execute(
+        f"""WITH billed AS (
+                SELECT connection_no, day, count(*) AS lines, sum(amount_usd) AS amount_usd,
+                    count(*) FILTER (amount_usd IS NULL) AS unconverted
+                FROM model.charges SEMI JOIN read USING (connection_no, day) GROUP BY ALL
+            )
+            SELECT day, connection_no, coalesce(billed.lines, 0) AS lines, coalesce(billed.amount_usd, 0) AS amount_usd,
+                CASE WHEN before.settlement = '{CORRECTED}'
+                        OR (before.settlement = '{SETTLED}' AND before.amount_usd <> coalesce(billed.amount_usd, 0))
+                    THEN '{CORRECTED}' ELSE read.settlement END AS settlement
+            FROM read
+            LEFT JOIN billed USING (connection_no, day)
+            LEFT JOIN {name} AS before USING (connection_no, day)
+            WHERE coalesce(unconverted, 0) = 0 AND (billed.lines > 0 OR read.settlement = '{SETTLED}')"""
+    ).pl()
+    connection.execute(f"DELETE FROM {name} WHERE (connection_no, day) IN (SELECT (connection_no, day) FROM read)")
+    connection.unregister("read")
+    frame.insert(connection, made, name, bill_tables.BILL_DAY.column_names)

@@ -18,9 +18,11 @@ import polars as pl
 
 from warehouse import bill_causes, causes, frame, money, price_tool, tables, token_causes
 from warehouse import cells as cells_of
+from warehouse import payers as payers_of
 from warehouse.bill_causes import BillLine
 from warehouse.causes import Cell, Difference
-from warehouse.cells import SNAPSHOT, Payer, Sides
+from warehouse.cells import SNAPSHOT, Sides
+from warehouse.payers import Payer
 from warehouse.prices import PriceBook
 from warehouse.reconciliation_tables import DIFFERENCE, RECONCILIATION
 from warehouse.side_rows import SideRows
@@ -41,13 +43,17 @@ _BILLED = """
     -- A day with an amount that no known rate converts has no bill.
     SEMI JOIN model.bill_day AS bill_day
         ON bill_day.day = charge.day AND bill_day.connection_no = charge.connection_no
-    WHERE charge.day BETWEEN $first AND $last
+    WHERE charge.day BETWEEN $first AND $last AND charge.connection_no IN (SELECT unnest($numbers))
     GROUP BY ALL"""
 # What tools were used for at list price, where the provider counts it.
 _TOOLS = """
     SELECT day, connection_no, operation, project_no, sum(list_cost_usd) AS counted_usd FROM model.usage_reported
-    WHERE day BETWEEN $first AND $last AND quantity IS NOT NULL AND list_cost_usd IS NOT NULL GROUP BY ALL"""
-_BILL_DAYS = "SELECT connection_no, day FROM model.bill_day WHERE day BETWEEN $first AND $last"
+    WHERE day BETWEEN $first AND $last AND connection_no IN (SELECT unnest($numbers))
+        AND quantity IS NOT NULL AND list_cost_usd IS NOT NULL
+    GROUP BY ALL"""
+_BILL_DAYS = """
+    SELECT connection_no, day FROM model.bill_day
+    WHERE day BETWEEN $first AND $last AND connection_no IN (SELECT unnest($numbers))"""
 _COMPLETE_UNTIL = """
     SELECT greatest(
         (SELECT max(day) FROM model.usage_daily),
@@ -84,51 +90,57 @@ def months(connection: duckdb.DuckDBPyConnection, days: Iterable[date]) -> list[
 def write(connection: duckdb.DuckDBPyConnection, month: date, book: PriceBook) -> dict[str, int]:
     """Make a month's rows of every connection anew; gives the rows of each table. The caller holds the transaction."""
     after = (month + timedelta(days=31)).replace(day=1)
-    payers = _payers(connection)
     rows = SideRows(connection)
-    differences: list[tuple[Any, ...]] = []
+    different = 0
     for table in (RECONCILIATION, DIFFERENCE):
         connection.execute(f"DELETE FROM {table.full_name} WHERE day >= ? AND day < ?", [month, after])
-    if payers:
-        # A day more on each side, for calls over midnight.
-        first, last = month - timedelta(days=1), after
-        sides = cells_of.read(connection, first, last, book)
-        lines = _bill_lines(connection, first, last)
-        complete_until = _complete_until(connection) or month
-        for payer, numbers in payers.items():
-            shared = _shared(sides, payer, numbers)
-            for number in numbers:
-                cells, billed = sides.cells.get(number, {}), lines.get(number, {})
-                told = {
-                    day: [(each.model, each.token_class, each.line.amount_usd, each.line.counted_usd) for each in its]
-                    for day, its in billed.items()
-                    if month <= day < after
-                }
-                rows.add(number, (cell for cell in cells.values() if month <= cell.day < after), told)
-                found = _differences(
-                    list(cells.values()), billed, sides.unpriced.get(number, set()), complete_until, shared
-                )
-                differences += (row for row in _exactly(number, found) if month <= row[0] < after)
-    rows.write()
+    complete_until = _complete_until(connection) or month
     schema = {c.name: _TYPES[c.type] for c in DIFFERENCE.columns}
-    made = pl.DataFrame(differences, schema=schema, orient="row")
-    frame.insert(connection, made, DIFFERENCE.full_name, DIFFERENCE.column_names)
-    return {RECONCILIATION.full_name: rows.written, DIFFERENCE.full_name: len(differences)}
+    for payers in payers_of.turns(connection, month - timedelta(days=1), after):
+        differences = _of_payers(connection, month, after, book, payers, rows, complete_until)
+        made = pl.DataFrame(differences, schema=schema, orient="row")
+        frame.insert(connection, made, DIFFERENCE.full_name, DIFFERENCE.column_names)
+        different += made.height
+    rows.write()
+    return {RECONCILIATION.full_name: rows.written, DIFFERENCE.full_name: different}
+
+
+def _of_payers(
+    connection: duckdb.DuckDBPyConnection,
+    month: date,
+    after: date,
+    book: PriceBook,
+    payers: dict[Payer, list[int]],
+    rows: SideRows,
+    complete_until: date,
+) -> list[tuple[Any, ...]]:
+    """Add the month's rows of some payers, and give why their sides differ."""
+    # A day more on each side, for calls over midnight.
+    first, last = month - timedelta(days=1), after
+    sides = cells_of.read(connection, first, last, book, payers)
+    lines = _bill_lines(connection, first, last, [number for numbers in payers.values() for number in numbers])
+    differences: list[tuple[Any, ...]] = []
+    for payer, numbers in payers.items():
+        shared = _shared(sides, payer, numbers)
+        for number in numbers:
+            cells, billed = sides.cells.get(number, {}), lines.get(number, {})
+            told = {
+                day: [(each.model, each.token_class, each.line.amount_usd, each.line.counted_usd) for each in its]
+                for day, its in billed.items()
+                if month <= day < after
+            }
+            rows.add(number, (cell for cell in cells.values() if month <= cell.day < after), told)
+            found = _differences(
+                list(cells.values()), billed, sides.unpriced.get(number, set()), complete_until, shared
+            )
+            differences += (row for row in _exactly(number, found) if month <= row[0] < after)
+    return differences
 
 
 def _complete_until(connection: duckdb.DuckDBPyConnection) -> date | None:
     """The first day whose log may still get rows: the newest logged, or some days before bills were read last."""
     ((until,),) = connection.execute(_COMPLETE_UNTIL, {"patience": LOG_PATIENCE_DAYS - 1}).fetchall()
     return date(until.year, until.month, until.day) if until else None
-
-
-def _payers(connection: duckdb.DuckDBPyConnection) -> dict[Payer, list[int]]:
-    payers: dict[Payer, list[int]] = defaultdict(list)
-    for provider, account_no, number in connection.execute(
-        "SELECT provider, account_no, connection_no FROM model.connection ORDER BY ALL"
-    ).fetchall():
-        payers[provider, account_no].append(number)
-    return payers
 
 
 def _shared(sides: Sides, payer: Payer, numbers: list[int]) -> Unclaimed:
@@ -144,9 +156,11 @@ def _shared(sides: Sides, payer: Payer, numbers: list[int]) -> Unclaimed:
     return Unclaimed({at: dict(pool) for at, pool in pools.items()}, lacking)
 
 
-def _bill_lines(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> dict[int, dict[date, list[_Line]]]:
+def _bill_lines(
+    connection: duckdb.DuckDBPyConnection, first: date, last: date, numbers: list[int]
+) -> dict[int, dict[date, list[_Line]]]:
     lines: dict[int, dict[date, list[_Line]]] = defaultdict(lambda: defaultdict(list))
-    bound = {"first": first, "last": last}
+    bound = {"first": first, "last": last, "numbers": numbers}
     # A day may have been billed nothing.
     for number, day in connection.execute(_BILL_DAYS, bound).fetchall():
         lines[number][day] = []
