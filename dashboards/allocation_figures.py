@@ -1,4 +1,4 @@
-"""mart.allocated_daily -> what each cost centre took, by day and by rule, for one viewer; unallocated stands first."""
+"""model.allocated_summary_daily, mart.allocated_daily -> what each cost centre took, unallocated first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,45 @@ _EARLIEST = date(2015, 1, 1)
 _SERIES = 7
 _MOST_CHOSEN = 200
 _FIRST = f"cost_centre = '{UNALLOCATED}' DESC"
+_UNRULED = f"""(
+    SELECT day, account_no, project_no, team_no, '{UNALLOCATED}' AS cost_centre, NULL::VARCHAR AS rule,
+        NULL::VARCHAR AS split, cost_usd, requests, unpriced_requests
+    FROM model.spend_summary_daily
+)"""
+_CELLS = """
+    SELECT day, cost_centre, sum(cost_usd) AS cost_usd, sum(cost_usd) FILTER (split <> 'direct') AS shared_usd,
+        sum(unpriced_requests) AS unpriced_requests"""
+_CENTRES = f"""
+    SELECT cost_centre, sum(cost_usd), coalesce(sum(shared_usd), 0), coalesce(sum(unpriced_requests), 0)::BIGINT
+    FROM cell GROUP BY cost_centre ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, cost_centre"""
+_SERIES_OF_DAYS = f"""
+    WITH ranked AS (
+        SELECT cost_centre,
+            row_number() OVER (ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, cost_centre) AS place
+        FROM cell GROUP BY cost_centre
+    )
+    SELECT day, CASE WHEN place <= {_SERIES} THEN cost_centre ELSE '{OTHER}' END AS name, sum(cost_usd)
+    FROM cell JOIN ranked USING (cost_centre)
+    GROUP BY day, name, least(place, {_SERIES + 1})
+    HAVING sum(cost_usd) IS NOT NULL ORDER BY least(place, {_SERIES + 1}), day"""
+_SUMS = """sum(cost_usd) AS cost_usd, sum(requests)::BIGINT AS requests,
+        sum(unpriced_requests)::BIGINT AS unpriced_requests"""
+# Rows are added up by number, and only the sums are given names.
+_PARTS = f"""
+    SELECT cost_centre, rule, split, account.label AS account, project.label AS project, team.label AS team, {_SUMS}
+    FROM (
+        SELECT cost_centre, rule, split, account_no, project_no, team_no, {_SUMS} FROM {{found}} GROUP BY ALL
+    ) AS told
+    LEFT JOIN model.account AS account ON account.account_no = told.account_no AND account.valid_to IS NULL
+    LEFT JOIN model.project AS project ON project.project_no = told.project_no AND project.valid_to IS NULL
+    LEFT JOIN model.team AS team ON team.team_no = told.team_no AND team.valid_to IS NULL
+    GROUP BY cost_centre, rule, split, account.label, project.label, team.label
+    ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, cost_centre, rule, split, account.label, project.label, team.label
+    LIMIT {SHOWN_ROWS}"""
+_GRAIN = "day, cost_centre, rule, split, basis, account, project, team, key_label, provider, model"
+_ROWS = f"""
+    SELECT {_GRAIN}, {_SUMS} FROM mart.allocated_daily WHERE {{condition}} GROUP BY {_GRAIN}
+    ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, {_GRAIN}"""
 
 
 @dataclass(frozen=True)
@@ -74,67 +113,39 @@ class View(NamedTuple):
 
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> View:
-    """The mart places every row of all days whenever it is asked, so it is asked once."""
-    condition, values = asked.condition(viewer)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT * FROM mart.allocated_daily WHERE {condition}", values
-    )
+    """What the page shows; its table has the dearest SHOWN_ROWS of all days together, without keys and models."""
+    has_rules = connection.execute("SELECT 1 FROM model.allocation_rule LIMIT 1").fetchone() is not None
+    found, values = _found(viewer, asked, has_rules=has_rules)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE cell AS {_CELLS} FROM {found} GROUP BY ALL", values)
     return View(
-        [CentreRow(*row) for row in connection.execute(_centres()).fetchall()],
-        connection.execute(_series()).fetchall(),
-        connection.execute(_parts("", f"LIMIT {SHOWN_ROWS}")).to_arrow_table(),
-        has_rules=_count(connection, "SELECT count(*) FROM model.allocation_rule") > 0,
+        [CentreRow(*row) for row in connection.execute(_CENTRES).fetchall()],
+        connection.execute(_SERIES_OF_DAYS).fetchall(),
+        connection.execute(_PARTS.format(found=found), values).to_arrow_table(),
+        has_rules,
     )
 
 
 def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
-    """Every row of the range by day, for a file: money DECIMAL(38,12)."""
+    """Every row of the range by day, key, provider and model, for a file: money DECIMAL(38,12)."""
     condition, values = asked.condition(viewer)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT * FROM mart.allocated_daily WHERE {condition}", values
-    )
-    return connection.execute(_parts("day, ", "")).to_arrow_table()
+    return connection.execute(_ROWS.format(condition=condition), values).to_arrow_table()
 
 
 def names(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[str]:
-    """The cost centres there are, unallocated first."""
-    allowed, values = viewer.condition()
-    query = f"SELECT cost_centre FROM mart.allocated_daily WHERE {allowed} GROUP BY cost_centre ORDER BY {_FIRST}, 1"
+    """The cost centres there are, unallocated first; none where no rule is set."""
+    allowed, values = viewer.numbers()
+    query = f"""SELECT cost_centre FROM model.allocated_summary_daily WHERE {allowed}
+        GROUP BY cost_centre ORDER BY {_FIRST}, 1"""
     return [name for (name,) in connection.execute(query, values).fetchall()]
 
 
-def _centres() -> str:
-    return f"""
-        SELECT cost_centre, sum(cost_usd), coalesce(sum(cost_usd) FILTER (split IS NOT NULL AND split <> 'direct'), 0),
-            coalesce(sum(unpriced_requests), 0)::BIGINT
-        FROM placed GROUP BY cost_centre ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, cost_centre"""
-
-
-def _series() -> str:
-    return f"""
-        WITH ranked AS (
-            SELECT cost_centre,
-                row_number() OVER (ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, cost_centre) AS place
-            FROM placed GROUP BY cost_centre
-        )
-        SELECT day, CASE WHEN place <= {_SERIES} THEN cost_centre ELSE '{OTHER}' END AS name, sum(cost_usd)
-        FROM placed JOIN ranked USING (cost_centre)
-        GROUP BY day, name, least(place, {_SERIES + 1})
-        HAVING sum(cost_usd) IS NOT NULL ORDER BY least(place, {_SERIES + 1}), day"""
-
-
-def _parts(when: str, limit: str) -> str:
-    grain = "cost_centre, rule, split, basis, account, project, team, key_label, provider, model"
-    return f"""
-        SELECT {when}{grain}, sum(cost_usd) AS cost_usd, sum(requests)::BIGINT AS requests,
-            sum(unpriced_requests)::BIGINT AS unpriced_requests
-        FROM placed GROUP BY {when}{grain}
-        ORDER BY {_FIRST}, sum(cost_usd) DESC NULLS LAST, {when}{grain} {limit}"""
-
-
-def _count(connection: DuckDBPyConnection, query: str) -> int:
-    ((found,),) = connection.execute(query).fetchall()
-    return int(found)
+def _found(viewer: Viewer, asked: Asked, *, has_rules: bool) -> tuple[str, list[object]]:
+    """SQL after FROM with its bound values; without rules all spend is unallocated, and nothing is made of it."""
+    allowed, values = viewer.numbers()
+    chosen = " AND list_contains(?::VARCHAR[], cost_centre)" if asked.cost_centres else ""
+    bound = [*values, asked.start, asked.end, *([list(asked.cost_centres)] if asked.cost_centres else [])]
+    source = "model.allocated_summary_daily" if has_rules else _UNRULED
+    return f"{source} WHERE {allowed} AND day BETWEEN ? AND ?{chosen}", bound
 
 
 def _day(values: Sequence[str], usual: date) -> date:

@@ -61,7 +61,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
             conservation.hold(connection)
             build_credits.deduct(home, connection, _utc(now))
             progress("publishing", 0, 1)
-            report.version = publication.publish(home, connection, now)
+            report.version = publication.publish(home, connection, now, progress=progress)
             progress("publishing", 1, 1)
         else:
             publication.mend(home)

@@ -16,7 +16,7 @@ from retention import policy, rewrite, self_scan, stores
 from retention.errors import RetentionError
 from retention.holding import Holding
 from retention.subjects import SHORTEST_NEEDLE
-from warehouse import database, labels, publication
+from warehouse import database, labels, publication, stale_allocation
 from warehouse.control import audit, notice
 from warehouse.control import member as members
 from warehouse.control.outside_id import NAMED
@@ -67,6 +67,7 @@ def name(home: Home, holding: Holding, kind: str, old: str, new: str, now: datet
                 [(new, number, old) for number in changed],
             )
             publication.changed(connection, days=())
+            stale_allocation.mark_named(connection, kind, changed)
             connection.execute("COMMIT")
             connection.execute("CHECKPOINT")
         progress("writing anew", 0, 1)

@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 
 from retention.errors import RetentionError
-from warehouse import database, file_copy, publication, stale_spend
+from warehouse import database, file_copy, publication, stale_allocation, stale_spend
 from warehouse.home import Home
 
 _MARK = "rewrite_due"
@@ -37,6 +37,7 @@ def rewrite(home: Home) -> int:
     _swept(home)
     with database.build(home) as connection:
         stale_spend.add_up(connection)
+        stale_allocation.place(connection)
     try:
         database.copied_build(home, new)
     except (duckdb.Error, OSError) as error:

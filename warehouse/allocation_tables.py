@@ -67,6 +67,33 @@ USAGE_TAG_DAILY = Table(
     ),
 )
 
+ALLOCATED_SUMMARY_DAILY = Table(
+    "model",
+    "allocated_summary_daily",
+    "mart.allocated_daily without keys, providers and models; empty where there is no rule.",
+    (
+        Column("day", "DATE", "The UTC day."),
+        Column("account_no", "BIGINT", "As in model.spend_daily."),
+        Column("project_no", "BIGINT", "As there."),
+        Column("team_no", "BIGINT", "As there."),
+        Column("cost_centre", "VARCHAR", "Who takes it; unallocated is what no rule claims."),
+        Column("rule", "VARCHAR", "The rule that says so; several where they fit equally, NULL where none does."),
+        Column("split", "VARCHAR", "direct, or how it is split: day, month, fixed; NULL where it is unallocated."),
+        Column("requests", "BIGINT", "Calls."),
+        Column(
+            "cost_usd", MONEY, "What it takes; NULL where no price is known, or where a bill that is counted holds it."
+        ),
+        Column("unpriced_requests", "BIGINT", "Calls with tokens and no known price: they are missing from cost_usd."),
+    ),
+)
+STALE_ALLOCATION = Table(
+    "model",
+    "stale_allocation",
+    "Days whose spend, names or rules changed since they were allocated.",
+    (Column("day", "DATE", "The UTC day."),),
+)
+
+ALLOCATED_TABLES = (ALLOCATED_SUMMARY_DAILY, STALE_ALLOCATION)
 ALLOCATION_TABLES = (ALLOCATION_RULE, ALLOCATION_SHARE, USAGE_TAG_DAILY)
 # All that says how spend is shown: to whom it belongs, and in whose days.
 REPORTING_TABLES = (*ALLOCATION_TABLES, *ZONE_TABLES)

@@ -18,6 +18,7 @@ from warehouse import (
     sealing_tables,
     settlement_tables,
     spend_tables,
+    stale_allocation,
     stale_spend,
     tables,
 )
@@ -215,6 +216,15 @@ def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
     stale_spend.mark(connection, None)
 
 
+def m042_allocated(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of cost centres as their page asks for them, every day of it stale where there are rules."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in allocation_tables.ALLOCATED_TABLES:
+        for statement in table.ddl():
+            connection.execute(statement)
+    stale_allocation.mark(connection, None)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -236,6 +246,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m034_made_again,
     m034_invoice_currency,
     m040_upstream,
+    m042_allocated,
 )
 
 
@@ -254,6 +265,7 @@ _NEWEST = (
     audit_tables.AUDIT_ANCHOR,
     *credit_tables.CREDIT_TABLES,
     *spend_tables.SPEND_TABLES,
+    *allocation_tables.ALLOCATED_TABLES,
 )
 
 

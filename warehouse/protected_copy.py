@@ -9,13 +9,15 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse import stale_allocation
 from warehouse.errors import WarehouseError
 
 LEAST = 5
 # Single calls, rows as gateways and providers told them, names of keys, tags, which may name anybody, and which
-# connection pays where calls are sent, which is not told either.
+# connection pays where calls are sent, which is not told either. Cost centres are made anew of what is published.
 _EMPTY = frozenset(
     {"model.requests", "model.request_tag", "model.key", "model.usage_tag_daily", "model.upstream_claim"}
+    | {"model.allocated_summary_daily"}
 )
 _OF_RAW = "raw_"
 # What may tell of a person or a small group; a table that has one of these and is not known here is published nowhere.
@@ -134,15 +136,19 @@ def written(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     target.unlink(missing_ok=True)
     connection.execute(_GROUPS)
     connection.execute(f"ATTACH '{str(target).replace(chr(39), chr(39) * 2)}' AS protected")
+    (build,) = connection.execute("SELECT current_database()").fetchall()[0]
     try:
         target.chmod(0o600)
-        (build,) = connection.execute("SELECT current_database()").fetchall()[0]
         connection.execute(f'COPY FROM DATABASE "{build}" TO protected (SCHEMA)')
         for table, columns in _tables(connection, build).items():
             if (rows := _rows(table, columns)) is not None:
                 connection.execute(f"INSERT INTO protected.{table} {rows}")
+        connection.execute("USE protected")
+        stale_allocation.mark(connection, None)
+        stale_allocation.place(connection)
         connection.execute("CHECKPOINT protected")
     finally:
+        connection.execute(f'USE "{build}"')
         connection.execute("DETACH protected")
         connection.execute("DROP TABLE IF EXISTS temp.shown")
 

@@ -9,13 +9,13 @@ meet it. Beside a fixed name his write-ahead log was replayed into the next vers
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 
-from warehouse import database, file_copy, protected_copy, stale_spend, tables, withholding
+from warehouse import database, file_copy, protected_copy, stale_allocation, stale_spend, tables, withholding
 from warehouse.audit_tables import AUDIT_ANCHOR
 from warehouse.control import audit, protection
 from warehouse.home import Home
@@ -25,13 +25,21 @@ KEPT_VERSIONS = 2
 _VERSION = re.compile(r"^warehouse-(\d+)(?:-(\d+))?\.duckdb$")
 
 
-def publish(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, *, kept: int = KEPT_VERSIONS) -> int:
-    """Publish what the build holds, its stale days added up; returns the new version's number.
+def publish(
+    home: Home,
+    connection: duckdb.DuckDBPyConnection,
+    now: datetime,
+    *,
+    kept: int = KEPT_VERSIONS,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> int:
+    """Publish what the build holds, its stale days added up and allocated; returns the new version's number.
 
     `connection` is the build, held under its lock; it is checkpointed, so that the copied file is whole by itself.
     Versions older than the newest `kept` are unlinked. WarehouseError where there is no room: the one before stands.
     """
     stale_spend.add_up(connection)
+    stale_allocation.place(connection, progress)
     newest = max((version for version, _ in (*_versions(home.published), *_versions(_people(home)))), default=0)
     version = newest + 1
     connection.execute(f"DELETE FROM {tables.PUBLISHED.full_name}")
@@ -165,6 +173,7 @@ def changed(connection: duckdb.DuckDBPyConnection, days: Collection[date] | None
     `days` are those whose spend it may have changed, none for names and the like; None is every day there is.
     """
     stale_spend.mark(connection, days)
+    stale_allocation.mark(connection, days)
     following = revision(connection) + 1
     connection.execute(f"DELETE FROM {tables.REVISION.full_name}")
     connection.execute(f"INSERT INTO {tables.REVISION.full_name} VALUES (?)", [following])

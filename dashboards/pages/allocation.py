@@ -1,4 +1,4 @@
-"""mart.allocated_daily -> who pays: spend by cost centre over time, what no rule claims first."""
+"""model.allocated_summary_daily, mart.allocated_daily -> who pays: spend by cost centre over time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,13 +20,9 @@ _TITLES = {
     "cost_centre": "Cost centre",
     "rule": "Rule",
     "split": "How",
-    "basis": "Basis",
     "account": "Account",
     "project": "Project",
     "team": "Team",
-    "key_label": "Key",
-    "provider": "Provider",
-    "model": "Model",
     "cost_usd": "Cost",
     "requests": "Requests",
     "unpriced_requests": "Unpriced",
@@ -114,7 +110,7 @@ def _centres(centres: list[CentreRow]) -> str:
 def _table(asked: Asked, found: pa.Table) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         first = "The first " if found.num_rows == allocation_figures.SHOWN_ROWS else ""
-        st.caption(f"{first}{formats.counted(found.num_rows, 'row')}; a download has them all, day by day.")
+        st.caption(f"{first}{formats.counted(found.num_rows, 'row')}; a download has them all, by day, key and model.")
         with st.container(horizontal=True, width="content"):
             for name, ending, made in download.kinds("cost_centres"):
                 st.download_button(

@@ -15,7 +15,7 @@ import polars as pl
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build_allocation, build_bills, build_naming, build_zones
 from retention import seal
-from warehouse import bill_tables, database, frame, mart, publication, restricting, sealing, tables
+from warehouse import bill_tables, database, frame, mart, publication, restricting, sealing, stale_allocation, tables
 from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
@@ -240,13 +240,20 @@ def _names(connection: duckdb.DuckDBPyConnection, names: list[outside_id.Name]) 
     """Bring the name tables to what the control store says; untouched where nothing changed."""
     for kind, table in tables.NAMES.items():
         rows = [name.row() for name in names if name.kind == kind]
-        if rows == connection.execute(f"FROM {table.full_name} ORDER BY 1, valid_from").fetchall():
+        held = connection.execute(f"FROM {table.full_name} ORDER BY 1, valid_from").fetchall()
+        if rows == held:
             continue
         connection.execute("BEGIN")
         connection.execute(f"DELETE FROM {table.full_name}")
         frame.insert_rows(connection, table, rows)
         publication.changed(connection, days=())
+        # Rules go by names.
+        stale_allocation.mark_named(connection, kind, {number for number, _ in _called(rows) ^ _called(held)})
         connection.execute("COMMIT")
+
+
+def _called(rows: list[tuple[Any, ...]]) -> set[tuple[int, str]]:
+    return {(number, label) for number, label, *_, valid_to in rows if valid_to is None}
 
 
 def _states(connection: duckdb.DuckDBPyConnection, states: list[tuple[object, ...]]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import publication, sealing
+from warehouse import publication, sealing, stale_allocation
 from warehouse.allocation import Rules
 from warehouse.allocation_tables import ALLOCATION_RULE, ALLOCATION_SHARE
 from warehouse.models import usage_tag_daily
@@ -36,6 +36,7 @@ def build(connection: duckdb.DuckDBPyConnection, root: Path) -> bool:
             days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {REQUESTS.full_name}").fetchall()
             usage_tag_daily.write(connection, [day for (day,) in days], sealing.closed_days(connection))
         publication.changed(connection, days=())
+        stale_allocation.mark(connection, None)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

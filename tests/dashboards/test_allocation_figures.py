@@ -2,14 +2,18 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
 from dashboards import allocation_figures
 from dashboards.allocation_figures import Asked
 from dashboards.viewer import Viewer
+from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
+from warehouse.home import Home
 
 TODAY = UNTIL.date()
 ALL = Asked(TODAY - timedelta(days=29), TODAY)
@@ -53,6 +57,21 @@ def test_an_account_sees_its_own_cost_centres_alone(connection: DuckDBPyConnecti
     assert sum(row.cost_usd or 0 for row in found.centres) == _spent(connection, "account = 'Beta GmbH'")
     assert set(allocation_figures.rows(connection, viewer, ALL)["account"].to_pylist()) == {"Beta GmbH"}
     assert "left" not in allocation_figures.names(connection, viewer, None)
+
+
+def test_without_rules_all_is_unallocated(tmp_path: Path) -> None:
+    """List, chart and table are the spend, though nothing is made of it, and there is nothing to choose."""
+    made = made_version.publish(Home(tmp_path / "home"), 1, UNTIL)
+    with duckdb.connect(str(made)) as connection:
+        connection.execute("DELETE FROM model.allocation_rule; DELETE FROM model.allocated_summary_daily")
+        found = allocation_figures.view(connection, Viewer(), ALL)
+        spent = _spent(connection)
+        assert not found.has_rules
+        assert [(row.cost_centre, row.cost_usd) for row in found.centres] == [("unallocated", spent)]
+        assert sum(cost for _, _, cost in found.series) == spent
+        assert sum(cost for cost in found.table["cost_usd"].to_pylist() if cost) == spent
+        assert set(found.table["rule"].to_pylist()) == {None}
+        assert allocation_figures.names(connection, Viewer(), None) == []
 
 
 def test_a_cost_centre_can_be_chosen(connection: DuckDBPyConnection) -> None:

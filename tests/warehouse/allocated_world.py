@@ -14,6 +14,7 @@ from warehouse.models import spend_daily
 
 NAMES = {"account": ("acme", "beta"), "project": ("web", "api"), "team": ("red", "blue"), "key": ("ci", "prod")}
 MODELS = ("gpt-4o", "gpt-5")
+_USAGE, _TAGGED = tables.USAGE_DAILY.full_name, allocation_tables.USAGE_TAG_DAILY.full_name
 DAYS = tuple(date(2026, month, day) for month in (9, 10) for day in (1, 2, 30))
 
 
@@ -61,31 +62,42 @@ def fill(
     connection: duckdb.DuckDBPyConnection, spent: Iterable[Spent], billed: Iterable[Billed], rules: Iterable[Rule]
 ) -> None:
     """Put these rows and rules in the place of those there are."""
-    usage, tagged = tables.USAGE_DAILY.full_name, allocation_tables.USAGE_TAG_DAILY.full_name
-    ruled, shared = allocation_tables.ALLOCATION_RULE.full_name, allocation_tables.ALLOCATION_SHARE.full_name
     bills = bill_tables.BILL_DAY.full_name
-    for name in (usage, tagged, ruled, shared, bills):
+    for name in (_USAGE, _TAGGED, bills):
         connection.execute(f"DELETE FROM {name}")
+    for bill in billed:
+        connection.execute(
+            f"INSERT INTO {bills} (day, connection_no, amount_usd, settlement) VALUES (?, 1, ?, 'settled')",
+            [bill.day, bill.amount_usd],
+        )
+    used(connection, spent)
+    ruled(connection, rules)
+
+
+def used(connection: duckdb.DuckDBPyConnection, spent: Iterable[Spent]) -> None:
+    """Add these rows to those there are."""
     for row in spent:
         numbers = [number or None for number in (row.account, row.project, row.team, row.key)]
         unpriced = row.requests if row.cost_usd is None else 0
         connection.execute(
-            f"""INSERT INTO {usage} (day, account_no, project_no, team_no, key_no, gateway, provider, model, requests,
+            f"""INSERT INTO {_USAGE} (day, account_no, project_no, team_no, key_no, gateway, provider, model, requests,
                   error_requests, unpriced_requests, input_tokens, output_tokens, cache_read_tokens, list_cost_usd)
                 VALUES (?, ?, ?, ?, ?, 'gateway_jsonl', 'openai', ?, ?, 0, ?, 0, 0, 0, ?)""",
             [row.day, *numbers, row.model, row.requests, unpriced, row.cost_usd],
         )
         if row.tags:
             connection.execute(
-                f"INSERT INTO {tagged} VALUES (?, ?, ?, ?, ?, 'gateway_jsonl', 'openai', ?, ?, NULL, ?, ?, ?)",
+                f"INSERT INTO {_TAGGED} VALUES (?, ?, ?, ?, ?, 'gateway_jsonl', 'openai', ?, ?, NULL, ?, ?, ?)",
                 [row.day, *numbers, row.model, sorted(row.tags), row.requests, unpriced, row.cost_usd],
             )
-    for bill in billed:
-        connection.execute(
-            f"INSERT INTO {bills} (day, connection_no, amount_usd, settlement) VALUES (?, 1, ?, 'settled')",
-            [bill.day, bill.amount_usd],
-        )
     spend_daily.write(connection, DAYS[0], DAYS[-1])
+
+
+def ruled(connection: duckdb.DuckDBPyConnection, rules: Iterable[Rule]) -> None:
+    """Put these rules in the place of those there are."""
+    ruled, shared = allocation_tables.ALLOCATION_RULE.full_name, allocation_tables.ALLOCATION_SHARE.full_name
+    for name in (ruled, shared):
+        connection.execute(f"DELETE FROM {name}")
     for rule in rules:
         places = ", ".join("?" * len(allocation_tables.ALLOCATION_RULE.columns))
         connection.execute(f"INSERT INTO {ruled} VALUES ({places})", list(rule.row()))

@@ -10,60 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.warehouse.allocated_world import DAYS, MODELS, NAMES, Billed, Spent, fill, warehouse
+from tests.warehouse.allocated_examples import TAGS, billed, consistent, rule, spent
+from tests.warehouse.allocated_world import DAYS, NAMES, Billed, Spent, fill, warehouse
 from warehouse.allocation import FILE, Rule, Rules, made
 from warehouse.errors import WarehouseError
 
 GRAIN = "day, account, project, team, key_label, provider, model, basis"
-CENTRES = ("ops", "shop", "x y")
-TAGS = ("prod", "test")
-
-amounts = st.integers(-(10**15), 10**18).map(lambda pico: Decimal(pico).scaleb(-12))
-spent = st.builds(
-    Spent,
-    st.sampled_from(DAYS),
-    *(st.integers(0, 2) for _ in NAMES),
-    st.sampled_from(MODELS),
-    st.sets(st.sampled_from(TAGS)).map(lambda tags: tuple(sorted(tags))),
-    st.integers(1, 1000),
-    st.none() | amounts,
-)
-billed = st.builds(Billed, st.sampled_from(DAYS), amounts)
-shares = st.lists(st.integers(1, 10**12), min_size=1, max_size=3).map(
-    lambda weights: dict(zip(CENTRES, _hundred(weights), strict=False))
-)
-where_to = st.one_of(
-    st.fixed_dictionaries({"cost_centre": st.sampled_from(CENTRES)}),
-    st.fixed_dictionaries({"by_use": st.sampled_from(("day", "month"))}),
-    st.fixed_dictionaries({"shares": shares}),
-)
-condition = {
-    **{name: st.none() | st.sampled_from(labels) for name, labels in NAMES.items()},
-    "model": st.none() | st.sampled_from(MODELS),
-    "basis": st.none() | st.sampled_from(("log", "bill")),
-    "tags": st.sets(st.sampled_from(TAGS)).map(tuple),
-    "from": st.none() | st.sampled_from((date(2026, 9, 2), date(2026, 10, 1))),
-    "until": st.none() | st.sampled_from((date(2026, 10, 2), date(2026, 10, 30))),
-}
-rule = st.builds(lambda asked, where: asked | where, st.fixed_dictionaries(condition), where_to)
-
-
-def _hundred(weights: list[int]) -> list[str]:
-    """Percents with ten places in these proportions that add up to 100."""
-    whole, units = sum(weights), 10**12
-    cut = [units * weight // whole or 1 for weight in weights[1:]]
-    return [f"{Decimal(each).scaleb(-10):f}" for each in (units - sum(cut), *cut)]
-
-
-def _consistent(given_rules: list[dict[str, object]]) -> list[Rule]:
-    """As many of the rules as do not contradict those before them."""
-    kept: list[Rule] = []
-    for place, each in enumerate(given_rules):
-        try:
-            kept = list(Rules.of([*kept, made({"name": f"rule {place}"} | each, "here")]).rules)
-        except WarehouseError:
-            continue
-    return kept
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +35,7 @@ def test_whatever_the_rules_the_sum_is_the_spend(
     connection: duckdb.DuckDBPyConnection, calls: list[Spent], bills: list[Billed], given_rules: list[dict[str, object]]
 ) -> None:
     """For any rules and any rows, negative ones too: by day, names and basis, cost and counts are the spend's own."""
-    fill(connection, calls, bills, _consistent(given_rules))
+    fill(connection, calls, bills, consistent(given_rules))
     sums = f"""SELECT {GRAIN}, sum(cost_usd), sum(requests), sum(unpriced_requests) FROM mart.%s
                GROUP BY ALL ORDER BY ALL"""
     assert (
@@ -111,7 +63,7 @@ def test_each_call_goes_where_its_most_particular_rule_says(
     connection: duckdb.DuckDBPyConnection, calls: list[Spent], given_rules: list[dict[str, object]]
 ) -> None:
     """Held against the rules read one by one in Python: what goes somewhere directly goes there, to the pico-dollar."""
-    rules = _consistent(given_rules)
+    rules = consistent(given_rules)
     fill(connection, calls, [], rules)
     expected: dict[str, Decimal] = {}
     for call in calls:
@@ -220,7 +172,7 @@ def test_what_is_written_is_read_as_it_was(
 ) -> None:
     """Any set of rules survives its file, which only its owner may read."""
     root = tmp_path_factory.mktemp("home")
-    rules = Rules(tuple(_consistent(given_rules)))
+    rules = Rules(tuple(consistent(given_rules)))
     rules.write(root)
     assert Rules.read(root) == rules
     assert (root / FILE).stat().st_mode & 0o777 == 0o600

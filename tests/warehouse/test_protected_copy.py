@@ -15,6 +15,7 @@ from pipelines.passage import make_home, run_pass
 from tests.conftest import MASTER_KEY
 from tests.pipelines.gateway_log import NOW, line, put
 from warehouse import database, protected_copy, publication
+from warehouse.allocation import Rules, made
 from warehouse.control import member as members
 from warehouse.control import password
 from warehouse.control.vault import Vault
@@ -25,6 +26,11 @@ EMAIL, PASSWORD = "aud@council.example", "canary of the works council"
 MOMENT: datetime = NOW.replace(tzinfo=None)
 # Team, project, people. Of beta and the loners there are four: gamma, the smallest that could be shown, joins them.
 GROUPS = (("alpha", "web", 7), ("gamma", "search", 5), ("beta", "web", 3), (None, "alice-playground", 1))
+RULES = (
+    {"name": "web", "project": "web", "cost_centre": "shop"},
+    {"name": "one key", "key": "canary-key-alpha-0", "cost_centre": "ops"},
+    {"name": "rest", "by_use": "month"},
+)
 SUMS = """SELECT {when}, account_no, provider, model, sum(requests), sum(input_tokens), sum(list_cost_usd)
     FROM model.{table} GROUP BY ALL ORDER BY ALL"""
 
@@ -62,6 +68,7 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
                    VALUES (77, 'openai', 'openai', 78, 1, ?)""",
                 (database.stamp(MOMENT),),
             )
+        Rules.of([made(rule, "here") for rule in RULES]).write(home.root)
         put(home, "a.jsonl", _lines())
         run_pass(home, NOW, lambda *_: None)
         with database.published(home) as connection:
@@ -104,6 +111,19 @@ def test_the_marts_keep_their_sums(protected: Home) -> None:
         held, published = both(protected, f"SELECT sum({cost}) FROM mart.{mart}")
         assert held == published
         assert held != [(None,)]
+
+
+def test_cost_centres_are_those_of_what_is_published(protected: Home) -> None:
+    """Made anew without keys and small groups, as the published mart says; no rule by a key is told."""
+    by_account = "SELECT day, cost_centre, rule, sum(cost_usd), sum(requests)::BIGINT FROM {} GROUP BY ALL ORDER BY ALL"
+    (held, made_of_it), (_, said) = (
+        both(protected, by_account.format(name)) for name in ("model.allocated_summary_daily", "mart.allocated_daily")
+    )
+    assert made_of_it == said
+    assert {rule for _, _, rule, _, _ in made_of_it} < {rule for _, _, rule, _, _ in held} == {"web", "one key", "rest"}
+    _, groups = both(protected, "SELECT DISTINCT project_no, team_no FROM model.allocated_summary_daily")
+    _, shown = both(protected, "SELECT DISTINCT project_no, team_no FROM model.spend_daily")
+    assert set(groups) == set(shown)
 
 
 def test_no_person_no_key_and_no_call_is_published(protected: Home) -> None:
