@@ -18,6 +18,7 @@ _RULES = (
     {"name": "the rest", "project": "common", "by_use": "month"},
 )
 _CENTRES = "SELECT day, cost_centre, sum(cost_usd), sum(requests) FROM mart.allocated_daily GROUP BY ALL ORDER BY ALL"
+_AS_SHOWN = _CENTRES.replace("mart.allocated_daily", "model.allocated_summary_daily")
 
 
 def _ruled(home: Home) -> None:
@@ -85,7 +86,7 @@ def test_the_past_keeps_its_cost_centre_when_calls_and_keys_are_gone(ruled: Home
     assert one(ruled, "SELECT count(*) FROM model.request_tag") == 0
     for table in ("usage_daily", "usage_tag_daily"):
         assert one(ruled, f"SELECT count(*) FROM model.{table} WHERE key_no IS NOT NULL") == 0
-    assert query(ruled, _CENTRES) == before
+    assert query(ruled, _CENTRES) == query(ruled, _AS_SHOWN) == before
     sums = "SELECT sum(cost_usd), sum(requests), sum(unpriced_requests) FROM mart."
     assert query(ruled, f"{sums}allocated_daily") == query(ruled, f"{sums}spend_daily")
 
@@ -96,12 +97,17 @@ def test_a_rule_by_a_new_tag_reaches_the_calls_that_are_known(ruled: Home) -> No
     take_in(ruled, _noon(2))
     assert query(ruled, "SELECT DISTINCT tags FROM model.usage_tag_daily") == [(["call-of-one"],)]
     assert one(ruled, "SELECT sum(requests) FROM mart.allocated_daily WHERE cost_centre = 'one'") == 180 // 5
+    assert query(ruled, _AS_SHOWN) == query(ruled, _CENTRES)
+    Rules().write(ruled.root)
+    take_in(ruled, _noon(2))
+    assert query(ruled, _AS_SHOWN) == []
 
 
 def test_days_that_expire_take_their_tags_along(ruled: Home) -> None:
-    """When days have gone into months, no tag of them is left."""
+    """When days have gone into months, no tag and no cost centre of them is left."""
     night_of(ruled, FIRST + timedelta(days=4))
     night_of(ruled, FIRST + timedelta(days=40))
     night_of(ruled, FIRST + timedelta(days=65))
     assert one(ruled, "SELECT count(*) FROM model.usage_daily") == 0
     assert one(ruled, "SELECT count(*) FROM model.usage_tag_daily") == 0
+    assert one(ruled, "SELECT count(*) FROM model.allocated_summary_daily") == 0

@@ -11,6 +11,7 @@ from tests.retention import byte_scan
 from tests.retention.erased_world import NOW
 from tests.retention.held_world import ANNE, BELA, email, held
 from warehouse import database
+from warehouse.allocation import Rules, made
 from warehouse.control import budget, claim
 from warehouse.control import member as members
 from warehouse.control.vault import Vault
@@ -67,7 +68,14 @@ def test_an_address_and_a_name_are_put_right_and_what_is_none_is_refused(home: H
     """A member signs in with it, a budget's mails go there; what is another's, and a name that is none, stay."""
     assert master_key
     held(home)
+    Rules.of([made({"name": "atlas", "project": "atlas", "cost_centre": "new"}, "here")]).write(home.root)
+    take_in(home, NOW)
+    centres = (
+        "SELECT cost_centre, sum(requests) FROM model.allocated_summary_daily WHERE cost_centre = 'new' GROUP BY 1"
+    )
+    assert query(home, centres) == []
     done = _name(home, "project", "atlas")
+    assert query(home, centres) == [("new", 6)]
     assert (done.changed, done.searched, done.found_in) == (1, True, ())
     assert query(home, "SELECT count(*) FROM mart.spend_daily WHERE project = 'atlas'") == [(6,)]
     assert _found(home, "project") == {}
