@@ -58,10 +58,11 @@ class View(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What a filter finds, as SQL after FROM with its bound values."""
+    """What a filter finds, as SQL after FROM with its bound values; `is_summed` where a row is a row of the table."""
 
     sql: str
     values: list[object]
+    is_summed: bool
 
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
@@ -72,7 +73,7 @@ def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> 
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {asked.mart} WHERE {condition} {grouped}", values
     )
-    found = _Found("temp.found", [])
+    found = _Found("temp.found", [], is_summed=True)
     return View(
         _totals(connection, found, asked),
         _series(connection, found, asked),
@@ -97,17 +98,19 @@ def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -
 
 def _found(viewer: Viewer, asked: SpendFilter) -> _Found:
     condition, values = asked.condition(viewer)
-    return _Found(f"{asked.mart} WHERE {condition}", values)
+    return _Found(f"{asked.mart} WHERE {condition}", values, is_summed=False)
 
 
 def _rows(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, limit: int | None) -> pa.Table:
     columns = asked.columns()
-    grouped = f"GROUP BY {', '.join(columns)}" if columns else "HAVING count(*) > 0"
+    measures, grouped = ", ".join(("cost_usd", *_SUMS)), ""
+    if not found.is_summed:
+        measures, grouped = _MEASURES, f"GROUP BY {', '.join(columns)}" if columns else "HAVING count(*) > 0"
     order = [f"{asked.when} DESC"] if asked.when else []
     order += ["cost_usd DESC NULLS LAST", *(column for column in columns if column != asked.when)]
     return connection.execute(
         f"""
-        SELECT {", ".join([*columns, _MEASURES])} FROM {found.sql} {grouped}
+        SELECT {", ".join([*columns, measures])} FROM {found.sql} {grouped}
         ORDER BY {", ".join(order)} {f"LIMIT {limit}" if limit else ""}
         """,
         found.values,
@@ -117,6 +120,8 @@ def _rows(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, lim
 def _totals(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -> SpendTotals:
     columns = asked.columns()
     cells = f"count(DISTINCT row({', '.join(columns)}))" if columns else "least(count(*), 1)"
+    if found.is_summed:
+        cells = "count(*)"
     row = connection.execute(f"SELECT {_MEASURES}, {cells} FROM {found.sql}", found.values).fetchone()
     return SpendTotals(*row) if row else SpendTotals(None, 0, 0, 0, 0, 0, 0, 0)
 
