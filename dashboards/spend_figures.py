@@ -67,11 +67,13 @@ class _Found(NamedTuple):
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
     """Totals, chart and table of one filter: the rows of the table are added up once, and the rest is made of them."""
-    condition, values = asked.condition(viewer)
+    source, (condition, values) = asked.mart, asked.condition(viewer)
+    if asked.is_nameless and source == "mart.spend_summary_daily":
+        source, (condition, values) = "model.spend_summary_daily", asked.numbers(viewer)
     columns = ", ".join([*asked.columns(), _MEASURES])
     grouped = "GROUP BY ALL" if asked.columns() else "HAVING count(*) > 0"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {asked.mart} WHERE {condition} {grouped}", values
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {source} WHERE {condition} {grouped}", values
     )
     found = _Found("temp.found", [], is_summed=True)
     return View(

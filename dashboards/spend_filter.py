@@ -127,9 +127,7 @@ class SpendFilter:
 
     def condition(self, viewer: Viewer) -> tuple[str, list[object]]:
         """SQL for WHERE over `mart` and its bound values; the viewer's own condition is always part of it."""
-        allowed, values = viewer.condition()
-        time = "hour >= ? AND hour < ?" if self.grain == "hour" else "day >= ? AND day < ?"
-        parts, bound = [allowed, time], [*values, *self._bounds()]
+        parts, bound = self._of_time(*viewer.condition())
         for dimension, names in self.chosen.items():
             parts.append(f"list_contains(?::VARCHAR[], coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}'))")
             bound.append(list(names))
@@ -137,6 +135,20 @@ class SpendFilter:
             parts.append(f"contains(lower(concat_ws(chr(10), {_SEARCHED})), lower(?))")
             bound.append(self.search)
         return " AND ".join(parts), bound
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether no account, project, team or key is told apart, chosen or searched: numbers need no names then."""
+        return not (self.search or self.chosen or {"account", "project", "team", "key"} & {*self.group_by})
+
+    def numbers(self, viewer: Viewer) -> tuple[str, list[object]]:
+        """`condition` over a model table with numbers, for a filter that is_nameless."""
+        parts, bound = self._of_time(*viewer.numbers())
+        return " AND ".join(parts), bound
+
+    def _of_time(self, allowed: str, values: list[object]) -> tuple[list[str], list[object]]:
+        time = "hour >= ? AND hour < ?" if self.grain == "hour" else "day >= ? AND day < ?"
+        return [allowed, time], [*values, *self._bounds()]
 
     @property
     def drawn_days(self) -> tuple[date, date]:
