@@ -1,6 +1,6 @@
 """The build file's numbered migrations: each runs once, in order, after a copy of the file as it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import duckdb
 
@@ -27,25 +27,25 @@ from warehouse.home import Home
 from warehouse.models import failure_daily
 
 
-def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the model tables, with their meanings as comments in the file."""
-    for table in tables.MODEL_TABLES:
+def _made(connection: duckdb.DuckDBPyConnection, made: Iterable[tables.Table]) -> None:
+    for table in made:
         for statement in table.ddl():
             connection.execute(statement)
+
+
+def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the model tables, with their meanings as comments in the file."""
+    _made(connection, tables.MODEL_TABLES)
 
 
 def m002_connections(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of connections and their bills."""
-    for table in bill_tables.BILL_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, bill_tables.BILL_TABLES)
 
 
 def m003_seals(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables that say what a seal has taken and which days are closed."""
-    for table in sealing_tables.SEALING_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, sealing_tables.SEALING_TABLES)
 
 
 def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
@@ -63,9 +63,7 @@ def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
 
 def m005_reconciliation(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables that say why log and bill differ."""
-    for table in reconciliation_tables.RECONCILIATION_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, reconciliation_tables.RECONCILIATION_TABLES)
 
 
 def m006_settlement(connection: duckdb.DuckDBPyConnection) -> None:
@@ -74,16 +72,12 @@ def m006_settlement(connection: duckdb.DuckDBPyConnection) -> None:
     A version with the new marts is due at once, since pages ask for them.
     """
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in (*settlement_tables.SETTLEMENT_TABLES, bill_tables.BILL_DAY):
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, (*settlement_tables.SETTLEMENT_TABLES, bill_tables.BILL_DAY))
 
 
 def m006_prices(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of reprices, of what days cost by today's list and by contract, and of the contracts."""
-    for table in price_tables.PRICE_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, price_tables.PRICE_TABLES)
 
 
 def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
@@ -101,17 +95,13 @@ def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
 def m012_allocation(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of cost centres and zones; a version with their marts is due at once: pages ask for them."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in allocation_tables.REPORTING_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, allocation_tables.REPORTING_TABLES)
 
 
 def m011_fees(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of plans and invoices, and publish the marts that show them."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in fee_tables.FEE_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, fee_tables.FEE_TABLES)
 
 
 def m013_failures_and_naming(connection: duckdb.DuckDBPyConnection) -> None:
@@ -120,9 +110,7 @@ def m013_failures_and_naming(connection: duckdb.DuckDBPyConnection) -> None:
     What failed is told as far back as single calls are known.
     """
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in (failure_tables.FAILURE_DAILY, naming_tables.NAMING):
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, (failure_tables.FAILURE_DAILY, naming_tables.NAMING))
     days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {tables.REQUESTS.full_name}").fetchall()
     failure_daily.write(connection, [day for (day,) in days])
 
@@ -143,18 +131,14 @@ def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
 def m031_spend(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of spend as pages ask for it, every day of it stale, and publish the marts that read them."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in spend_tables.SPEND_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, spend_tables.SPEND_TABLES)
     stale_spend.mark(connection, None)
 
 
 def m029_credits(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of prepaid credits, and publish the marts that show them."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in credit_tables.CREDIT_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, credit_tables.CREDIT_TABLES)
 
 
 def m033_tools(connection: duckdb.DuckDBPyConnection) -> None:
@@ -219,9 +203,7 @@ def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
 def m042_allocated(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table of cost centres as their page asks for them, every day of it stale where there are rules."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for table in allocation_tables.ALLOCATED_TABLES:
-        for statement in table.ddl():
-            connection.execute(statement)
+    _made(connection, allocation_tables.ALLOCATED_TABLES)
     stale_allocation.mark(connection, None)
 
 
