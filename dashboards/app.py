@@ -24,6 +24,7 @@ from dashboards import (
     credentials,
     deletion,
     erased,
+    handed,
     privacy,
     questions,
     reset,
@@ -55,6 +56,7 @@ OPTIONS: dict[str, object] = {
     "server.corsAllowedOrigins": [public] if (public := address.public_url()) else [],
     "server.enableXsrfProtection": True,
     "server.xsrfCookieSameSite": "strict",
+    "server.trustedUserHeaders": {handed.OWNER_HEADER: "member"},
     "server.maxUploadSize": 1,
     "server.maxMessageSize": 50,
     "server.fileWatcherType": "none",
@@ -93,6 +95,21 @@ def _overview(request: Request) -> RedirectResponse:
     return RedirectResponse(f"/?{request.url.query}" if request.url.query else "/", 307)
 
 
+ROUTES = [
+    Route("/overview", _overview),
+    *sign_in.ROUTES,
+    *sign_up.ROUTES,
+    *account.ROUTES,
+    *deletion.ROUTES,
+    *erased.ROUTES,
+    *rights.ROUTES,
+    *questions.ROUTES,
+    *budget_form.ROUTES,
+    *connections.ROUTES,
+    *reset.ROUTES,
+    *credentials.ROUTES,
+    *privacy.ROUTES,
+]
 app = App(
     Path(__file__).parent / "pages" / "navigation.py",
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
@@ -101,21 +118,7 @@ app = App(
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],
-    routes=[
-        Route("/overview", _overview),
-        *sign_in.ROUTES,
-        *sign_up.ROUTES,
-        *account.ROUTES,
-        *deletion.ROUTES,
-        *erased.ROUTES,
-        *rights.ROUTES,
-        *questions.ROUTES,
-        *budget_form.ROUTES,
-        *connections.ROUTES,
-        *reset.ROUTES,
-        *credentials.ROUTES,
-        *privacy.ROUTES,
-    ],
+    routes=ROUTES,
     on_script_error=_told,
 )
 

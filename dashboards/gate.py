@@ -1,7 +1,7 @@
 """The gate before everything: without a session there is no page, no socket and no file, whatever the path.
 
 A WebSocket keeps the cookie of its handshake for as long as it is open, so it is looked at again while it is; one whose
-session has ended is cut.
+session has ended is cut. A file is there for the sessions whose pages named it; to others it is one that is not there.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg, ForwardMsgMetadata
 
-from dashboards import privacy, session
+from dashboards import handed, privacy, session
+from dashboards.handed import Handed
 
 # Whoever is erased or signed out is cut off within a second.
 LOOK_EVERY_S = 0.5
@@ -57,6 +58,7 @@ class Gate:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._sockets = _Sockets()
+        self._handed = Handed()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
@@ -70,9 +72,12 @@ class Gate:
             if found is None or await run_in_threadpool(privacy.is_due, found):
                 await send({"type": "websocket.close", "code": 1008})
             else:
-                await _Watched(found.lookup, receive, send).run(self._app, scope, self._sockets)
+                socket = _Watched(found.lookup, receive, send, self._handed)
+                await socket.run(self._app, handed.with_owner(scope, found.member.member_no), self._sockets)
         elif found is not None:
-            if scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
+            if not self._handed.may_have(scope["path"], found.lookup):
+                await handed.missing()(scope, receive, send)
+            elif scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
                 await self._app(scope, receive, send)
             elif "text/html" in headers.get("accept", ""):
                 await RedirectResponse(privacy.PATH, 303)(scope, receive, send)
@@ -138,14 +143,17 @@ class _Sockets:
 class _Watched:
     """A WebSocket with its session: once that has ended, nothing goes in or out any more but the way to sign in."""
 
-    def __init__(self, found_by: bytes, receive: Receive, send: Send) -> None:
+    def __init__(self, found_by: bytes, receive: Receive, send: Send, files: Handed) -> None:
         self.found_by = found_by
+        self._files = files
         self._receive = receive
         self._send = send
         self._ended = asyncio.Event()
 
     async def run(self, app: ASGIApp, scope: MutableMapping[str, Any], sockets: _Sockets) -> None:
         sockets.add(self)
+        # Whatever is begun for this socket, in its own tasks and threads, knows for whom.
+        session.asking.set(self.found_by)
         try:
             await app(scope, self._received, self._sent)
         finally:
@@ -170,6 +178,7 @@ class _Watched:
 
     async def _sent(self, message: Message) -> None:
         if not self._ended.is_set():
+            self._files.note(message.get("bytes") or b"", self.found_by)
             await self._send(message)
 
 

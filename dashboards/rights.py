@@ -90,13 +90,18 @@ def _bundle(request: Request) -> Response:
     if found is None or not (number.isascii() and number.isdigit()):
         return form.missing(request)
     with database.control(Home.own()) as control:
-        query = "SELECT 1 FROM rights_request WHERE request_no = ? AND account_no = ? AND kind = 'access'"
-        mine = control.execute(query, (int(number[:18]), found.member.account_no)).fetchone()
+        mine = is_of_account(control, int(number[:18]), found.member.account_no)
     file = portability.bundle_file(Home.own(), int(number[:18]))
-    if mine is None or not file.exists():
+    if not mine or not file.exists():
         return form.missing(request)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return FileResponse(file, media_type="application/zip", filename="apiledger-bundle.zip", headers=headers)
+
+
+def is_of_account(control: sqlite3.Connection, request_no: int, account_no: int) -> bool:
+    """Whether a bundle was made for an account."""
+    query = "SELECT 1 FROM rights_request WHERE request_no = ? AND account_no = ? AND kind = 'access'"
+    return control.execute(query, (request_no, account_no)).fetchone() is not None
 
 
 def _restrict(request: Request, _: Fields) -> Response:

@@ -7,6 +7,7 @@ has one as well, which no session answers to: forms need something that another 
 import hmac
 import secrets
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +25,8 @@ from warehouse.home import Home
 # Forms of before a restart are asked for anew.
 _FORM_KEY = secrets.token_bytes(32)
 _LONGEST_TOKEN = 100
+# The session whose socket asks, for all that is done on its behalf outside of a page's run; the gate says it.
+asking: ContextVar[bytes | None] = ContextVar("asking", default=None)
 
 
 class SignedOutError(WarehouseError):
@@ -86,6 +89,12 @@ def of_page() -> bytes:
     if token is None:
         raise SignedOutError("nobody is signed in here")
     return sessions.lookup(token)
+
+
+def hold_asker(found_by: bytes) -> None:
+    """SignedOutError where another session's socket asks for what was made for this one."""
+    if asking.get() not in {None, found_by}:
+        raise SignedOutError("this was made for somebody else")
 
 
 def touch(found_by: bytes) -> None:

@@ -79,9 +79,17 @@ def current() -> Viewer:
 
 
 def again() -> Callable[[], Viewer]:
-    """A way to ask who it is once more, later and outside the page's run, such as when a file is fetched."""
+    """A way to ask who it is once more, later and outside the page's run, such as when a file is fetched.
+
+    It tells only the browser that the page was drawn for: SignedOutError where another's asks.
+    """
     found_by = session.of_page()
-    return lambda: of(found_by)
+
+    def looks() -> Viewer:
+        session.hold_asker(found_by)
+        return of(found_by)
+
+    return looks
 
 
 def of(found_by: bytes) -> Viewer:
