@@ -100,8 +100,9 @@ def facts(home: Home) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
     for table in (*people, "usage_monthly"):
         named = [what for what in _NAMED if table in people or what != "key"]
-        # Users have no names here: how many there are is what is compared, below.
+        # Users and upstreams have no names here: how many there are is what is compared, below.
         numbers = [f"{what}_no" for what in (*named, "user")] if table in people else [f"{what}_no" for what in named]
+        numbers.append("upstream_no")
         if table == "requests":
             numbers += ["request_no", "end_user_no", "client_no"]
         # What is no label is called by its number, which is random, too.
@@ -113,8 +114,9 @@ def facts(home: Home) -> dict[str, list[tuple[Any, ...]]]:
         )
     unnumbered = "* REPLACE (regexp_replace(account, '\\d{9,}', '#') AS account)"
     found["latency"] = sorted(query(home, f"SELECT {unnumbered} FROM mart.latency_daily"), key=repr)
-    people_counted = "SELECT count(DISTINCT user_no), count(DISTINCT end_user_no), count(DISTINCT client_no)"
-    found["people"] = query(home, f"{people_counted} FROM model.requests")
+    unnamed = ("user_no", "end_user_no", "client_no", "upstream_no")
+    counted = ", ".join(f"count(DISTINCT {number})" for number in unnamed)
+    found["unnamed"] = query(home, f"SELECT {counted} FROM model.requests")
     found["tags"] = sorted(
         query(home, "SELECT request_id, tag FROM model.request_tag JOIN model.requests USING (request_no)")
     )
