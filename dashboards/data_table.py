@@ -43,7 +43,7 @@ def draw(sheet: Sheet, found: pa.Table, question: marts.Question[Asked, pa.Table
                     key=f"{sheet.name}_{kind}",
                     on_click="ignore",
                 )
-    frame = found.select(list(sheet.titles)).to_pandas(types_mapper=spend_table.exact)
+    frame = spend_table.framed(found.select(list(sheet.titles)))
     texts = [field.name for field in found.schema if field.name in sheet.titles and pa.types.is_string(field.type)]
     frame[texts] = frame[texts].fillna("—")
     looks: dict[Any, Any] = {name: _look(name) for name in sheet.titles if name not in texts}

@@ -7,6 +7,7 @@ from zlib import crc32
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from dashboards import formats
@@ -37,10 +38,10 @@ def draw(found: pa.Table, asked: SpendFilter, visit: int) -> date | None:
 
     The cells carry exact decimals and are sorted by them; what the eye sees is text made from them.
     """
-    frame = found.to_pandas(types_mapper=exact)
+    frame = framed(found)
     names = [column for column in found.column_names if column in DIMENSIONS.values()]
     frame[names] = frame[names].fillna(formats.NOT_NAMED)
-    looks = {"cost_usd": money} | {
+    looks: dict[Any, Any] = {"cost_usd": money} | {
         column: "{:,}" for column in found.column_names if column not in {*names, "cost_usd", "day", "hour"}
     }
     if "hour" in found.column_names:
@@ -76,6 +77,24 @@ def money(amount: object) -> str:
     return shown(amount if isinstance(amount, Decimal) else None)
 
 
-def exact(kind: pa.DataType) -> pd.ArrowDtype | None:
+def framed(found: pa.Table) -> pd.DataFrame:
+    """A table for drawing: decimals stay exact, and where one is missing nothing lies in its place.
+
+    DuckDB leaves in the place of a NULL what lay in memory before, which may be another account's, and a column of
+    Arrow goes to the browser as it lies there.
+    """
+    columns = {name: _blanked(found[name]) for name in found.column_names}
+    frame: pd.DataFrame = pa.table(columns).to_pandas(types_mapper=_exact)
+    return frame
+
+
+def _blanked(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_decimal(column.type) or not column.null_count:
+        return column
+    filled = pc.fill_null(column, pa.scalar(Decimal(0), column.type))
+    return pc.if_else(pc.is_valid(column), filled, pa.scalar(None, column.type))
+
+
+def _exact(kind: pa.DataType) -> pd.ArrowDtype | None:
     """Which of a table's types pandas has to keep as they are: decimals, which it would turn into floats."""
     return pd.ArrowDtype(kind) if pa.types.is_decimal(kind) else None

@@ -119,7 +119,7 @@ def _table(asked: Asked, found: pa.Table) -> None:
                     file_name=f"cost_centres_{asked.start}_{asked.end}.{ending}",
                     on_click="ignore",
                 )
-    frame = found.to_pandas(types_mapper=spend_table.exact)
+    frame = spend_table.framed(found)
     frame["split"] = frame["split"].map(_HOW)
     texts = [name for name in _TITLES if name not in {"cost_usd", "requests", "unpriced_requests"}]
     frame[texts] = frame[texts].fillna("—")

@@ -116,7 +116,7 @@ def _chart(found: list[tuple[Any, ...]]) -> None:
 
 def _table(asked: Asked) -> None:
     found = marts.answer(change_figures.rows, asked)
-    frame = found.to_pandas(types_mapper=spend_table.exact)
+    frame = spend_table.framed(found)
     frame["reason"] = frame["reason"].map(lambda reason: REASONS[reason][0])
     frame["settlement"] = frame["settlement"].fillna("—")
     looks: dict[Any, Any] = {name: spend_table.money for name in found.column_names if name.endswith("_usd")}

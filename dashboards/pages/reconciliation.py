@@ -239,7 +239,7 @@ def _file(
 
 def _table(found: pa.Table, pick: str | None = None) -> date | None:
     """Draw a table; with `pick`, its key on the page, a day can be ticked, which is given back."""
-    frame = found.to_pandas(types_mapper=spend_table.exact)
+    frame = spend_table.framed(found)
     texts = [name for name in found.column_names if name in {"model", "key_label", "token_class"}]
     frame[texts] = frame[texts].fillna("—")
     if "cause" in frame:
