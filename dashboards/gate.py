@@ -75,10 +75,9 @@ class Gate:
                 socket = _Watched(found.lookup, receive, send, self._handed)
                 await socket.run(self._app, handed.with_owner(scope, found.member.member_no), self._sockets)
         elif found is not None:
-            if not self._handed.may_have(scope["path"], found.lookup):
-                await handed.missing()(scope, receive, send)
-            elif scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
-                await self._app(scope, receive, send)
+            if scope["path"].startswith(_ALWAYS) or not await run_in_threadpool(privacy.is_due, found):
+                is_theirs = self._handed.may_have(scope["path"], found.lookup)
+                await (self._app if is_theirs else handed.missing())(scope, receive, send)
             elif "text/html" in headers.get("accept", ""):
                 await RedirectResponse(privacy.PATH, 303)(scope, receive, send)
             else:

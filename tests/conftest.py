@@ -84,6 +84,7 @@ class Guard:
 
 _GUARD = Guard()
 sys.addaudithook(_GUARD)
+_MAIN = sys.modules["__main__"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,6 +122,8 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
         monkeypatch.delenv(name)
     _GUARD.refused.clear()
     yield _GUARD
+    # Streamlit leaves the last page it ran here, and a process that a later test starts would run it again.
+    sys.modules["__main__"] = _MAIN
     assert not _GUARD.refused, "the test reached beyond itself"
 
 

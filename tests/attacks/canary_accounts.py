@@ -23,7 +23,7 @@ from tests.pipelines.gateway_log import put, take_in
 from tests.pipelines.mail_trap import Trap
 from tests.retention.erased_world import Canary
 from warehouse import database
-from warehouse.control import claim, claim_rule, session
+from warehouse.control import claim, claim_rule, session, upstream_claim
 from warehouse.control import member as members
 from warehouse.control.member import Member
 from warehouse.control.vault import Vault
@@ -125,6 +125,8 @@ def lived(home: Home, count: int, billed: int) -> Iterator[Accounts]:
             for each in accounts.canaries:
                 owner = accounts.of(each.number)[0]
                 canary_holdings.keep(control, vault, each, owner.member, accounts.operator.member, now)
+                if each.number in accounts.connections:
+                    upstream_claim.put(control, vault, each.word("upstream"), accounts.connections[each.number], now)
         take_in(home, now.replace(tzinfo=UTC))
         yield accounts
 

@@ -39,7 +39,7 @@ _NOBODYS = frozenset({
     "control.credential.provider", "control.credit_tx.provider", "control.credit_tx.model",
     "control.credit_tx.payment", "control.held_entry.number", "control.held_entry.provider",
     "control.held_request.provider", "control.held_request.model", "control.held_request.service_tier",
-    "told.service", "told.contract",
+    "told.service", "told.contract", "told.form",
 })  # fmt: skip
 
 
