@@ -94,7 +94,10 @@ def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, Web]]:
     )
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        # One after the other: two that make Dagster's storage in a fresh home at once trip over each other.
+        # Before they start, and one after the other: two that make Dagster's storage in a fresh home at once trip over
+        # each other, and the code server is one of them.
+        make_storage = "from dagster import DagsterInstance\nwith DagsterInstance.get(): pass"
+        subprocess.run([sys.executable, "-c", make_storage], env=environment, cwd=home, check=True)
         for command, web in zip(commands, (None, bare, ours), strict=True):
             processes.append(subprocess.Popen([sys.executable, *command], env=environment, cwd=home))
             if web is not None:
