@@ -5,12 +5,14 @@
 
 import argparse
 import importlib
+import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import measure
+from tests.conftest import MASTER_KEY
 
 # name -> rows, what the ratio should be at most, how often
 PAIRS = {
@@ -36,6 +38,8 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(__file__).resolve().parents[2] / "build" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
+    # Homes that are kept from run to run are sealed under a key that is nobody's.
+    os.environ["APILEDGER_MASTER_KEY"] = MASTER_KEY
     console = Console(width=140)
     shown = Table("question", "rows", "ours s", "MB", "yardstick s", "MB", "ratio", "of CPU", "aim at most")
     for name in asked.names:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import pages
-from tests.conftest import BROWSERS, MASTER_KEY
+from tests.conftest import BROWSERS
 from tests.dashboards import people_site
 from tests.dashboards.people_site import Site
 from warehouse import database
@@ -43,7 +43,6 @@ _PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 def report(console: Console, folder: Path, rows: int) -> None:
     """Sign fifty people in at once, let all open the overview, then one of them TIMES times; print what it took."""
-    os.environ["APILEDGER_MASTER_KEY"] = MASTER_KEY
     home = _home(folder, pages.home_of(folder, rows, console))
     emails = _people(home)
     shown = Table("question", "p50", "p95", "aim at most", title=f"{PEOPLE} people, {rows:,} calls")
