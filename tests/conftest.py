@@ -101,9 +101,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: browsers and killed processes are waited for, and meanwhile another has the core."""
+    """Two workers more than cores: browsers and killed processes are waited for, and meanwhile others have the core."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return cores + 1
+    return cores + 2
 
 
 @pytest.fixture(autouse=True)
