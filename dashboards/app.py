@@ -69,6 +69,9 @@ OPTIONS: dict[str, object] = {
     # Streamlit's own export writes cells as they are, formulas too; the pages have their own.
     "client.disableDataExport": True,
     "runner.magicEnabled": False,
+    # Each open tab looks for a new version every few seconds; to go through all that lives after each look kept a
+    # core busy with fifty of them. Python collects by itself when there is something to collect.
+    "runner.postScriptGC": False,
     "logger.enableRich": False,
     **theme.options(),
 }
