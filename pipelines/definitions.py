@@ -237,7 +237,7 @@ a_pass = dg.define_asset_job(
     description="Inboxes to a new version: what `apiledger run` does.",
     executor_def=dg.in_process_executor,
 )
-focus_export = export_schedule.job(HOME)
+exports = [(export_schedule.job(HOME, each), each) for each in export_schedule.EXPORTS]
 home_backup = backup_schedule.job(HOME)
 bills = pull_assets.job(_PULLS, [models, mart_views, _LEDGER, published], _HELD)
 expectations = dg.define_asset_job(
@@ -282,12 +282,15 @@ passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *idle_accounts.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[*_HELD, *_EXPECTATIONS],
-    jobs=[a_pass, bills, expectations, focus_export, home_backup, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
+    jobs=[
+        *(a_pass, bills, expectations, home_backup, *(made for made, _ in exports)),
+        *(*retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS),
+    ],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
-        export_schedule.daily(focus_export),
+        *(export_schedule.daily(*each) for each in exports),
         backup_schedule.daily(home_backup),
         *retain.SCHEDULES,
         *audit_asset.SCHEDULES,

@@ -1,23 +1,50 @@
-"""What Dagster exports by itself: FOCUS files each morning, where APILEDGER_EXPORT names a folder or an S3 prefix."""
+"""What Dagster exports by itself each morning, where a place is named: FOCUS files, and every mart as Parquet."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from pipelines.exports import export
+from pipelines.exports.export import Exported
 from warehouse.home import Home
 
-TARGET, VERSION = "APILEDGER_EXPORT", "APILEDGER_EXPORT_FOCUS"
+VERSION = "APILEDGER_EXPORT_FOCUS"
 
 
-def job(home: Home) -> Any:
+@dataclass(frozen=True)
+class Export:
+    """One of the two: the job's name, the variable that names a folder or an S3 prefix, and what is written there."""
+
+    name: str
+    target: str
+    meaning: str
+    write: Callable[[Home, str], Exported]
+
+
+def _focus(home: Home, target: str) -> Exported:
+    return export.focus(home, target, datetime.now(UTC), os.environ.get(VERSION, "1.2"))
+
+
+def _marts(home: Home, target: str) -> Exported:
+    return export.marts(home, target, datetime.now(UTC))
+
+
+EXPORTS = (
+    Export("focus_export", "APILEDGER_EXPORT", "Spend in FOCUS's columns, a file a billing period.", _focus),
+    Export("parquet_export", "APILEDGER_EXPORT_PARQUET", "Every mart as a Parquet file.", _marts),
+)
+
+
+def job(home: Home, asked: Export) -> Any:
     """Give the job of one export; Dagster does not export its type."""
 
-    @dg.op(name="focus_files", description="Spend in FOCUS's columns, a file a billing period, and a manifest.")
-    def focus_files(context: dg.OpExecutionContext) -> None:
-        made = export.focus(home, os.environ[TARGET], datetime.now(UTC), os.environ.get(VERSION, "1.2"))
+    @dg.op(name=asked.name.replace("_export", "_files"), description=f"{asked.meaning} A manifest comes last.")
+    def files(context: dg.OpExecutionContext) -> None:
+        made = asked.write(home, os.environ[asked.target])
         context.add_output_metadata(
             {
                 "files": made.files,
@@ -27,18 +54,23 @@ def job(home: Home) -> Any:
             }
         )
 
-    @dg.job(name="focus_export", description="FOCUS files for other tools.", executor_def=dg.in_process_executor)
-    def focus_export() -> None:
-        focus_files()
+    @dg.job(name=asked.name, description=asked.meaning, executor_def=dg.in_process_executor)
+    def exported() -> None:
+        files()
 
-    return focus_export
+    return exported
 
 
-def daily(exported: Any) -> dg.ScheduleDefinition:
+def daily(exported: Any, asked: Export) -> dg.ScheduleDefinition:
     """Give the schedule; without a target there is nothing to do."""
 
-    @dg.schedule(job=exported, cron_schedule="40 5 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
-    def daily_export(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return dg.RunRequest() if os.environ.get(TARGET) else dg.SkipReason(f"{TARGET} names no place")
+    @dg.schedule(
+        name=f"daily_{asked.name}",
+        job=exported,
+        cron_schedule="40 5 * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def each_morning(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return dg.RunRequest() if os.environ.get(asked.target) else dg.SkipReason(f"{asked.target} names no place")
 
-    return daily_export
+    return each_morning
