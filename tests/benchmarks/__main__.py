@@ -25,8 +25,8 @@ PAIRS = {
     "expire": (5_000, "1.2", 3),
     "rewrite": (5_000, "1.3", 3),
 }
-# These print figures of several parts, at a million rows unless told otherwise.
-REPORTS = ("pages", "people", "erase")
+# These print figures of several parts: name -> rows.
+REPORTS = {"pages": 1_000_000, "people": 1_000_000, "erase": 1_000_000, "services": 5}
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     for name in asked.names:
         bench = importlib.import_module(f"tests.benchmarks.{name}")
         if name in REPORTS:
-            bench.report(console, folder, asked.rows or 1_000_000)
+            bench.report(console, folder, asked.rows or REPORTS[name])
             continue
         rows, aim, times = PAIRS[name]
         rows, times = asked.rows or rows, asked.times or times
