@@ -3,7 +3,11 @@
 import ast
 import os
 import pickle
+import resource
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +173,19 @@ def test_who_comes_back_after_an_erasure_is_new(home: Home, master_key: str) -> 
         assert len(acceptance.accepted(control, after[0].member_no)) == 1
         with pytest.raises(WarehouseError):
             protection.look(control, anew, after[0].member_no, "a good reason", MOMENT)
+
+
+def test_whoever_held_the_key_leaves_no_core_file(tmp_path: Path) -> None:
+    """T29: a process that read the master key and then breaks down leaves nothing; before it read it, it might have."""
+    told = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    read = "from warehouse.control import vault; vault.master_key()"
+    environment = os.environ | {"APILEDGER_MASTER_KEY": MASTER_KEY, "PYTHONPATH": str(PROJECT)}
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    allowed = f"import resource; resource.setrlimit(resource.RLIMIT_CORE, ({most}, {most}))"
+    code = f"{allowed}; {told}; {read}; {told}; import os, sys; sys.stdout.flush(); os.abort()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGABRT, done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert done.stdout.split() == [str(most), "0"]

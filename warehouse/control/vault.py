@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import resource
 import secrets
 import sqlite3
 from contextlib import suppress
@@ -53,8 +54,10 @@ def master_keys(*, make: bool = False) -> list[bytes]:
 def master_key(*, make: bool = False) -> bytes:
     """The 32-byte master key, from APILEDGER_MASTER_KEY (base64) or the key file; made there when `make`.
 
-    KeyUnavailableError when there is none, or what is there is no 32 bytes in base64.
+    KeyUnavailableError when there is none, or what is there is no 32 bytes in base64. Whoever holds it leaves no core
+    file from then on: it would lie in there.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     text = os.environ.get("APILEDGER_MASTER_KEY")
     path = master_key_file()
     if text is None:
