@@ -3,12 +3,14 @@
 A check's metadata is counts and names of expectations, never a value: Dagster keeps metadata for good.
 """
 
+import sqlite3
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from pipelines.gateways.provider import gateways
 from warehouse import conservation, database
@@ -34,6 +36,9 @@ def conserved(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
 # A month and its late corrections; of the bill, at most so much may stay unexplained.
 _RECONCILED_DAYS = 35
 _UNEXPLAINED_SHARE, _UNEXPLAINED_USD = Decimal("0.01"), Decimal(1)
+# Great Expectations takes a second or two a day and layer; of a backfill the newest days are looked at, and it says so.
+_DAYS_AT_ONCE = 7
+_LONG_AGO = datetime(2000, 1, 1)  # noqa: DTZ001 (naive moments are UTC here)
 
 
 def reconciled(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
@@ -67,7 +72,7 @@ def reconciled(home: Home, key: dg.AssetKey) -> dg.AssetChecksDefinition:
 
 
 def expectations(home: Home, keys: dict[str, dg.AssetKey]) -> list[dg.AssetChecksDefinition]:
-    """Great Expectations on the newest day of each raw table, of the models and of the marts that are published."""
+    """Great Expectations on the published days that moved since the last look: raw tables, models and marts."""
     made = [_expected(home, f"raw_{name}", keys[f"raw_{name}"], name) for name in gateways()]
     return [*made, _expected(home, "model", keys["model"], None), _expected(home, "mart", keys["mart"], None)]
 
@@ -76,23 +81,28 @@ def _expected(home: Home, layer: str, key: dg.AssetKey, gateway: str | None) -> 
     @dg.asset_check(
         name=f"{layer}_expectations",
         asset=key,
-        description="Great Expectations on the newest day that is published; counts only.",
+        description="Great Expectations on the newest day and on those whose figures moved since; counts only.",
     )
     def check() -> dg.AssetCheckResult:
         # Great Expectations takes seconds to import: only where a check runs.
         from warehouse.checks import mart, model, raw
+        from warehouse.checks.verdict import Verdict
 
         if layer != "mart" and protection.is_on(home):
             # Conservation held the build's calls against their sums before anything was published.
             return dg.AssetCheckResult(passed=True, metadata={"rows": 0, "why": "protected mode publishes no calls"})
-        with database.published(home) as connection:
-            day = _newest_day(connection)
-            if day is None:
+        with database.published(home) as connection, database.control(home) as control:
+            days, moved_at = _days_due(connection, control, layer)
+            if not days:
                 return dg.AssetCheckResult(passed=True, metadata={"rows": 0})
+            looks = days[:_DAYS_AT_ONCE]
             if gateway is not None:
-                verdict = raw.check(connection, gateway, day)
+                verdict = Verdict.together(raw.check(connection, gateway, day) for day in looks)
             else:
-                verdict = (model if layer == "model" else mart).check(connection, day)
+                of_layer = model if layer == "model" else mart
+                verdict = Verdict.together(of_layer.check(connection, day) for day in looks)
+            until = database.stamp(moved_at).encode()
+            control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_looked(layer), until))
         wrong = [
             {"expectation": each.name, "column": each.column or "", "unexpected": str(each.unexpected_count)}
             for each in verdict.expectations
@@ -102,7 +112,8 @@ def _expected(home: Home, layer: str, key: dg.AssetKey, gateway: str | None) -> 
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "day": day.isoformat(),
+                "days": ", ".join(day.isoformat() for day in looks),
+                "older_days_not_looked_at": len(days) - len(looks),
                 "rows": verdict.rows,
                 "expectations": len(verdict.expectations),
                 "unmet": _rows(wrong),
@@ -112,9 +123,24 @@ def _expected(home: Home, layer: str, key: dg.AssetKey, gateway: str | None) -> 
     return check
 
 
-def _newest_day(connection: Any) -> date | None:
-    (day,) = connection.execute("SELECT max(day) FROM model.usage_daily").fetchone()
-    return day if isinstance(day, date) else None
+def _looked(layer: str) -> str:
+    return f"looked_at_{layer}"
+
+
+def _days_due(
+    connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, layer: str
+) -> tuple[list[date], datetime]:
+    """The newest day and those that moved since the last look, newest first; and until when moves were looked at."""
+    row = control.execute("SELECT value FROM setting WHERE name = ?", (_looked(layer),)).fetchone()
+    since = database.moment(row[0].decode()) if row else _LONG_AGO
+    ((days, moved_at),) = connection.execute(
+        """SELECT list(DISTINCT day ORDER BY day DESC), coalesce(max(moved_at), ?) FROM (
+               SELECT max(day) AS day, NULL::TIMESTAMP AS moved_at FROM model.usage_daily
+               UNION ALL SELECT day, changed_at FROM model.change WHERE changed_at > ?
+           ) WHERE day IS NOT NULL""",
+        [since, since],
+    ).fetchall()
+    return days or [], moved_at
 
 
 def _rows(records: Sequence[dict[str, str]]) -> dg.MetadataValue[Any]:

@@ -32,6 +32,11 @@ def _run(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
         "success": done.success,
         "unmet": sorted(each.check_name for each in done.get_asset_check_evaluations() if not each.passed),
         "checks": len(done.get_asset_check_evaluations()),
+        "days": [
+            each.metadata["days"].value
+            for each in done.get_asset_check_evaluations()
+            if each.check_name == "model_expectations"
+        ],
         "version": database.current_version(definitions.HOME),
     }
 
@@ -42,7 +47,7 @@ def _begun(instance: dg.DagsterInstance, name: str) -> None:
 
 
 def main() -> None:
-    """Do the steps in order: `tick:inbox`, `run:a_pass`, `begun:a_pass`, `sql:UPDATE …` on the build, `call:id`."""
+    """Do the steps in order: `tick:inbox`, `run:a_pass`, `begun:a_pass`, `sql:UPDATE …`, `call:id@moment`."""
     folder = str(definitions.HOME.dagster)
     with dg.DagsterInstance.local_temp(folder, overrides={"telemetry": {"enabled": False}}) as instance:
         for asked in sys.argv[1:]:
@@ -56,7 +61,8 @@ def main() -> None:
                 _begun(instance, name)
                 continue
             if step == "call":
-                put(definitions.HOME, f"{name}.jsonl", [line(request_id=name)])
+                number, _, moment = name.partition("@")
+                put(definitions.HOME, f"{number}.jsonl", [line(request_id=number, ts=moment)])
                 continue
             told = {"tick": _ticked, "run": _run}[step](instance, name)
             print(json.dumps(told), flush=True)
