@@ -15,6 +15,7 @@ PORT = int(os.environ.get("APILEDGER_DASHBOARD_PORT", "8501"))
 SETTING = "APILEDGER_PUBLIC_URL"
 CERTIFICATE, KEY = "APILEDGER_TLS_CERT", "APILEDGER_TLS_KEY"
 BIND = "APILEDGER_DASHBOARD_ADDRESS"
+PUBLISHED = "APILEDGER_PUBLISHED_ON"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -44,12 +45,33 @@ def listens_on() -> str:
         raise AddressError(f"{BIND} is no IP address: write 127.0.0.1, or 0.0.0.0 for every interface") from None
     if not found.is_loopback and not found.is_unspecified:
         raise AddressError(f"{BIND} is not 127.0.0.1 and not 0.0.0.0, every interface: its sign of life is on loopback")
-    if not found.is_loopback and certificate() is None:
+    if not found.is_loopback and certificate() is None and not is_published_on_loopback():
         raise AddressError(
             f"{BIND}={host} would serve plain HTTP to other machines: set {CERTIFICATE} and {KEY}, or leave it on "
             "127.0.0.1 behind a proxy that speaks TLS"
         )
     return host
+
+
+def is_published_on_loopback() -> bool:
+    """Whether this is a container whose port its host publishes on loopback alone, as APILEDGER_PUBLISHED_ON says.
+
+    There plain HTTP comes from the host's loopback over a bridge within one kernel. Nobody else is led to it: a browser
+    of another machine would ask for another name than loopback's, and no other name is served. AddressError for another
+    address, and where a proxy is named: what is not on this loopback is not believed to speak for one.
+    """
+    said = os.environ.get(PUBLISHED, "").strip()
+    if not said or certificate() is not None:
+        return False
+    try:
+        is_loopback = ipaddress.ip_address(said).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise AddressError(f"{PUBLISHED} is not 127.0.0.1: publish the port there, or set {CERTIFICATE} and {KEY}")
+    if public_url() is not None:
+        raise AddressError(f"{SETTING} needs a certificate in a container: set {CERTIFICATE} and {KEY}")
+    return True
 
 
 def public_url() -> str | None:

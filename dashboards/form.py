@@ -17,6 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboards import address, session
 from dashboards.form_style import STYLE
+from warehouse import branding
+from warehouse.home import Home
 
 Fields = Mapping[str, str]
 Handler = Callable[[Request, Fields], Response]
@@ -66,12 +68,16 @@ def page(
         f'<p class="note wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     )
     main = '<main class="wide">' if wide else "<main>"
+    brand = branding.shown(Home.own())
+    logo = icon = ""
+    if brand.logo:
+        logo, icon = f'<img class="logo" src="{brand.logo}" alt="">', f'<link rel="icon" href="{brand.logo}">'
     # A script after the form it serves.
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)} · apiledger</title><style>{STYLE}</style></head><body>{main}"
-        f'<p class="mark">apiledger</p><h1>{escape(title)}</h1>{notes}{body(hidden)}</main>'
+        f"<title>{escape(title)} · {escape(brand.name)}</title>{icon}<style>{STYLE}</style></head><body>{main}"
+        f'<p class="mark">{logo}{escape(brand.name)}</p><h1>{escape(title)}</h1>{notes}{body(hidden)}</main>'
         f"<script>{_SCRIPT}</script></body></html>"
     )
     response = HTMLResponse(text, status, headers=_HEADERS)

@@ -19,6 +19,7 @@ main.wide h1, main.wide .narrow { max-width: 28rem; }
 dt { font-weight: 550; margin-top: .6rem; }
 dd { margin: 0; font-size: .92rem; }
 .mark { font-weight: 650; color: var(--act); margin: 0; }
+.logo { display: block; max-height: 2.5rem; max-width: 100%; margin: 0 0 .5rem; }
 h1 { font-size: 1.5rem; margin: .1rem 0 1.2rem; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .4rem; }
 label { display: block; margin: .9rem 0 .25rem; font-weight: 550; }

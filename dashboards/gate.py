@@ -47,7 +47,7 @@ _AWAY = ForwardMsg(
     metadata=ForwardMsgMetadata(cacheable=False), auth_redirect=AuthRedirect(url="/sign-in?said=out")
 ).SerializeToString()
 _BOUNCE = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>apiledger</title>'
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>One moment</title>'
     '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
 )
 

@@ -17,7 +17,7 @@ from dashboards.form import Fields
 from retention import privacy
 from retention.errors import PolicyError
 from retention.privacy import Notice
-from warehouse import database
+from warehouse import branding, database
 from warehouse.control import acceptance
 from warehouse.control.acceptance import PolicyText
 from warehouse.control.session import Session
@@ -56,12 +56,13 @@ def _privacy_page(request: Request) -> Response:
     try:
         notice = privacy.notice(home)
     except PolicyError:
-        wrong = "Its text cannot be read at the moment. Whoever runs this apiledger sees why with `apiledger doctor`."
+        wrong = "Its text cannot be read at the moment. Whoever runs this site sees why with `apiledger doctor`."
         return form.page(request, "Privacy policy", lambda _: "", wrong=wrong, status=500)
     with database.control(home) as control:
         text = privacy.noted(home, control, session.now())
         promised = proof.shown(home, control)
-    return form.page(request, "Privacy policy", lambda _: _text(notice, text) + promised, wide=True)
+    said = _text(notice, text, _name(notice, home)) + promised
+    return form.page(request, "Privacy policy", lambda _: said, wide=True)
 
 
 def _dated(text: PolicyText) -> str:
@@ -70,7 +71,12 @@ def _dated(text: PolicyText) -> str:
     return f"{word} {text.holds_on:%d %b %Y}"
 
 
-def _text(notice: Notice, text: PolicyText) -> str:
+def _name(notice: Notice, home: Home) -> str:
+    """Whose policy it is: as it says itself, else the site's name; a site's new name is no change of the policy."""
+    return notice.name if notice.name != branding.NAME else branding.shown(home).name
+
+
+def _text(notice: Notice, text: PolicyText, name: str) -> str:
     processed = "".join(
         f'<tr><td>{escape(one.what)}</td><td data-is="Why: ">{escape(one.why)}</td>'
         f'<td data-is="Until: ">{escape(one.until)}</td></tr>'
@@ -86,7 +92,7 @@ def _text(notice: Notice, text: PolicyText) -> str:
     )
     contact = escape(notice.contact) or "whoever gave you the address of this page; they run it"
     return (
-        f"<p>{escape(notice.name)} · version {escape(notice.version)} · {_dated(text)}</p>"
+        f"<p>{escape(name)} · version {escape(notice.version)} · {_dated(text)}</p>"
         f"<p>{escape(notice.changed)}</p>"
         '<h2>What is processed</h2><div class="scroll"><table aria-label="What is processed">'
         f"<tr><th>What</th><th>Why</th><th>Until</th></tr>{processed}</table></div>"

@@ -6,7 +6,7 @@ from dashboards.connection_child import PROVIDERS, Provider
 
 SAID = (
     "What a provider does with a prompt and its answer, how long it keeps them and whether it learns from them, is the "
-    "provider's own, and its policy says it. apiledger sees neither: it reads what was counted and billed."
+    "provider's own, and its policy says it. Neither is seen here: what is read was counted and billed."
 )
 
 

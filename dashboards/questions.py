@@ -29,7 +29,7 @@ def _page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
         "Help",
         lambda hidden: (
             '<p><a href="/account">Back to your account</a> · <a href="/account/rights">Your rights</a></p>'
-            f"<p>Ask whoever runs this apiledger. You are answered within {right.HELP_DUE.days} days; they read "
+            f"<p>Ask whoever runs this site. You are answered within {right.HELP_DUE.days} days; they read "
             "what you write, so leave out keys and passwords.</p>"
             f'<form method="post" action="/account/help">{hidden}<label for="question">Your question</label>'
             f'<textarea id="question" name="question" required rows="5" maxlength="{right.LONGEST_NOTE}"></textarea>'

@@ -44,7 +44,7 @@ def unclaimed() -> None:
     """An account that no label belongs to, or a viewer whose projects have no rows yet."""
     st.html(
         '<div class="al"><div class="al-head"><h1>Nothing here is yours yet</h1></div>'
-        "<p>The operator of this apiledger says which calls belong to your account: "
+        "<p>Whoever runs this site says which calls belong to your account: "
         '<code>apiledger account claim</code>. Or <a href="/connections" target="_self">connect a provider</a>. '
         "This page looks for them by itself.</p></div>"
     )

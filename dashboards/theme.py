@@ -5,6 +5,7 @@ No file is fetched: the typeface is the one Streamlit serves itself, and every c
 
 from collections.abc import Sequence
 from html import escape
+from unicodedata import east_asian_width
 from zlib import crc32
 
 OTHER = "Other"
@@ -99,10 +100,30 @@ def card(title: str, figure: str, said: str) -> str:
 
 
 # The mark of the project, as an image of its own: Streamlit fetches its named icons for a tab from another host.
-MARK = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#23705d"/>'
+_BARS = (
+    '<rect width="24" height="24" rx="5" fill="#23705d"/>'
     '<g stroke="#fff" stroke-width="2.2" stroke-linecap="round"><path d="M6 17V12M12 17V7M18 17V10"/></g></svg>'
 )
+MARK = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">{_BARS}'
+
+
+def mark(name: str) -> str:
+    """The mark with a name beside it, as an image for the bar of every page; the name is escaped here."""
+    width = round(sum(_width(one) for one in name))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {34 + width} 24" width="{34 + width}" height="24">'
+        "<style>text{fill:#23705d}@media(prefers-color-scheme:dark){text{fill:#7fd1ba}}</style>"
+        f'<text x="33" y="17.5" font-family="system-ui,sans-serif" font-size="16" font-weight="650" '
+        f'textLength="{width}" lengthAdjust="spacingAndGlyphs">{escape(name)}</text>{_BARS}'
+    )
+
+
+def _width(letter: str) -> float:
+    """About how wide a letter is; `textLength` makes it fit whichever typeface a machine has."""
+    if east_asian_width(letter) in {"F", "W"}:
+        return 16
+    return 14 if letter in "mwMW@" else 4.8 if letter in "fijltI.,'| " else 9.2
+
 
 # `currentColor` and its mixtures follow the theme without a second set of rules for dark.
 STYLE = """
@@ -175,8 +196,17 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
 .al-who { position: fixed; top: 1.05rem; right: 3.4rem; z-index: 1000000; font-size: .9rem; margin: 0; }
 .al-who a, .al-who a:visited { color: #2a9d8f; }
 .al-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+[data-testid="stHeaderLogo"] { object-fit: contain; object-position: left; max-width: 14rem; }
+@media (max-width: 640px) { [data-testid="stHeaderLogo"] { max-width: 7rem; } }
 .stApp a:focus-visible, .stApp button:focus-visible { outline: 2px solid #35a58a; outline-offset: 1px; }
 [data-testid="stMainBlockContainer"] { max-width: 84rem; padding: 4.25rem 2.25rem 2rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem 1rem 1.5rem; } }
+</style>
+"""
+
+# On a phone there is room for the mark and not for the name beside it, which would shrink with it.
+MARK_ALONE = """
+<style>
+@media (max-width: 640px) { [data-testid="stHeaderLogo"] { width: 1.5rem; object-fit: cover; } }
 </style>
 """

@@ -29,9 +29,10 @@ class Transport:
             await self._app(scope, receive, send)
             return
         public, secure = address.public_url(), scope["scheme"] in {"https", "wss"}
+        is_here = is_loopback((scope.get("server") or ("",))[0]) or address.is_published_on_loopback()
         if secure and public is not None:
             await self._app(scope, receive, _strict(send))
-        elif is_loopback((scope.get("server") or ("",))[0]) and (public is None or scope["path"] == _PLAIN):
+        elif is_here and (public is None or scope["path"] == _PLAIN):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})

@@ -27,6 +27,7 @@ from dashboards.pages import credits as credits_page
 from dashboards.pages import freshness as freshness_page
 from dashboards.session import SignedOutError
 from dashboards.viewer import Viewer
+from warehouse import branding
 from warehouse.control import protection
 from warehouse.errors import WithheldError
 
@@ -35,9 +36,11 @@ _INSTALLATION = "operator"
 
 def frame() -> None:
     """Draw the frame and, within it, the page of this address."""
-    st.set_page_config(page_title="apiledger", layout="wide", page_icon=theme.MARK)
-    st.html(theme.STYLE)
-    st.logo(theme.MARK, size="medium")
+    brand = branding.shown(marts.home())
+    st.set_page_config(page_title=brand.name, layout="wide", page_icon=brand.logo or theme.MARK)
+    st.html(theme.STYLE if brand.logo else theme.STYLE + theme.MARK_ALONE)
+    named = theme.MARK if brand.name == branding.NAME else theme.mark(brand.name)
+    st.logo(brand.logo or named, size="medium")
     looks = _looks()
     page = st.navigation(_sections(is_operator=looks is not None and looks.is_operator), position="top")
     if looks is None:

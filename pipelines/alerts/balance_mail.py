@@ -10,9 +10,7 @@ from pipelines.alerts import mail, mail_sheet
 from warehouse.control.balance_watch import MAIL_CLASS
 from warehouse.money import shown
 
-_FOOT = (
-    "You get this because a line is set for this balance in apiledger. `apiledger credits watch` changes or ends it."
-)
+_FOOT = "You get this because a line is set for this balance. `apiledger credits watch` changes or ends it."
 _LINE = "margin:0 0 12px;font-size:15px;line-height:23px"
 _FIGURE = "margin:0 0 14px;font-size:32px;line-height:38px;font-weight:650;letter-spacing:-0.5px"
 _SUBJECT_NAME = 60

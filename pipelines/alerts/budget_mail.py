@@ -146,7 +146,7 @@ def html(told: Telling) -> str:
     return mail_sheet.page(_headline(told), body, _FOOT, sandbox=told.sandbox)
 
 
-_FOOT = "You get this because your address is set for this budget in apiledger. `apiledger budget remove` ends it."
+_FOOT = "You get this because your address is set for this budget. `apiledger budget remove` ends it."
 _USED = "background:#23705d;border-radius:4px;font-size:0;line-height:8px"
 _OVER = "background:#b3402f;border-radius:4px;font-size:0;line-height:8px"
 _NAME = "padding:7px 16px 7px 0;color:#5d666d;white-space:nowrap;vertical-align:top"

@@ -5,6 +5,7 @@ from html import escape
 
 from pipelines.alerts import mail, mail_sheet
 from pipelines.services import dashboard_address
+from warehouse import branding
 from warehouse.control.letter import MAIL_CLASS, Kind, Letter
 from warehouse.control.ticket import LASTS
 from warehouse.home import Home
@@ -27,24 +28,29 @@ _SAID: dict[Kind, tuple[str, tuple[str, ...], str]] = {
         "Set a new password",
     ),
     "invitation": (
-        "You are invited to apiledger",
+        "You are invited to {name}",
         ("It shows what AI services cost your team. Accept, choose a password, and you see what you are given.",),
         "Accept the invitation",
     ),
     "address": (
         "Confirm this address",
-        ("A member of apiledger wants to sign in with this address from now on. If it was not you, leave this mail.",),
+        ("A member of {name} wants to sign in with this address from now on. If it was not you, leave this mail.",),
         "Confirm this address",
     ),
 }
 
 
 def message(home: Home, said: Letter, *, sender: str, message_id: str) -> EmailMessage:
-    """The mail of a letter; what stands in it is ours but for the link."""
+    """The mail of a letter; what stands in it is ours but for the link and the site's name."""
+    name = branding.shown(home).name
     headline, lines, button = _SAID[said.kind]
+    headline, lines = headline.replace("{name}", name), tuple(line.replace("{name}", name) for line in lines)
     moment = f"Asked for on {said.asked_at:%d %b %Y at %H:%M} UTC."
     made_up = ["Made-up data: this is the sandbox.", ""] if home.is_sandbox else []
-    text, html = [*made_up, f"{headline}.", "", *lines], "".join(f'<p style="{_LINE}">{line}</p>' for line in lines)
+    text, html = (
+        [*made_up, f"{headline}.", "", *lines],
+        "".join(f'<p style="{_LINE}">{escape(line)}</p>' for line in lines),
+    )
     if said.token is not None:
         link = dashboard_address.link(home, said.kind, said.token)
         good = f"The link is good once, for {_lasts(said.kind)}."

@@ -9,10 +9,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from pipelines.errors import PipelineError
+from warehouse import branding
 
 # The policy's purposes, and no other: what is none of these is never sent (AL-2.6).
 CLASSES = frozenset({"budget", "balance", "security", "policy", "account"})
-SENDER_NAME = "apiledger"
 _LONGEST_ADDRESS = 254
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -69,7 +69,7 @@ def compose(
     """
     admit(mail_class)
     message = EmailMessage(policy=policy.SMTP)
-    message["From"] = Address(SENDER_NAME, addr_spec=checked_address(sender))
+    message["From"] = Address(branding.NAME, addr_spec=checked_address(sender))
     message["To"] = Address(addr_spec=checked_address(receiver))
     message["Subject"] = one_line(subject)
     message["Date"] = format_datetime(dated.replace(tzinfo=UTC))
@@ -78,4 +78,11 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
+    return message
+
+
+def signed(message: EmailMessage, sender_name: str) -> EmailMessage:
+    """The message from its sender under the name that the home gives them; the address stays the server's."""
+    sender = message["From"].addresses[0]
+    message.replace_header("From", Address(one_line(sender_name), addr_spec=sender.addr_spec))
     return message

@@ -20,7 +20,7 @@ _SHEET = Template("""\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="supported-color-schemes" content="light dark">
-<title>apiledger</title>
+<title>$headline</title>
 <style>
 :root { color-scheme: light dark; }
 @media (prefers-color-scheme: dark) {

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from pipelines.alerts import balance_mail, budget_mail, letter_mail, mail, notice_mail, security_mail
 from pipelines.alerts.budget_mail import Telling
 from pipelines.alerts.mail_server import MailServer, NotSentError
-from warehouse import database
+from warehouse import branding, database
 from warehouse.control import balance_watch, letter, notice, outbox, prepaid, refusal
 from warehouse.control import budget as budgets
 from warehouse.control import member as members
@@ -107,7 +107,7 @@ def _delivered(
         return True
     try:
         found.send(
-            message,
+            mail.signed(message, branding.shown(home).sender_name),
             lease.mail_class,
             hand_over=lambda: outbox.hand_over(control, lease, clock(), patience),
             accepted=lambda: _accepted(control, lease, clock(), done),
@@ -247,10 +247,10 @@ def told(home: Home) -> Iterator[str]:
         yield f"Mail           {'; '.join(parts)}"
 
 
-def send_test(found: MailServer, told: Telling, receiver: str, message_id: str) -> None:
+def send_test(home: Home, found: MailServer, told: Telling, receiver: str, message_id: str) -> None:
     """Send a mail as a budget's would be, now and past the outbox; NotSentError where the server does not take it."""
     message = budget_mail.message(told, sender=found.sender, receiver=receiver, message_id=message_id)
     subject = message["Subject"]
     del message["Subject"]
     message["Subject"] = mail.one_line(f"[test] {subject}")
-    found.send(message, budget_mail.MAIL_CLASS)
+    found.send(mail.signed(message, branding.shown(home).sender_name), budget_mail.MAIL_CLASS)

@@ -7,7 +7,7 @@ from pipelines.alerts import mail, mail_sheet
 from pipelines.bills.biller import billers
 from warehouse.control.refusal import MAIL_CLASS, Refusal
 
-_FOOT = "You get this because your address is set as the operator's of this apiledger (APILEDGER_OPERATOR_MAIL)."
+_FOOT = "You get this because your address is set as the operator's of this site (APILEDGER_OPERATOR_MAIL)."
 _HOLDERS_FOOT = "You get this because the key is a connection's of your account; mails of this kind cannot be ended."
 _LINE = "margin:0 0 12px;font-size:15px;line-height:23px"
 

@@ -155,7 +155,7 @@ def test(address: str | None, named: Path | None) -> None:
         raise PipelineError(f"no mail server is named: set {postman.SETTING} or run `apiledger budget server`")
     if receiver is None:
         raise PipelineError("no budget is set, so say where to: `apiledger budget test --mail ADDRESS`")
-    postman.send_test(found, _example(home), receiver, f"<test-{secrets.token_hex(16)}@apiledger.invalid>")
+    postman.send_test(home, found, _example(home), receiver, f"<test-{secrets.token_hex(16)}@apiledger.invalid>")
     click.echo(f"{found.host} took a mail to {mail.masked(receiver)}")
 
 

@@ -1,9 +1,10 @@
-"""Which home a command means: the one that is named, else the own one once it holds something, else the sandbox."""
+"""Which home a command means: the one named, else the own one if it is served or holds something, else the sandbox."""
 
 import sqlite3
 from pathlib import Path
 
 from pipelines.backups import swap
+from pipelines.services import service
 from warehouse import database
 from warehouse.home import Home
 
@@ -18,7 +19,7 @@ def chosen_home(named: Path | None) -> Home:
         return home
     own = Home.own()
     swap.heal(own)
-    return own if has_something(own) else Home.sandbox()
+    return own if service.is_running(own) or has_something(own) else Home.sandbox()
 
 
 def has_something(home: Home) -> bool:

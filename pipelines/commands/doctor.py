@@ -14,7 +14,7 @@ from pipelines.alerts import postman
 from pipelines.alerts.mail_server import MailSettingError
 from pipelines.backups import backup_health
 from pipelines.bills import connection_health
-from pipelines.commands import idle_health, notice_health, rights_overdue
+from pipelines.commands import branding_health, idle_health, notice_health, rights_overdue
 from pipelines.gateways import watch
 from pipelines.gateways.finding import Finding
 from pipelines.materialization import landed
@@ -41,6 +41,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
         return
     yield from _modes(home)
     yield from _key(home, now)
+    yield from branding_health.findings(home)
     yield from _people_file(home)
     yield from _inbox(home, now)
     yield from _quarantine(home)

@@ -133,7 +133,7 @@ def start(
             raise AlreadyRunningError(f"services of {home.root} run already; `apiledger status` shows where")
         stop(home)
     home.make()
-    _link_settings(home)
+    link_settings(home)
     log = log_file(home, "supervisor")
     log.parent.mkdir(mode=0o700, exist_ok=True)
     made_up: dict[str, str] = {}
@@ -249,7 +249,7 @@ def _socket(home: Home) -> Path:
     return Path(tempfile.mkdtemp(prefix="apiledger-")) / path.name
 
 
-def _link_settings(home: Home) -> None:
+def link_settings(home: Home) -> None:
     """DAGSTER_HOME's dagster.yaml is the project's: one file to read and to change."""
     link, settings = home.dagster / "dagster.yaml", PROJECT / "dagster.yaml"
     if not link.is_symlink() or link.readlink() != settings:

@@ -206,6 +206,8 @@ def supervise(home: Home, services: Sequence[Service], environment: Mapping[str,
     # A handler, not SIG_IGN, which children would inherit from a shell's `&`: Dagster maps SIGTERM to what SIGINT does.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    # Whoever became this process may have kept them back until somebody listens.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     with held(home, patience_s=5) as lock:
         log_file(home, "supervisor").parent.mkdir(mode=0o700, exist_ok=True)
         children = [_Child(service, home, environment, lock) for service in services]
@@ -214,8 +216,22 @@ def supervise(home: Home, services: Sequence[Service], environment: Mapping[str,
         while not stop.asked:
             if sum(child.tick() for child in children):
                 _write_state(home, since, children)
+            _collect({child.process.pid for child in children if child.process})
             time.sleep(TICK_S)
         _end(home, children)
+
+
+def _collect(own: set[int]) -> None:
+    """Take away the dead that others left to this process, which as a container's first inherits them all."""
+    while hasattr(os, "waitid"):
+        try:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        # One of our own is asked for its exit code by who started it; the next turn looks again.
+        if dead is None or dead.si_pid in own:
+            return
+        os.waitpid(dead.si_pid, 0)
 
 
 def _end(home: Home, children: list[_Child]) -> None:

@@ -1,6 +1,7 @@
 """Colours: a provider is known again on every page, and nobody is taken for somebody else."""
 
 from itertools import combinations
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -59,3 +60,13 @@ def test_series_without_a_colour_of_their_own_are_told_apart(dimension: str) -> 
     drawn = theme.colours(dimension, [*(f"name {n}" for n in range(7)), theme.OTHER])
     for one, other in combinations(drawn, 2):
         assert _apart(one, other) > APART - 1
+
+
+def test_a_name_in_the_bar_is_text() -> None:
+    """The mark with a site's name is well-formed whatever it is called, and wide letters have room."""
+    drawn = ET.fromstring(theme.mark("A & <script>b</script> 費用"))  # noqa: S314 - our own drawing
+    assert [each.text for each in drawn.iter() if each.text and "b</script>" in each.text] == [
+        "A & <script>b</script> 費用"
+    ]
+    widths = [float(ET.fromstring(theme.mark(name)).attrib["width"]) for name in ("ii", "nn", "費用")]  # noqa: S314
+    assert widths == sorted(widths)

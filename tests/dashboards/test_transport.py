@@ -122,6 +122,28 @@ def test_plain_http_from_another_machine_is_refused(server: str) -> None:
         assert _asked(loopback, "http")[0]["status"] == 200
 
 
+def test_a_container_says_where_its_port_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain HTTP on its bridge only where the host publishes the port on loopback and no https name is served."""
+    monkeypatch.setenv("APILEDGER_DASHBOARD_ADDRESS", "0.0.0.0")  # noqa: S104 - a container's
+    monkeypatch.setenv("APILEDGER_PUBLISHED_ON", "127.0.0.1")
+    assert address.listens_on() == "0.0.0.0"  # noqa: S104 - a container's
+    assert address.hosts() == ["localhost", "127.0.0.1", "[::1]"], "a browser of another machine asks for another name"
+    assert _asked("172.18.0.2", "http")[0]["status"] == 200
+    for said in ("0.0.0.0", "192.0.2.7", "yes"):  # noqa: S104 - refused
+        monkeypatch.setenv("APILEDGER_PUBLISHED_ON", said)
+        with pytest.raises(AddressError, match="publish the port there"):
+            address.listens_on()
+    monkeypatch.setenv("APILEDGER_PUBLISHED_ON", "127.0.0.1")
+    monkeypatch.setenv("APILEDGER_PUBLIC_URL", PUBLIC)
+    with pytest.raises(AddressError, match="needs a certificate"):
+        address.listens_on()
+    cert, key = certificate.made(tmp_path)
+    monkeypatch.setenv("APILEDGER_TLS_CERT", str(cert))
+    monkeypatch.setenv("APILEDGER_TLS_KEY", str(key))
+    assert address.listens_on() == "0.0.0.0"  # noqa: S104 - by TLS
+    assert _asked("172.18.0.2", "http")[0]["status"] == 308
+
+
 def test_it_does_not_listen_where_it_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every interface without a certificate, a certificate without its key or address: each is said."""
     assert address.listens_on() == "127.0.0.1"

@@ -162,7 +162,7 @@ def test_a_mail_says_what_was_reached_and_what_is_left() -> None:
         "At least $412.07; 1,204 calls without a known price are not in it.\n\n"
         "Reached now:  50 %, 80 %\nLeft:         at most $87.93\nAccount:      acme\n"
         "Period:       1 to 30 November 2026, UTC\nAs of:        21 Nov 2026, 22:05 UTC\n\n"
-        "You get this because your address is set for this budget in apiledger. `apiledger budget remove` ends it.\n"
+        "You get this because your address is set for this budget. `apiledger budget remove` ends it.\n"
     )
 
 

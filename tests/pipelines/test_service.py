@@ -117,6 +117,31 @@ def test_services_are_found_and_stopped_after_their_supervisor_was_killed(home: 
     assert sleeper not in supervisor.members(process.pid)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who inherits the dead can be chosen on Linux")
+def test_the_dead_that_others_leave_behind_are_taken_away(home: Home) -> None:
+    """As a container's first process it inherits them; its own services keep their exit codes."""
+    orphan = "import os, sys, time\nif os.fork() == 0:\n    os.fork()\n    sys.exit()\ntime.sleep(600)"
+    broken = "import sys; sys.exit(7)"
+    code = (
+        "import ctypes, os, sys; from pathlib import Path; from warehouse.home import Home\n"
+        "from pipelines.services.supervisor import Service, supervise\n"
+        "assert ctypes.CDLL(None).prctl(36, 1) == 0  # PR_SET_CHILD_SUBREAPER\n"
+        f"listed = [Service('orphan', (sys.executable, '-c', {orphan!r})), "
+        f"Service('broken', (sys.executable, '-c', {broken!r}))]\n"
+        f"supervise(Home(Path({str(home.root)!r})), listed, os.environ)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert "broken ended with code 7" in process.stdout.readline()
+        time.sleep(0.6)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in children]
+        assert "Z" not in states
+        assert str(pid_of(home, "orphan")) in children
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
 def test_a_second_supervisor_of_a_home_gives_up(home: Home) -> None:
     """Two at once would start everything twice."""
     with supervised(home, ("sleeper", SLEEP)) as process:
