@@ -5,9 +5,11 @@ more than its detail, as when the warehouse makes that row anew, so that the bil
 that are told of nobody stay as they were frozen.
 """
 
+import csv
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +33,10 @@ from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 Files = dict[str, Content]
+# What names of people may be in, in rows of somebody else: what they called their own things.
+_TOLD = frozenset({"SubAccountId", "SubAccountName", "Tags", "plan"})
+# A file that somebody changed or laid there is no table of ours: `close verify` says so, and the search looks into it.
+_NOT_FROZEN = (pa.ArrowException, csv.Error, KeyError, ValueError)
 # Who a row is of, in whichever of the files.
 _ACCOUNT = ("BillingAccountId", "account")
 _NAMES = {
@@ -50,13 +56,12 @@ class Gone:
     payers: Payers
 
     def left(self, column: str, text: str) -> str | None:
-        """What is left of a cell; None where nothing is."""
-        if not any(needle in text for needle in self.texts):
+        """What is left of a cell; None where nothing is. An id of digits is no reason to blank an amount."""
+        if column not in _TOLD or not any(needle in text for needle in self.texts):
             return text
         if column != "Tags":
             return None
-        tags = {key: value for key, value in json.loads(text).items() if self.left("", str(value)) is not None}
-        return _tags(tags)
+        return _tags({key: value for key, value in json.loads(text).items() if self.left("plan", value) is not None})
 
 
 def forget(
@@ -80,10 +85,11 @@ def forget(
     changed: dict[str, Files] = {}
     for one in known:
         for path in _files(home, one):
-            for name, content, rows in _without(path, gone):
-                changed.setdefault(one.month, {})[name] = content
-                stem = name.partition(".")[0]
-                counts[f"closes.{stem}"] = counts.get(f"closes.{stem}", 0) + rows
+            with suppress(*_NOT_FROZEN):
+                for name, content, rows in _without(path, gone):
+                    changed.setdefault(one.month, {})[name] = content
+                    stem = name.partition(".")[0]
+                    counts[f"closes.{stem}"] = counts.get(f"closes.{stem}", 0) + rows
     if changed:
         closes = _written(home, control, changed, f"erasure {erasure.erasure_no}", now)
         with database.transaction(control):
@@ -131,8 +137,9 @@ def renamed(
     changed: dict[str, Files] = {}
     for one in month_close.listed(control):
         for path in _files(home, one):
-            for name, content in _put_right(path, accounts, put_right):
-                changed.setdefault(one.month, {})[name] = content
+            with suppress(*_NOT_FROZEN):
+                for name, content in _put_right(path, accounts, put_right):
+                    changed.setdefault(one.month, {})[name] = content
     return _written(home, control, changed, "a rectification", now) if changed else []
 
 
@@ -142,7 +149,7 @@ def _tags(tags: dict[str, str]) -> str:
 
 def _files(home: Home, close: Close) -> list[Path]:
     """The files of a month that are read: of spend the Parquet file, of which the CSV is made."""
-    there = sorted(closed_month.folder(home, close.month).glob("*.*"))
+    there = [path for path in sorted(closed_month.folder(home, close.month).glob("[!.]*.*")) if path.is_file()]
     tables = {path.stem for path in there if path.suffix == ".parquet"}
     return [path for path in there if path.name != MANIFEST and (path.suffix == ".parquet" or path.stem not in tables)]
 

@@ -126,7 +126,7 @@ def _replace(place: Path, files: Mapping[str, Content]) -> None:
 def _beside(home: Home, month: str, manifest: dict[str, Any], files: Mapping[str, Content]) -> str:
     place, part = folder(home, month), working(home, month)
     shutil.copytree(place, part, ignore=lambda _, names: {*names} & {MANIFEST, *files})
-    for path in part.iterdir():
+    for path in (each for each in part.rglob("*") if each.is_file()):
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
     new = {name: put(part, name, content) for name, content in files.items()}

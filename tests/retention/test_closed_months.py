@@ -16,7 +16,7 @@ from pipelines.exports import close, export
 from retention import holding, rectify
 from tests.pipelines.gateway_log import line, one, put, take_in
 from tests.retention import byte_scan
-from tests.retention.erased_world import NOW, Canary, erased, lived
+from tests.retention.erased_world import NOW, Canary, begin, erased, lived
 from tests.templates import Templates
 from warehouse import database, publication
 from warehouse.control import connection
@@ -35,8 +35,8 @@ Rows = list[dict[str, str]]
 
 def _closed(home: Home) -> None:
     """Six days of calls of two accounts, of which the operator's bill tells two; November is closed."""
-    crew = [line(**_CREW, request_id=f"c{n}", key_id=f"crew key {n}", user_id=f"u{n}") for n in range(5)]
-    put(home, "crew.jsonl", crew)
+    crew = [{"request_id": f"c-{n}", "key_id": f"kim-lee-{n}", "user_id": f"kim-lee-{n}"} for n in range(5)]
+    put(home, "crew.jsonl", [line(**_CREW, **each) for each in crew])
     lived(home, [_ANNE, _BELA])
     with database.control(home) as control, database.transaction(control):
         ids = OutsideIds(control, Vault(control, NOW), NOW)
@@ -88,12 +88,19 @@ def test_an_erased_account_is_in_no_closed_month(closed: Home, tmp_path: Path) -
     """
     before = _exported(closed, tmp_path / "out")
     close.close(closed, DECEMBER, LATER)
+    with database.control(closed) as control:
+        # Keys' names go with the years, from months that are closed not.
+        control.execute("UPDATE label SET label = 'key 0' WHERE label = 'kim-lee-0'")
     was = json.loads((closed.root / "closes/2026-11/manifest.json").read_text())
     assert {name.partition("/")[0] for name in _ANNE.found(closed)} >= {"closes"}
-    (receipt,) = erased(closed, "account", _ANNE.account, now=LATER)
+    begin(closed, "account", _ANNE.account, now=LATER)
+    receipt, person = erased(closed, "user", "kim-lee-0", now=LATER)
     assert _ANNE.found(closed) == {}
-    told = json.loads(receipt)
-    assert (told["found_in"], told["rows"]["closes.focus_1_2"], told["rows"]["closes.changes"]) == ({}, 6, 6)
+    crew = set().union(*byte_scan.found(closed.root / "closes", rb"kim-lee-\d").values())
+    assert crew == {b"kim-lee-1", b"kim-lee-2", b"kim-lee-3", b"kim-lee-4"}
+    told = [json.loads(each)["rows"] for each in (receipt, person)]
+    assert [each.get("closes.focus_1_2") for each in told] == [6, None]
+    assert told[0]["closes.changes"] == 6
     after = _exported(closed, tmp_path / "out")
     assert byte_scan.found(tmp_path / "out", rb"zq001\w*xv") == {}
     assert {row["ChargeClass"] for row in after} == {""}
@@ -107,7 +114,9 @@ def test_an_erased_account_is_in_no_closed_month(closed: Home, tmp_path: Path) -
     done = CliRunner().invoke(cli, ["close", "verify", "--home", str(closed.root)])
     assert done.output.splitlines() == [
         "2026-11: rewritten on 2027-01-10 by erasure 1",
+        "2026-11: rewritten on 2027-01-10 by erasure 2",
         "2026-12: chained anew, its files as they were, on 2027-01-10 by erasure 1",
+        "2026-12: chained anew, its files as they were, on 2027-01-10 by erasure 2",
         "Every closed month is what it was frozen as, but for that",
     ]
     now = json.loads((closed.root / "closes/2026-11/manifest.json").read_text())
@@ -125,7 +134,7 @@ def test_a_closed_month_leaves_no_key_once_protected(closed: Home, tmp_path: Pat
     after = _exported(closed, tmp_path / "out")
     assert {row["Tags"] for row in after} == {"{}", '{"team":"pier"}'}
     assert {row["SubAccountId"] for row in after} == {"", "harbor"}
-    assert byte_scan.found(tmp_path / "out", rb"crew key|zq00\d(key|project|team)xv") == {}
+    assert byte_scan.found(tmp_path / "out", rb"kim-lee|zq00\d(key|project|team)xv") == {}
     assert {row["ChargeClass"] for row in after} == {""}
     (crew,) = [row for row in after if row["SubAccountId"]]
     assert crew["x_Requests"] == "5"
