@@ -7,7 +7,7 @@ from datetime import datetime
 from pipelines.backups import ledger_copy
 from pipelines.backups.errors import BackupError
 from retention import erase, tombstone_ledger
-from warehouse import database, withholding
+from warehouse import closed_month, database, withholding
 from warehouse.control import tombstone
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -25,6 +25,9 @@ def resume(
     if not home.control_file.exists() or is_lost:
         return []
     now = now.replace(tzinfo=None)
+    if closed_month.is_unsettled(home):
+        with database.held(home.build_lock), database.control(home) as control:
+            closed_month.settle(home, control)
     if restored:
         _take_up_forgotten(home, now)
     receipts = erase.carry_out(home, now, progress) if erase.is_pending(home) else []

@@ -1,9 +1,10 @@
 """Erasure as a saga: written down at once, then each step taken until it is done, whoever takes it up.
 
-1 tombstones, and no version is read any more; the control store forgets (one transaction). 2 the build's rows go, their
-receipts with them. 3 the build is written anew, published alone, every older version emptied and unlinked; pages are
-back. 4 working files and copies go. 5 every file is searched. 6 the receipt. Killed anywhere, the same step is taken
-again: each finds what is left of its work. A pass takes pending erasures up before it reads, models or publishes.
+1 tombstones, and no version is read any more; the control store forgets (one transaction). 2 closed months are written
+anew; the build's rows go, their receipts with them. 3 the build is written anew, published alone, every older version
+emptied and unlinked; pages are back. 4 working files and copies go. 5 every file is searched. 6 the receipt. Killed
+anywhere, the same step is taken again: each finds what is left of its work. A pass takes pending erasures up before it
+reads, models or publishes.
 """
 
 import sqlite3
@@ -18,12 +19,14 @@ from retention import (
     erase_build,
     erasure_receipt,
     forget,
+    frozen_rows,
     holds,
     people,
     policy,
     rewrite,
     self_scan,
     stores,
+    subjects,
     tombstone_ledger,
     verify_receipt,
 )
@@ -61,7 +64,8 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         vault = Vault(control, now)
         erasure = erasures.begin(control, subject.kind, now, is_shown=is_shown)
         stones = forget.stones_of(control, subject, now)
-        erasures.seal_needles(control, vault, erasure.erasure_no, people.needles(control, vault, subject))
+        needles = people.needles(control, vault, subject)
+        erasures.seal_needles(control, vault, erasure.erasure_no, needles, subjects.names(control, subject))
         tombstone.lay(control, erasure.erasure_no, stones)
         people.hand_over(control, vault, subject)
         erasure.counted(forget.forget(control, stones))
@@ -100,7 +104,7 @@ def carry_out(home: Home, now: datetime, progress: Progress, patience_s: float =
                 for number, each in enumerate(pending):
                     progress("erasing", number, len(pending))
                     if each.step == "begun":
-                        _delete(connection, control, each)
+                        _delete(home, connection, control, each, now)
                 _compare(home, connection, control, {month for each in pending for month in each.months})
                 connection.execute("CHECKPOINT")
         if waits:
@@ -117,7 +121,9 @@ def carry_out(home: Home, now: datetime, progress: Progress, patience_s: float =
         return _prove(home, control, pending, now, progress)
 
 
-def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, erasure: Erasure) -> None:
+def _delete(
+    home: Home, connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, erasure: Erasure, now: datetime
+) -> None:
     """Step 2: first what will be gone is written down, then it goes, then the receipts of loads lose it."""
     # What has come back with an older build has no receipts to lose, and whoever has returned since is somebody new.
     came_back = erasures.has_receipt(control, erasure.erasure_no)
@@ -128,6 +134,8 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
             tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))
+    # Before the build forgets who paid for their calls.
+    frozen_rows.forget(home, connection, control, erasure, numbers.accounts, now)
     rows = erase_build.counted(connection, numbers)
     landed = erase_build.landed_rows(connection, numbers.accounts)
     clients = erase_build.own_clients(connection, numbers)

@@ -17,7 +17,7 @@ BEYOND_REACH = (
     "the gateway's own database and the copies it keeps of its logs",
     "the providers' records",
     "mails that were sent",
-    "files that were downloaded or exported out of the home",
+    "files that were downloaded or exported out of the home, closed months among them, until an export replaces them",
     "snapshots of the disk, and copies of the home that other programs made",
     "sealed backups, until they are too old: whoever comes back from one is erased before anything is served",
     "blocks that a process holds in memory since before the erasure",

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retention import policy, rewrite, self_scan, stores
+from retention import frozen_rows, policy, rewrite, self_scan, stores
 from retention.errors import RetentionError
 from retention.holding import Holding
 from retention.subjects import SHORTEST_NEEDLE
-from warehouse import database, labels, publication, stale_allocation
-from warehouse.control import audit, notice
+from warehouse import closed_month, database, labels, publication, stale_allocation
+from warehouse.control import audit, month_close, notice
 from warehouse.control import member as members
 from warehouse.control.outside_id import NAMED
 from warehouse.control.vault import Vault
@@ -33,7 +33,7 @@ _ADDRESSES = (("budget", "sealed_address"), ("ticket", "sealed_email"))
 class Rectified:
     """What was put right: how many names or addresses, the version without the old one, and files that still have it.
 
-    Those are the owner's own, or books that were closed. `searched` is False for what is too short to be told apart, or
+    Those are the owner's own. `searched` is False for what is too short to be told apart, or
     somebody else's name as well.
     """
 
@@ -57,9 +57,16 @@ def name(home: Home, holding: Holding, kind: str, old: str, new: str, now: datet
         for lock in (home.inbox_lock, home.build_lock):
             stack.enter_context(database.held(lock, PATIENCE_S))
         control = stack.enter_context(database.control(home))
-        with database.transaction(control):
-            changed = _named(control, Vault(control, now), holding, kind, old, new, now)
-            rewrite.mark(control)
+        _having(control, holding, kind, old)
+        accounts = _called(control, holding)
+        closes = frozen_rows.renamed(home, control, accounts, kind, old, new, now)
+        try:
+            with database.transaction(control):
+                changed = _named(control, Vault(control, now), holding, kind, old, new, now)
+                month_close.rehash(control, closes)
+                rewrite.mark(control)
+        finally:
+            closed_month.settle(home, control)
         with database.build(home) as connection:
             connection.execute("BEGIN")
             connection.executemany(
@@ -80,10 +87,8 @@ def name(home: Home, holding: Holding, kind: str, old: str, new: str, now: datet
     return Rectified(len(changed), version, told, tuple(path.relative_to(home.root) for path in found))
 
 
-def _named(
-    control: sqlite3.Connection, vault: Vault, holding: Holding, kind: str, old: str, new: str, now: datetime
-) -> list[int]:
-    """Put it right in the control store; gives the numbers that had the name."""
+def _having(control: sqlite3.Connection, holding: Holding, kind: str, old: str) -> list[tuple[int, int]]:
+    """The numbers of a holding that have or had a name, each with its account; RetentionError where none has."""
     listed = ", ".join(map(str, holding.numbers))
     rows = control.execute(
         f"""SELECT DISTINCT outside_id.no, account_no FROM outside_id JOIN label ON label.no = outside_id.no
@@ -92,6 +97,25 @@ def _named(
     ).fetchall()
     if not rows:
         raise RetentionError(f"this account has no {kind} of that name")
+    return rows
+
+
+def _called(control: sqlite3.Connection, holding: Holding) -> set[str]:
+    """What a holding's accounts are or were called, and nobody else's: closed months know them by that alone."""
+    listed = ", ".join(map(str, holding.numbers))
+    query = "SELECT DISTINCT label FROM label JOIN outside_id USING (no) WHERE kind = 'account' AND account_no"
+    mine, others = (
+        {label for (label,) in control.execute(f"{query} {which} ({listed})")} for which in ("IN", "NOT IN")
+    )
+    return mine - others
+
+
+def _named(
+    control: sqlite3.Connection, vault: Vault, holding: Holding, kind: str, old: str, new: str, now: datetime
+) -> list[int]:
+    """Put it right in the control store; gives the numbers that had the name."""
+    listed = ", ".join(map(str, holding.numbers))
+    rows = _having(control, holding, kind, old)
     for number, account_no in rows:
         control.execute("UPDATE label SET label = ? WHERE no = ? AND label = ?", (new, number, old))
         control.execute(

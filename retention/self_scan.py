@@ -41,11 +41,17 @@ def vocabulary(home: Home, control: sqlite3.Connection) -> str:
 
     Its tables with their meanings, its views, providers, models, and the names that the control store still knows.
     """
-    words = control.execute("SELECT DISTINCT label FROM label").fetchall()
-    if database.current_version(home) is not None:
-        with database.published(home) as connection:
-            words += _of_version(connection)
-    return "\n".join(word for (word,) in words)
+    if database.current_version(home) is None:
+        return words(control, None)
+    with database.published(home) as connection:
+        return words(control, connection)
+
+
+def words(control: sqlite3.Connection, connection: duckdb.DuckDBPyConnection | None) -> str:
+    """The same of a version, or of the build."""
+    found = control.execute("SELECT DISTINCT label FROM label").fetchall()
+    found += _of_version(connection) if connection else []
+    return "\n".join(word for (word,) in found)
 
 
 def _of_version(connection: duckdb.DuckDBPyConnection) -> list[tuple[str]]:

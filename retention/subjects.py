@@ -83,6 +83,15 @@ def _rows(control: sqlite3.Connection, vault: Vault, kind: str, text: str) -> li
     return [found[number] for number in sorted(found)]
 
 
+def names(control: sqlite3.Connection, subject: Subject) -> list[str]:
+    """Every name an account has or had; nothing for people, who have none."""
+    if subject.kind != "account":
+        return []
+    numbers = [*subject.numbers, *([] if subject.account_no is None else [subject.account_no])]
+    query = f"SELECT DISTINCT label FROM label WHERE no IN ({_marks(numbers)})"
+    return [label for (label,) in control.execute(query, numbers)]
+
+
 def needles(control: sqlite3.Connection, vault: Vault, subject: Subject) -> list[str]:
     """What the files are searched for: their ids and names, an account's keys, projects, teams and people included.
 

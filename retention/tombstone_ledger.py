@@ -219,8 +219,9 @@ def _begin(control: sqlite3.Connection, vault: Vault, entry: Entry, stones: list
     erasure = erasures.begin(control, entry.kind, database.moment(entry.begun_at))
     there = tuple(_numbered(control, stones))
     if there:
-        needles = subjects.needles(control, vault, Subject(entry.kind, there))
-        erasures.seal_needles(control, vault, erasure.erasure_no, needles)
+        subject = Subject(entry.kind, there)
+        needles = subjects.needles(control, vault, subject)
+        erasures.seal_needles(control, vault, erasure.erasure_no, needles, subjects.names(control, subject))
     tombstone.lay(control, erasure.erasure_no, stones)
     erasure.counted(forget.forget(control, stones))
     erasures.keep(control, erasure)

@@ -31,7 +31,11 @@ def close(what: str, provisional: bool, named: Path | None) -> None:
         found = closes.wrong(home)
         for line in found:
             click.echo(line)
-        click.echo(f"{len(found)} wrong" if found else "Every closed month is what it was frozen as")
+        anew = closes.rewritten(home)
+        for line in anew:
+            click.echo(line)
+        fine = "Every closed month is what it was frozen as" + (", but for that" if anew else "")
+        click.echo(f"{len(found)} wrong" if found else fine)
         raise click.exceptions.Exit(1 if found else 0)
     try:
         month = date.fromisoformat(f"{what}-01")

@@ -6,7 +6,6 @@ whole month that is changed or taken away is found.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,11 +20,14 @@ import pyarrow as pa
 from pipelines.errors import PipelineError
 from pipelines.exports import correction, export
 from warehouse import database, file_copy
-from warehouse.control import budget, month_close
+from warehouse.closed_month import FOCUS, MANIFEST, Content, folder, manifest_of, put, put_manifest, working
+from warehouse.control import budget, month_close, protection
 from warehouse.home import Home
+from warehouse.table_file import csv_bytes, parquet_bytes
 
 # Gateways' late lines are waited for so long after a month, as before a day is sealed.
 LATE_DAYS = 3
+PATIENCE_S = 60.0
 VIEWS = tuple(export.FOCUS_VERSIONS.values())
 
 
@@ -44,11 +46,6 @@ class Closed:
     provisional: tuple[str, ...]
 
 
-def folder(home: Home, month: str) -> Path:
-    """Where a month's close lies."""
-    return home.root / "closes" / month
-
-
 def close(home: Home, month: date, now: datetime, *, provisional: bool = False) -> Closed:
     """Freeze the month that begins with `month`; `now` is UTC.
 
@@ -56,18 +53,23 @@ def close(home: Home, month: date, now: datetime, *, provisional: bool = False) 
     `provisional`, while days of it may still change. WarehouseError while nothing is published.
     """
     name, now = f"{month:%Y-%m}", now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
-    with database.control(home) as control, database.published(home) as connection:
+    # Nobody is taken out of closed months, and nothing is published, while one more is made of what there is.
+    with (
+        database.held(home.build_lock, PATIENCE_S),
+        database.control(home) as control,
+        database.published(home) as connection,
+    ):
         known = month_close.listed(control)
         _follows(home, known, month)
         still = tuple(unsettled(connection, month, now))
         if still and not provisional:
             raise CloseError(f"{name} may still change: {'; '.join(still)}. Wait, or close it with --provisional")
-        part = folder(home, f".{name}.part")
+        part = working(home, name)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700, parents=True)
-        written = [_put(part, *file) for file in _files(connection, home, known, month)]
+        written = [put(part, path, content) for path, content in _files(connection, home, known, month)]
         ((version, as_of, kind),) = connection.execute("SELECT version, as_of, home FROM mart.published").fetchall()
-        first = next(file for file in written if file["path"] == "focus_1_2.parquet")
+        first = next(file for file in written if file["path"] == FOCUS)
         manifest = {
             "month": name,
             "closed_at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
@@ -79,8 +81,7 @@ def close(home: Home, month: date, now: datetime, *, provisional: bool = False) 
             "files": written,
             "previous": {"month": known[-1].month, "manifest_sha256": known[-1].manifest_sha256} if known else None,
         }
-        digest = _put(part, export.MANIFEST, json.dumps(manifest, indent=2).encode(), 0)["sha256"]
-        file_copy.synced(part)
+        digest = put_manifest(part, manifest)
         with database.transaction(control):
             month_close.record(control, month_close.Close(name, now, digest))
             part.rename(folder(home, name))
@@ -127,17 +128,19 @@ def unsettled(connection: duckdb.DuckDBPyConnection, month: date, now: datetime)
 
 def _files(
     connection: duckdb.DuckDBPyConnection, home: Home, known: list[month_close.Close], month: date
-) -> Iterator[tuple[str, bytes, int, str]]:
-    """Each file's name, content, rows and what it costs."""
+) -> Iterator[tuple[str, Content]]:
+    """Each file's name and content."""
     start, after = (datetime.combine(day, datetime.min.time()) for day in budget.month(month))
-    closed = [folder(home, one.month) for one in known]
+    folders = [folder(home, one.month) for one in known]
+    is_protected = protection.is_on(home)
     for view in VIEWS:
+        closed = correction.frozen(connection, view, folders, is_protected=is_protected)
         tables = [correction.today(connection, view, start), correction.corrections(connection, view, closed, start)]
         table = pa.concat_tables(tables)
         cost = str(sum(table["BilledCost"].to_pylist(), Decimal(0)))
         stem = view.removeprefix("mart.")
-        yield f"{stem}.parquet", export.parquet_bytes(table), table.num_rows, cost
-        yield f"{stem}.csv", export.csv_bytes(table), table.num_rows, cost
+        yield f"{stem}.parquet", Content(parquet_bytes(table), table.num_rows, cost)
+        yield f"{stem}.csv", Content(csv_bytes(table), table.num_rows, cost)
     since = known[-1].closed_at if known else datetime.min  # noqa: DTZ901 - naive moments are UTC in the marts
     days = {"start": start.date(), "after": after.date(), "since": since}
     for name, sql in {
@@ -152,22 +155,7 @@ def _files(
     }.items():
         bound = {key: value for key, value in days.items() if f"${key}" in sql}
         found = connection.execute(sql, bound).to_arrow_table()
-        yield f"{name}.csv", export.csv_bytes(found), found.num_rows, ""
-
-
-def _put(place: Path, name: str, body: bytes, rows: int, cost: str = "") -> dict[str, Any]:
-    descriptor = os.open(place / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(body)
-        handle.flush()
-        os.fsync(handle.fileno())
-    said: dict[str, Any] = {
-        "path": name,
-        "rows": rows,
-        "bytes": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
-    return said | ({"billed_cost_usd": cost} if cost else {})
+        yield f"{name}.csv", Content(csv_bytes(found), found.num_rows)
 
 
 def wrong(home: Home) -> list[str]:
@@ -179,7 +167,7 @@ def wrong(home: Home) -> list[str]:
     for one in known:
         place = folder(home, one.month)
         try:
-            body = (place / export.MANIFEST).read_bytes()
+            body = (place / MANIFEST).read_bytes()
         except FileNotFoundError:
             found.append(f"{one.month}: its manifest is gone")
             before = one
@@ -198,9 +186,21 @@ def wrong(home: Home) -> list[str]:
     return found + [f"{name}: no close is known of it" for name in there if name not in names]
 
 
+def rewritten(home: Home) -> list[str]:
+    """Which closed months were written anew since, when and why; an erasure's receipt says how many rows went."""
+    found = []
+    with database.control(home) as control:
+        known = month_close.listed(control)
+    for one in known:
+        for note in (manifest_of(home, one) or {}).get("rewritten", []):
+            what = "rewritten" if note["files"] else "chained anew, its files as they were,"
+            found.append(f"{one.month}: {what} on {note['on']} by {note['by']}")
+    return found
+
+
 def _apart(place: Path, files: list[dict[str, Any]]) -> Iterator[str]:
     named = {file["path"]: file["sha256"] for file in files}
-    there = {path.name: path for path in place.iterdir() if path.name != export.MANIFEST}
+    there = {path.name: path for path in place.iterdir() if path.name != MANIFEST}
     for name, digest in named.items():
         if name not in there:
             yield f"{name} is gone"

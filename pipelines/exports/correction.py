@@ -4,7 +4,7 @@ A closed month leaves as it was frozen. What is otherwise today stands in the op
 and the period of its own day, so that all exported months together are what the marts say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,19 +12,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# A row's amounts; everything else of it is a name, or follows from one.
-_SUMS = (
-    "BilledCost",
-    "EffectiveCost",
-    "ContractedCost",
-    "ListCost",
-    "ConsumedQuantity",
-    "PricingQuantity",
-    "x_Requests",
-    "x_InputTokens",
-    "x_CacheReadTokens",
-    "x_OutputTokens",
-)
+from pipelines.exports import protected_rows
+from pipelines.exports.amounts import SUMS, in_utc, naive, type_of
+
 # What may become known, or be forgotten, without an amount being another.
 _OPEN = ("InvoiceId", "x_Settlement", "ChargeClass", "BillingPeriodStart", "BillingPeriodEnd", "ChargeDescription")
 # A key's name goes from old days; a day of the same amounts has not changed.
@@ -38,36 +28,42 @@ def months(connection: duckdb.DuckDBPyConnection, view: str) -> list[datetime]:
 
 def today(connection: duckdb.DuckDBPyConnection, view: str, month: datetime) -> pa.Table:
     """A month's rows as they are today, moments in UTC as FOCUS wants them."""
-    return _in_utc(
+    return in_utc(
         connection.execute(f"FROM {view} WHERE BillingPeriodStart = ? ORDER BY ALL", [month]).to_arrow_table()
     )
 
 
-def frozen(folder: Path, view: str) -> pa.Table:
-    """A closed month's rows as its folder holds them."""
-    return pq.read_table(folder / f"{view.removeprefix('mart.')}.parquet")
+def frozen(
+    connection: duckdb.DuckDBPyConnection, view: str, closed: Sequence[Path], *, is_protected: bool
+) -> dict[datetime, pa.Table]:
+    """Closed months' rows as their folders hold them, by month; in protected mode as coarse as the version."""
+    found = {}
+    for folder in closed:
+        table = pq.read_table(folder / f"{view.removeprefix('mart.')}.parquet")
+        month = datetime.fromisoformat(f"{folder.name}-01")
+        found[month] = protected_rows.folded(connection, view, table) if is_protected else table
+    return found
 
 
 def corrections(
-    connection: duckdb.DuckDBPyConnection, view: str, closed: Sequence[Path], open_month: datetime
+    connection: duckdb.DuckDBPyConnection, view: str, closed: Mapping[datetime, pa.Table], open_month: datetime
 ) -> pa.Table:
-    """What closed months' days are today less what their folders say, as rows of the open month.
+    """What closed months' days are today less what they are `frozen` as, as rows of the open month.
 
     A month of which nothing is known any more has expired, and is not taken for one that became nothing.
     """
     if not closed:
         return today(connection, view, open_month).slice(0, 0)
     # The closed months' rows, their own corrections of earlier months among them.
-    then = pa.concat_tables(frozen(folder, view) for folder in closed)
+    then = pa.concat_tables(closed.values())
     # The published version is locked down: a frame is handed to it by name.
-    connection.register("frozen_rows", _naive(then))
-    starts = [datetime.fromisoformat(f"{folder.name}-01") for folder in closed]
-    names = [name for name in then.column_names if name not in {*_SUMS, *_OPEN}]
+    connection.register("frozen_rows", naive(then))
+    names = [name for name in then.column_names if name not in {*SUMS, *_OPEN}]
     listed = ", ".join(names)
-    now_sums = ", ".join(f"{name} AS {name}" for name in _SUMS)
-    less = ", ".join(f"-{name} AS {name}" for name in _SUMS)
-    sums = ", ".join(f"sum({name})::{_type(name)} AS {name}" for name in _SUMS)
-    moved = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in _SUMS)
+    now_sums = ", ".join(f"{name} AS {name}" for name in SUMS)
+    less = ", ".join(f"-{name} AS {name}" for name in SUMS)
+    sums = ", ".join(f"sum({name})::{type_of(name)} AS {name}" for name in SUMS)
+    moved = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in SUMS)
     same = " AND ".join(f"moved.{name} IS NOT DISTINCT FROM apart.{name}" for name in _COARSE)
     made = connection.execute(
         f"""WITH known AS (
@@ -83,7 +79,7 @@ def corrections(
                 SELECT {", ".join(_COARSE)} FROM apart GROUP BY ALL HAVING {moved}
             )
             SELECT * FROM apart WHERE EXISTS (SELECT 1 FROM moved WHERE {same})""",
-        {"starts": starts},
+        {"starts": sorted(closed)},
     ).to_arrow_table()
     connection.register("moved_rows", made)
     columns = [column for (column, *_) in connection.execute(f"DESCRIBE {view}").fetchall()]
@@ -97,24 +93,4 @@ def corrections(
     }
     selected = ", ".join(f"{meant.get(column, column)} AS {column}" for column in columns)
     query = f"SELECT {selected} FROM moved_rows ORDER BY ALL"
-    return _in_utc(connection.execute(query, {"open": open_month}).to_arrow_table())
-
-
-def _type(name: str) -> str:
-    return "BIGINT" if name.startswith("x_") else "DECIMAL(38,12)"
-
-
-def _in_utc(table: pa.Table) -> pa.Table:
-    fields = [
-        pa.field(field.name, pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields))
-
-
-def _naive(table: pa.Table) -> pa.Table:
-    fields = [
-        pa.field(field.name, pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields))
+    return in_utc(connection.execute(query, {"open": open_month}).to_arrow_table())

@@ -4,35 +4,31 @@ A folder gets files, an `s3://bucket/prefix` objects; a manifest with rows, sums
 what has a manifest is whole. What an earlier export left and this one does not name goes.
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from pipelines import object_store
 from pipelines.errors import PipelineError
 from pipelines.exports import correction
-from warehouse import database, mart, withholding
-from warehouse.control import budget, month_close, restriction
+from warehouse import closed_month, database, mart, withholding
+from warehouse.control import budget, month_close, protection, restriction
 from warehouse.home import Home
+from warehouse.table_file import csv_bytes, parquet_bytes
 
 FOCUS_VERSIONS = {"1.2": "mart.focus_1_2", "1.4": "mart.focus_1_4"}
 FORMATS = ("csv", "parquet")
 MANIFEST = "manifest.json"
-# Text that a spreadsheet would run (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class ExportError(PipelineError):
@@ -59,8 +55,7 @@ def focus(home: Home, target: str, now: datetime, version: str = "1.2", form: st
     view = FOCUS_VERSIONS[version]
     with database.published(home) as connection:
         parts = (
-            (f"billing_period={month:%Y-%m}/focus.{form}", table)
-            for month, table in _periods(connection, view, _closed(home))
+            (f"billing_period={month:%Y-%m}/focus.{form}", table) for month, table in _periods(home, connection, view)
         )
         query = "SELECT coalesce(sum(unpriced_requests), 0)::BIGINT FROM mart.spend_daily"
         ((unpriced,),) = connection.execute(query).fetchall()
@@ -102,25 +97,24 @@ def _as_of(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {"published_version": version, "as_of": f"{as_of:%Y-%m-%dT%H:%M:%SZ}", "home": home}
 
 
-def _closed(home: Home) -> list[Path]:
+def _periods(home: Home, connection: duckdb.DuckDBPyConnection, view: str) -> Iterator[tuple[datetime, pa.Table]]:
+    """Each month with its rows: a closed one as it was frozen, the open one with what changed of those.
+
+    In protected mode neither tells more of a frozen month than the version does.
+    """
     with database.control(home) as control:
-        return [home.root / "closes" / one.month for one in month_close.listed(control)]
-
-
-def _periods(
-    connection: duckdb.DuckDBPyConnection, view: str, closed: list[Path]
-) -> Iterator[tuple[datetime, pa.Table]]:
-    """Each month with its rows: a closed one as it was frozen, the open one with what changed of those."""
-    kept = {datetime.fromisoformat(f"{folder.name}-01"): folder for folder in closed}
+        folders = [closed_month.folder(home, one.month) for one in month_close.listed(control)]
+        is_protected = protection.is_set(control)
+    kept = correction.frozen(connection, view, folders, is_protected=is_protected)
     months = {*correction.months(connection, view), *kept}
     corrected = None
     if kept:
         open_month = datetime.combine(budget.month(max(kept).date())[1], time.min)
-        found = correction.corrections(connection, view, closed, open_month)
+        found = correction.corrections(connection, view, kept, open_month)
         corrected = (open_month, found) if found.num_rows else None
     for month in sorted(months | ({corrected[0]} if corrected else set())):
         if month in kept:
-            yield month, correction.frozen(kept[month], view)
+            yield month, kept[month]
             continue
         table = correction.today(connection, view, month)
         yield month, pa.concat_tables([table, corrected[1]]) if corrected and corrected[0] == month else table
@@ -167,34 +161,3 @@ def _sweep(system: fs.FileSystem, root: str, kept: set[str]) -> None:
         is_ours = PurePosixPath(name).name.startswith("focus.") and name.startswith("billing_period=")
         if found.type == fs.FileType.File and is_ours and name not in kept:
             system.delete_file(found.path)
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """A table as Parquet: money keeps its twelve places."""
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    return out.getvalue()
-
-
-def csv_bytes(table: pa.Table) -> bytes:
-    """A table as CSV in FOCUS's forms; a text that a spreadsheet would run gets an apostrophe before it."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(table.column_names)
-    for batch in table.to_batches(max_chunksize=10_000):
-        writer.writerows(zip(*([_field(v) for v in column.to_pylist()] for column in batch.columns), strict=True))
-    return out.getvalue().encode()
-
-
-def _field(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    if isinstance(value, Decimal):
-        # FOCUS forbids a sign without a number, and trailing zeros say nothing.
-        text = f"{value:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return str(value)

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from pipelines import erasing
+from pipelines.exports import close
 from pipelines.materialization.landed import missing_loads
 from pipelines.passage import run_pass
 from retention import erase
@@ -30,9 +31,10 @@ _ANNE, _BELA = Canary(1), Canary(2)
 
 @pytest.fixture
 def full(home: Home, master_key: str) -> Home:
-    """A home with the calls of two accounts."""
+    """A home with the calls of two accounts, whose month is closed."""
     assert master_key
     lived(home, [_ANNE, _BELA])
+    close.close(home, NOW.date().replace(day=1), NOW, provisional=True)
     return home
 
 
@@ -52,6 +54,7 @@ def _assert_erased(home: Home) -> None:
         assert control.execute("SELECT count(*) FROM erased_load").fetchone() == (0,)
         (rows, cost) = control.execute("SELECT sum(rows), sum(logged_cost_usd) FROM load").fetchone()
         assert (rows, round(cost, 4)) == (6, round(6 * 0.0123, 4))
+    assert close.wrong(home) == []
     assert not withholding.is_withheld(home)
     assert_published(home, database.current_version(home) or 0)
 

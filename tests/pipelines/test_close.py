@@ -17,7 +17,7 @@ from retention import hunter, policy
 from tests.pipelines.billed_world import LATER, World, world
 from tests.pipelines.gateway_log import line, one, put, query, take_in
 from tests.templates import Templates
-from warehouse import database, publication
+from warehouse import closed_month, database, publication
 from warehouse.home import Home
 
 NOW = datetime(2026, 11, 21, 22, tzinfo=UTC)
@@ -134,7 +134,7 @@ def test_a_month_that_may_change_is_not_closed(filled: Home, now: datetime, said
     """It says why and writes nothing; --provisional closes it and keeps the reason."""
     with pytest.raises(CloseError, match=said):
         close.close(filled, NOVEMBER, now)
-    assert not close.folder(filled, "2026-11").exists()
+    assert not closed_month.folder(filled, "2026-11").exists()
     made = close.close(filled, NOVEMBER, now, provisional=True)
     assert said in json.loads((made.folder / export.MANIFEST).read_text())["provisional"][0]
 

@@ -64,16 +64,29 @@ def keep(control: sqlite3.Connection, erasure: Erasure) -> None:
     )
 
 
-def seal_needles(control: sqlite3.Connection, vault: Vault, erasure_no: int, needles: list[str]) -> None:
-    """Seal what the files are searched for at the end; the caller holds the transaction."""
-    sealed = vault.seal(-erasure_no, _PLACE, json.dumps(needles))
+def seal_needles(
+    control: sqlite3.Connection, vault: Vault, erasure_no: int, needles: list[str], names: list[str]
+) -> None:
+    """Seal what the files are searched for at the end, and an account's names; the caller holds the transaction."""
+    sealed = vault.seal(-erasure_no, _PLACE, json.dumps({"needles": needles, "names": names}))
     control.execute("UPDATE erasure SET sealed = ? WHERE erasure_no = ?", (sealed, erasure_no))
 
 
 def needles(control: sqlite3.Connection, vault: Vault, erasure_no: int) -> list[str]:
     """What the files are searched for."""
+    return _unsealed(control, vault, erasure_no)["needles"]
+
+
+def names(control: sqlite3.Connection, vault: Vault, erasure_no: int) -> list[str]:
+    """What the account that is erased was called, past names included; nothing for people, and once it is done."""
+    return _unsealed(control, vault, erasure_no)["names"]
+
+
+def _unsealed(control: sqlite3.Connection, vault: Vault, erasure_no: int) -> dict[str, list[str]]:
     (sealed,) = control.execute("SELECT sealed FROM erasure WHERE erasure_no = ?", (erasure_no,)).fetchone()
-    return [] if sealed is None else list(json.loads(vault.open(-erasure_no, _PLACE, sealed)))
+    told = {} if sealed is None else json.loads(vault.open(-erasure_no, _PLACE, sealed))
+    # One that was begun before closed months were written anew knows its needles alone.
+    return {"needles": [], "names": []} | (told if isinstance(told, dict) else {"needles": told})
 
 
 def end(control: sqlite3.Connection, erasure: Erasure, receipt: str, chain: str, now: datetime) -> None:

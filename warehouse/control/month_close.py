@@ -1,6 +1,7 @@
 """Closed months: which, when, and the hash of what each one says, so that none can be changed or taken away unseen."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,3 +27,9 @@ def record(control: sqlite3.Connection, close: Close) -> None:
     """Keep a closed month; the caller holds the transaction."""
     row = (close.month, database.stamp(close.closed_at), close.manifest_sha256)
     control.execute("INSERT INTO month_close VALUES (?, ?, ?)", row)
+
+
+def rehash(control: sqlite3.Connection, closes: Iterable[Close]) -> None:
+    """Vouch for months that are written anew; the caller holds the transaction."""
+    rows = [(each.manifest_sha256, each.month) for each in closes]
+    control.executemany("UPDATE month_close SET manifest_sha256 = ? WHERE month = ?", rows)
