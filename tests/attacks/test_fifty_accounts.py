@@ -99,6 +99,10 @@ def _projects(weak: pytest.MonkeyPatch) -> None:
     weak.setattr(viewer, "of", lambda found_by: replace(limited(found_by), projects=None))
 
 
+def _token(weak: pytest.MonkeyPatch) -> None:
+    weak.setattr(viewer, "of_member", lambda *_: Viewer())
+
+
 # The filter, how it is removed, and the acts that would come upon what it held back.
 REMOVED: dict[str, tuple[Remove, tuple[acts.Act, ...]]] = {
     "the account in a figure's question": (_figures, (acts.page,)),
@@ -112,6 +116,7 @@ REMOVED: dict[str, tuple[Remove, tuple[acts.Act, ...]]] = {
     "who a page's session is of": (_owner_of_session, (acts.page, acts.stolen)),
     "what others claim, of the operator": (_operator, (acts.page,)),
     "the projects of a viewer": (_projects, (acts.page,)),
+    "who a token is of": (_token, (acts.machine,)),
 }
 
 
@@ -225,7 +230,7 @@ def test_fifty_accounts_never_meet_in_five_hundred_interleavings(
     assert {kind for kind in found.steps if kind.startswith("page")} == {
         f"page {name or 'overview'}" for name in acts.PAGES
     }
-    assert {kind.split()[0] for kind in found.met} >= {"page", "file", "route", "form", "mail", "bundle"}
+    assert {kind.split()[0] for kind in found.met} >= {"page", "file", "route", "form", "mail", "bundle", "machine"}
 
 
 @pytest.mark.soak
