@@ -4,7 +4,7 @@ A member sees their own, an owner every one of the account; another account's is
 """
 
 import sqlite3
-from datetime import timedelta
+from datetime import date, timedelta
 from html import escape
 
 from starlette.requests import Request
@@ -35,22 +35,15 @@ def section(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     rows = ""
     for one in _seen(control, member):
         name = escape(one.name(vault))
-        whose = "" if one.member_no == member.member_no else f" · {escape(emails[one.member_no] or 'operator')}"
-        ended = one.expires_at is not None and one.expires_at <= session.now()
-        ends = "never" if one.expires_at is None else f"{one.expires_at:%d %b %Y}"
+        whose = "" if one.member_no == member.member_no else f" · of {escape(emails[one.member_no] or 'the operator')}"
         rows += (
-            f"<tr><td>{name}{whose}</td><td><code>{escape(one.hint)}…</code></td><td>{one.made_at:%d %b %Y}</td>"
-            f"<td>{_day(one.used_on)}</td><td>{f'expired {ends}' if ended else ends}</td>"
-            f'<td><form method="post" action="/account/token/revoke">@form@'
+            f'<li><details><summary><span class="who">{name}</span> <span class="what"><code>{escape(one.hint)}…</code>'
+            f"{whose} · {_ends(one)}</span></summary><p>Made on {one.made_at:%d %b %Y}, {_used(one)}.</p>"
+            f'<form method="post" action="/account/token/revoke">@form@'
             f'<input type="hidden" name="token" value="{one.token_no}">'
-            f'<button type="submit" class="calm" aria-label="Revoke {name}">Revoke</button></form></td></tr>'
+            f'<button type="submit" class="calm" aria-label="Revoke {name}">Revoke</button></form></details></li>'
         )
-    table = (
-        '<div class="scroll"><table aria-label="Tokens"><tr><th>Name</th><th>Begins with</th><th>Made</th>'
-        f"<th>Last used</th><th>Expires</th><th></th></tr>{rows}</table></div>"
-        if rows
-        else ""
-    )
+    table = f'<ul class="members" aria-labelledby="tokens">{rows}</ul>' if rows else ""
     said = "<p>A token lets a program read what you may read, and nothing else: <code>/api/spend</code> and more.</p>"
     return f'<h2 id="tokens">Tokens for machines</h2>{said}{table}{_form(member)}'
 
@@ -74,8 +67,14 @@ def _form(member: Member) -> str:
     )
 
 
-def _day(text: str | None) -> str:
-    return "never" if text is None else escape(text)
+def _ends(one: Token) -> str:
+    if one.expires_at is None:
+        return "never expires"
+    return f"{'expired' if one.expires_at <= session.now() else 'expires'} {one.expires_at:%d %b %Y}"
+
+
+def _used(one: Token) -> str:
+    return "never used" if one.used_on is None else f"last used on {date.fromisoformat(one.used_on):%d %b %Y}"
 
 
 def _seen(control: sqlite3.Connection, member: Member) -> list[Token]:

@@ -56,7 +56,7 @@ def test_a_token_is_made_with_the_password_shown_once_and_revoked(site: Site) ->
     assert secret not in after
     assert secret[:9] in after
     assert "the board" in after
-    assert str(people_site.now().date()) in after
+    assert f"last used on {people_site.now():%d %b %Y}" in after
     hidden = people_site.token(after)
     assert site.post("/account/token/revoke", {"form": hidden, "token": "1"})[0] == 303
     assert asked(site, secret) == 401

@@ -31,8 +31,9 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3000)]
 
 
 class Served(NamedTuple):
-    """The dashboard on a port, and a token of an account that has figures."""
+    """The dashboard of a home on a port, and a token of an account that has figures."""
 
+    home: Home
     port: int
     token: str
 
@@ -62,7 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         from dashboards import app
 
         with served(app.app) as port:
-            yield Served(port, made.tokens["ada"])
+            yield Served(home, port, made.tokens["ada"])
 
 
 def run(schemathesis: Path, site: Served, folder: Path, examples: int) -> subprocess.CompletedProcess[str]:
@@ -81,10 +82,8 @@ def run(schemathesis: Path, site: Served, folder: Path, examples: int) -> subpro
 
 
 @pytest.fixture(autouse=True)
-def _of_the_home(site: Served, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert site
-    (root,) = tmp_path_factory.getbasetemp().glob("schemathesis*/own")
-    monkeypatch.setenv("APILEDGER_HOME", str(root))
+def _of_the_home(site: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APILEDGER_HOME", str(site.home.root))
     monkeypatch.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
 
 
