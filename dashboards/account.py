@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import account_figures, credentials, form, session
+from dashboards import account_figures, credentials, form, session, tokens
 from dashboards import members as members_forms
 from dashboards.form import Fields
 from warehouse import database
@@ -29,6 +29,7 @@ _SAID = {
     "asked": "A link is on its way to the new address. Until it is opened the one before counts.",
     "changed": "The member sees what you chose from their next click on.",
     "removed": "The member is removed and signed out.",
+    "revoked": "The token is revoked; it opens nothing any more.",
     "opened": "The pages show that account now. It was written down with your reason.",
     "closed": "The pages show your own figures again.",
 }
@@ -48,6 +49,7 @@ def _account_page(request: Request, *, said: str = "", wrong: str = "", status: 
         parts = [_self(control, vault, found.member)]
         if found.member.is_owner:
             parts.append(members_forms.table(control, vault, found.member))
+        parts.append(tokens.section(control, vault, found.member))
         parts.append('<h2>Delete for good</h2><p><a href="/account/delete">Delete yourself or the account</a></p>')
         if found.member.is_operator:
             parts.append(_accounts(control, vault, found))
@@ -168,6 +170,19 @@ def _remove(request: Request, fields: Fields) -> Response:
     return form.missing(request) if found is None else members_forms.remove(request, found, fields)
 
 
+def _token(request: Request, fields: Fields) -> Response:
+    found = session.find(session.token_of(request.cookies))
+    if found is None:
+        return form.turned("/sign-in")
+    said, wrong = tokens.make(request, found, fields)
+    return _account_page(request, said=said, wrong=wrong, status=422 if wrong else 200)
+
+
+def _revoke(request: Request, fields: Fields) -> Response:
+    found = session.find(session.token_of(request.cookies))
+    return form.turned("/sign-in") if found is None else tokens.revoke(request, found, fields)
+
+
 def _open(request: Request, fields: Fields) -> Response:
     found = session.find(session.token_of(request.cookies))
     number = fields.get("account", "").strip()
@@ -200,6 +215,8 @@ ROUTES = [
     Route("/account/role", form.posted(_role), methods=["POST"]),
     Route("/account/invite", form.posted(_invite), methods=["POST"]),
     Route("/account/remove", form.posted(_remove), methods=["POST"]),
+    Route("/account/token/add", form.posted(_token), methods=["POST"]),
+    Route("/account/token/revoke", form.posted(_revoke), methods=["POST"]),
     Route("/account/open", form.posted(_open), methods=["POST"]),
     Route("/account/close", form.posted(_close), methods=["POST"]),
 ]

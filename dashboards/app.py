@@ -19,12 +19,15 @@ from streamlit.web import bootstrap
 from dashboards import (
     account,
     address,
+    api,
     budget_form,
     connections,
     credentials,
     deletion,
     erased,
     handed,
+    health,
+    metrics,
     privacy,
     questions,
     reset,
@@ -112,6 +115,9 @@ ROUTES = [
     *reset.ROUTES,
     *credentials.ROUTES,
     *privacy.ROUTES,
+    *health.ROUTES,
+    *metrics.ROUTES,
+    *api.ROUTES,
 ]
 app = App(
     Path(__file__).parent / "pages" / "navigation.py",

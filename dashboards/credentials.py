@@ -53,18 +53,18 @@ def change_email(request: Request, found: Session, fields: Fields) -> Response |
         return sign_up.NO_ADDRESS
     with database.control(Home.own()) as control:
         vault = Vault(control, now)
-        guess = _guess(request, vault, member)
-        if wrong := _unknown(control, guess, member, fields.get("known", "")):
+        guessed = guess(request, vault, member)
+        if wrong := unknown(control, guessed, member, fields.get("known", "")):
             return wrong
         if letter.has_server(control):
-            throttle.succeeded(control, guess, now)
+            throttle.succeeded(control, guessed, now)
             letter.ask_address(control, vault, member, email, now)
             return form.turned("/account?said=asked")
         # Counted as a wrong guess: an address that is taken tells that somebody has it.
         before = members.email_of(control, vault, member)
         if not members.set_email(control, vault, member, email):
             return _TAKEN
-        throttle.succeeded(control, guess, now)
+        throttle.succeeded(control, guessed, now)
         _tell_address(control, vault, member, before, now)
         return _renewed(control, found)
 
@@ -82,13 +82,13 @@ def change_password(request: Request, found: Session, fields: Fields) -> Respons
             password.check(secret, email)
         except PasswordRefusedError as error:
             return f"Choose another one: {error}."
-        guess = _guess(request, vault, member)
-        if wrong := _unknown(control, guess, member, fields.get("current", "")):
+        guessed = guess(request, vault, member)
+        if wrong := unknown(control, guessed, member, fields.get("current", "")):
             return wrong
         if email != before and not members.set_email(control, vault, member, email):
             return _TAKEN
         members.set_password(control, member.member_no, password.hashed(secret))
-        throttle.succeeded(control, guess, now)
+        throttle.succeeded(control, guessed, now)
         acts = ["password.changed"] if email == before else ["password.changed", "address.changed"]
         for act in acts:
             audit.note(control, act, now, actor_no=member.member_no, object_no=member.member_no)
@@ -97,13 +97,14 @@ def change_password(request: Request, found: Session, fields: Fields) -> Respons
         return _renewed(control, found)
 
 
-def _guess(request: Request, vault: Vault, member: Member) -> Guess:
+def guess(request: Request, vault: Vault, member: Member) -> Guess:
+    """The guess at the password of somebody who is signed in."""
     return Guess.of(vault, str(member.member_no), request.client.host if request.client else "", member.member_no)
 
 
-def _unknown(control: sqlite3.Connection, guess: Guess, member: Member, told: str) -> str:
+def unknown(control: sqlite3.Connection, guessed: Guess, member: Member, told: str) -> str:
     """Why somebody does not pass for the member; empty where they know the password."""
-    if throttle.admit(control, guess, session.now()):
+    if throttle.admit(control, guessed, session.now()):
         return "Too many tries. Try again in a few minutes."
     if member.has_password and not password.fits(members.password_of(control, member), told[: password.LONGEST + 1]):
         return "The current password is another one."

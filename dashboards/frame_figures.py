@@ -48,12 +48,17 @@ def frame(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> Frame:
     shown = "true" if viewer.is_operator else "false"
     query = f"SELECT {columns} FROM mart.freshness WHERE {shown} ORDER BY kind DESC, source"
     sources = connection.execute(query).fetchall()
-    version = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
     return Frame(
         has_spend=_has_spend(connection, viewer, today),
         sources=[SourceRow(*row) for row in sources],
-        version=Published(*version) if version else None,
+        version=published(connection),
     )
+
+
+def published(connection: DuckDBPyConnection) -> Published | None:
+    """The version that is open; None where it does not say."""
+    row = connection.execute("SELECT version, as_of, home FROM mart.published").fetchone()
+    return None if row is None else Published(*row)
 
 
 def _has_spend(connection: DuckDBPyConnection, viewer: Viewer, today: date) -> bool:

@@ -36,10 +36,13 @@ _OPEN = frozenset(
         "/invitation",
         "/privacy",
         "/_stcore/health",
+        "/healthz",
+        "/metrics",
     }
 )
-# The address of a receipt is one that nobody guesses, and who it was given to has no session any more.
-_OPEN_FOLDERS = ("/static/", "/erased/")
+# The address of a receipt is one that nobody guesses, and who it was given to has no session any more. What programs
+# ask, and the metrics, look at a token themselves; a session opens none of it.
+_OPEN_FOLDERS = ("/static/", "/erased/", "/api/")
 # Whoever has not accepted the policy may do so, and may leave.
 _ALWAYS = ("/policy", "/account")
 # What a page still shows of before is taken off the screen: in Streamlit's own words the browser is sent to sign in.

@@ -41,8 +41,13 @@ def version() -> str:
 def is_due(found: Session) -> bool:
     """Whether who is signed in has to accept the text first."""
     with database.control(Home.own()) as control:
-        _note(control)
-        return acceptance.is_due(control, found.member.member_no)
+        return is_due_of(control, found.member.member_no)
+
+
+def is_due_of(control: sqlite3.Connection, member_no: int) -> bool:
+    """The same of a member, whoever asks in their name."""
+    _note(control)
+    return acceptance.is_due(control, member_no)
 
 
 def _note(control: sqlite3.Connection) -> None:

@@ -67,14 +67,10 @@ class _Found(NamedTuple):
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
     """Totals, chart and table of one filter: the rows of the table are added up once, and the rest is made of them."""
-    source, (condition, values) = asked.mart, asked.condition(viewer)
-    if asked.is_nameless and source == "mart.spend_summary_daily":
-        source, (condition, values) = "model.spend_summary_daily", asked.numbers(viewer)
+    read, values, _ = _found(viewer, asked)
     columns = ", ".join([*asked.columns(), _MEASURES])
     grouped = "GROUP BY ALL" if asked.columns() else "HAVING count(*) > 0"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {source} WHERE {condition} {grouped}", values
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {read} {grouped}", values)
     found = _Found("temp.found", [], is_summed=True)
     return View(
         _totals(connection, found, asked),
@@ -83,9 +79,14 @@ def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> 
     )
 
 
-def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> pa.Table:
-    """Every row of the table: time and groups, then cost_usd DECIMAL(38,12) and counts; newest and dearest first."""
-    return _rows(connection, _found(viewer, asked), asked, limit=None)
+def rows(
+    connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter, limit: int | None = None, offset: int = 0
+) -> pa.Table:
+    """Every row of the table: time and groups, then cost_usd DECIMAL(38,12) and counts; newest and dearest first.
+
+    Or so many of them, past the first few.
+    """
+    return _rows(connection, _found(viewer, asked), asked, limit, offset)
 
 
 def totals(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> SpendTotals:
@@ -99,11 +100,17 @@ def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -
 
 
 def _found(viewer: Viewer, asked: SpendFilter) -> _Found:
-    condition, values = asked.condition(viewer)
-    return _Found(f"{asked.mart} WHERE {condition}", values, is_summed=False)
+    source, (condition, values) = asked.mart, asked.condition(viewer)
+    if asked.is_nameless and source == "mart.spend_summary_daily":
+        source, (condition, values) = "model.spend_summary_daily", asked.numbers(viewer)
+    if asked.grain == "month":
+        source = f"(SELECT *, date_trunc('month', day)::DATE AS month FROM {source})"
+    return _Found(f"{source} WHERE {condition}", values, is_summed=False)
 
 
-def _rows(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, limit: int | None) -> pa.Table:
+def _rows(
+    connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, limit: int | None, offset: int = 0
+) -> pa.Table:
     columns = asked.columns()
     measures, grouped = ", ".join(("cost_usd", *_SUMS)), ""
     if not found.is_summed:
@@ -113,7 +120,7 @@ def _rows(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, lim
     return connection.execute(
         f"""
         SELECT {", ".join([*columns, measures])} FROM {found.sql} {grouped}
-        ORDER BY {", ".join(order)} {f"LIMIT {limit}" if limit else ""}
+        ORDER BY {", ".join(order)} {f"LIMIT {limit} OFFSET {offset}" if limit else ""}
         """,
         found.values,
     ).to_arrow_table()

@@ -12,7 +12,8 @@ from typing import Literal
 from dashboards.viewer import Viewer
 from warehouse import zone
 
-Grain = Literal["day", "hour", "total"]
+# Months are asked for by programs; on a page they would be a handful of points.
+Grain = Literal["day", "hour", "month", "total"]
 GRAINS: tuple[Grain, ...] = ("day", "hour", "total")
 # The word in the URL and on the page, and the column of mart.spend_daily and mart.spend_hourly.
 DIMENSIONS = {
@@ -29,9 +30,9 @@ _SEARCHED = ", ".join(column for name, column in DIMENSIONS.items() if name != "
 DEFAULT_DAYS = 30
 # Hours past a month would be more points than a chart has pixels.
 HOURLY_DAYS = 31
-_EARLIEST = date(2015, 1, 1)
-_LONGEST_SEARCH = 80
-_MOST_CHOSEN = 200
+EARLIEST = date(2015, 1, 1)
+LONGEST_SEARCH = 80
+MOST_CHOSEN = 200
 NOT_NAMED = ""
 
 
@@ -67,8 +68,8 @@ class SpendFilter:
             end=end,
             grain=grain,
             group_by=groups if groups or "none" in asked else usual.group_by,
-            chosen={name: tuple(dict.fromkeys(query[name]))[:_MOST_CHOSEN] for name in DIMENSIONS if query.get(name)},
-            search="".join(query.get("q", ())[:1])[:_LONGEST_SEARCH].strip(),
+            chosen={name: tuple(dict.fromkeys(query[name]))[:MOST_CHOSEN] for name in DIMENSIONS if query.get(name)},
+            search="".join(query.get("q", ())[:1])[:LONGEST_SEARCH].strip(),
         ).within_reach()
 
     def to_query(self, today: date) -> dict[str, list[str]]:
@@ -171,7 +172,7 @@ class SpendFilter:
 def _day(values: Sequence[str], usual: date) -> date:
     for text in values[:1]:
         try:
-            return max(date.fromisoformat(text), _EARLIEST)
+            return max(date.fromisoformat(text), EARLIEST)
         except ValueError:
             return usual
     return usual

@@ -4,6 +4,7 @@ Every question a page asks takes a Viewer and puts its condition into its WHERE.
 time: what was true at the last click need not be true now.
 """
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from dashboards import session
 from dashboards.session import SignedOutError
 from warehouse import database
 from warehouse.control import claim, restriction
+from warehouse.control.member import Member
 from warehouse.home import Home
 
 _AMONG = "{0}_no IN (SELECT {0}_no FROM model.{0} WHERE valid_to IS NULL AND list_contains(?::VARCHAR[], label))"
@@ -97,10 +99,14 @@ def of(found_by: bytes) -> Viewer:
     found = session.find_by(found_by)
     if found is None:
         raise SignedOutError("nobody is signed in here any more")
-    member = found.member
     with database.control(Home.own()) as control:
-        if member.is_operator and found.opened_account_no in {None, member.account_no}:
-            hidden = {*claim.labels_of_others(control, member.account_no), *restriction.labels(control)}
-            return Viewer(None, tuple(sorted(hidden)), member.projects)
-        seen = member.account_no if found.opened_account_no is None else found.opened_account_no
-        return Viewer(claim.labels_of(control, seen), (), member.projects)
+        return of_member(control, found.member, found.opened_account_no)
+
+
+def of_member(control: sqlite3.Connection, member: Member, opened_account_no: int | None = None) -> Viewer:
+    """What a member may see now, by a session or a token; `opened_account_no` is what an operator's session opened."""
+    if member.is_operator and opened_account_no in {None, member.account_no}:
+        hidden = {*claim.labels_of_others(control, member.account_no), *restriction.labels(control)}
+        return Viewer(None, tuple(sorted(hidden)), member.projects)
+    seen = member.account_no if opened_account_no is None else opened_account_no
+    return Viewer(claim.labels_of(control, seen), (), member.projects)

@@ -28,6 +28,7 @@ from pipelines.commands.prices import prices
 from pipelines.commands.protect import protect
 from pipelines.commands.rights import rights
 from pipelines.commands.sandbox import sandbox
+from pipelines.commands.token import token
 from pipelines.commands.zone import zone
 from pipelines.errors import AlreadyRunningError, PipelineError, QueryError
 from retention.errors import RetentionError
@@ -273,21 +274,8 @@ def restore(named: Path | None) -> None:
 
 
 _MONEY = (budget, credit, fx, allocate, prices, zone, plan, invoice, close)
-for command in (
-    policy,
-    account,
-    connect,
-    naming,
-    protect,
-    erase,
-    rights,
-    backup,
-    hold,
-    disclose,
-    sandbox,
-    export,
-    *_MONEY,
-):
+_PEOPLE = (policy, account, token, connect, naming, protect, erase, rights)
+for command in (*_PEOPLE, backup, hold, disclose, sandbox, export, *_MONEY):
     cli.add_command(command)
 
 

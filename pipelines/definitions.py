@@ -24,6 +24,7 @@ from pipelines.orchestration import (
     erase_asset,
     export_schedule,
     idle_accounts,
+    pass_record,
     payment_asset,
     pull_assets,
     retain,
@@ -205,6 +206,7 @@ def published() -> dg.MaterializeResult[None]:
         version = publication.publish(HOME, connection, _now()) if publication.due(HOME, connection) else None
         publication.mend(HOME)
         (newest, as_of) = connection.execute(f"SELECT version, as_of FROM {tables.PUBLISHED.full_name}").fetchall()[0]
+    pass_record.ended(HOME, is_good=True)
     return dg.MaterializeResult(
         metadata={
             "version": newest,
@@ -236,6 +238,7 @@ a_pass = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*_ALL).without_checks() | dg.AssetSelection.checks(*_HELD),
     description="Inboxes to a new version: what `apiledger run` does.",
     executor_def=dg.in_process_executor,
+    hooks={pass_record.failed(HOME)},
 )
 exports = [(export_schedule.job(HOME, each), each) for each in export_schedule.EXPORTS]
 home_backup = backup_schedule.job(HOME)

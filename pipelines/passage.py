@@ -21,7 +21,8 @@ from pipelines.materialization import build, build_credits, build_fees, landed
 from pipelines.payments import booking
 from pipelines.payments import pull as payments
 from warehouse import conservation, database, mart, publication
-from warehouse.control import claim_rule, upstream_claim
+from warehouse.control import claim_rule, pass_end, upstream_claim
+from warehouse.errors import BusyError
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -43,8 +44,25 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     """Pull the bills, visit what is watched, take in every inbox, model the dirty days, check them, publish.
 
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
-    is stored is not what was read, and nothing was published.
+    is stored is not what was read, and nothing was published. How it ended is written down, but for a busy one.
     """
+    try:
+        report = _passed(home, now, progress)
+    except BusyError:
+        raise
+    except Exception:
+        _ended(home, now, is_good=False)
+        raise
+    _ended(home, now, is_good=True)
+    return report
+
+
+def _ended(home: Home, now: datetime, *, is_good: bool) -> None:
+    with database.control(home) as control:
+        pass_end.note(control, _utc(now), is_good=is_good)
+
+
+def _passed(home: Home, now: datetime, progress: Progress) -> PassReport:
     home.make((*gateways(), *inboxes()))
     report = PassReport()
     erasing.resume(home, now, progress, restored=True)

@@ -24,8 +24,8 @@ from warehouse.home import Home
 from warehouse.sealing_tables import CLOSED_DAY, SEALED_LOAD
 from warehouse.tables import USAGE_DAILY
 
-# Each after what it refers to; sessions, links, notices and holds are of the other installation.
-_LEFT = frozenset({"session", "ticket", "notice", "told", "hold_account", "held_entry", "held_request"})
+# Each after what it refers to; sessions, links, tokens, notices and holds are of the other installation.
+_LEFT = frozenset({"session", "ticket", "token", "notice", "told", "hold_account", "held_entry", "held_request"})
 # What claims fit is looked at anew; theirs may be the other installation's.
 _LEFT |= {"upstream_fit", "upstream_seen"}
 _FIRST = ("account", "member", "outside_id", "connection", "pull", "budget", "mail")

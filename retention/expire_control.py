@@ -27,6 +27,7 @@ _CONTROL = (
     ("R-expiry", "expiry", "ran_at", "TRUE", "expiry_no"),
     ("R-sessions", "session", "ends_at", "TRUE", "rowid"),
     ("R-tickets", "ticket", "expires_at", "TRUE", "rowid"),
+    ("R-tokens", "token", "expires_at", "TRUE", "token_no"),
     ("R-looks", "look", "looked_at", "TRUE", "look_no"),
     ("R-letters", "letter", "asked_at", "TRUE", "mail_no"),
     ("R-notices", "notice", "happened_at", "TRUE", "mail_no"),

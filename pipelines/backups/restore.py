@@ -196,7 +196,8 @@ def _forget(staged: Home, ledger: Ledger, now: datetime, done: Restored, progres
     with database.control(staged) as control:
         with database.transaction(control):
             vault = Vault(control, now)
-            for table in ("session", "ticket"):
+            # What was revoked since would live again: tokens are made anew.
+            for table in ("session", "ticket", "token"):
                 control.execute(f"DELETE FROM {table}")
             # What was waiting then has been sent since, or has lost its point.
             control.execute(

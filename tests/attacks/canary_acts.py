@@ -7,17 +7,22 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from starlette.routing import Route
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
 from dashboards import app
+from dashboards.resources import RESOURCES
+from dashboards.spend_filter import DIMENSIONS
 from tests.attacks.canary_accounts import Accounts, Person, moment
 from tests.attacks.canary_search import Search
 from tests.attacks.visitor import Heard, Tab, Visitor
 from tests.dashboards.people_site import PASSWORD
 from warehouse import database
 from warehouse.control import session as sessions
+from warehouse.control import token as tokens
+from warehouse.control.vault import Vault
 
 PAGES = (
     "", "spend", "models", "projects", "keys", "allocation", "reconciliation", "changes", "invoices", "budgets",
@@ -73,6 +78,15 @@ class Scene:
     def look(self, kind: str, guest: Guest, *heard: Heard, sent: list[str] | None = None) -> None:
         """Search what a guest was given; `sent` are words that they said themselves."""
         self.search.look(kind, guest.person, heard, sent or [], guest.opened)
+
+    def secret(self, person: Person) -> str:
+        """A token of a person, without an end."""
+        with database.control(self.accounts.home) as control:
+            vault = Vault(control, moment())
+            for one in tokens.listed(control, person.member.account_no):
+                if one.member_no == person.member.member_no and one.expires_at is None:
+                    tokens.revoke(control, one.token_no, moment())
+            return tokens.make(control, vault, person.member, "a program", moment(), None)
 
     def cookie(self, person: Person) -> str:
         """A session of a person: what is ended or opened in it is nobody else's."""
@@ -134,6 +148,25 @@ def route(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None
     scene.look("route", guest, guest.visitor.get(path))
 
 
+def machine(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None:
+    """A program with a token of theirs asks any of what programs may ask: by their own names, another's, and SQL."""
+    resource = dice.choice(RESOURCES)
+    query: dict[str, list[str]] = {"format": [dice.choice(("json", "csv", "parquet"))]}
+    if resource.path == "/api/spend":
+        query["group_by"] = [",".join(dice.sample(sorted(DIMENSIONS), 3))]
+    known = {one.name: one for one in resource.own}
+    for name, what in dice.sample(sorted(_ASKED.items()), 2):
+        if name in known:
+            whose = dice.choice((guest.person.account, other.person.account, None))
+            query[name] = [dice.choice(_HOSTILE) if whose is None else whose.word(what)]
+    path = dice.choice((f"{resource.path}?{urlencode(query, doseq=True)}", "/metrics", "/api/nothing", "/healthz"))
+    if dice.random() < 0.8:
+        path = f"{resource.path}?{urlencode(query, doseq=True)}"
+    program = Visitor(scene.port)
+    told = program.ask("GET", path, Authorization=f"Bearer {scene.secret(guest.person)}")
+    scene.look("machine", guest, told, sent=[word for words in query.values() for word in words])
+
+
 def form(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None:
     """Any of the forms, with every field that any of them has: numbers are another's, texts their own."""
     path = dice.choice([each.path for each in routes("POST") if each.path not in _APART])
@@ -189,7 +222,17 @@ def bundle(scene: Scene, guest: Guest, _other: Guest, _dice: random.Random) -> N
 
 
 # How often each is done.
-ACTS: dict[Act, int] = {page: 40, file: 16, stolen: 12, route: 14, form: 14, error: 4, signing_in: 2, bundle: 1}
+ACTS: dict[Act, int] = {
+    page: 40,
+    file: 16,
+    stolen: 12,
+    route: 14,
+    form: 14,
+    error: 4,
+    signing_in: 2,
+    bundle: 1,
+    machine: 10,
+}
 
 
 def routes(method: str) -> list[Route]:

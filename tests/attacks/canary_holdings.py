@@ -25,6 +25,7 @@ from warehouse.control import (
     right,
     session,
     ticket,
+    token,
     zone,
 )
 from warehouse.control.invoice import Invoice
@@ -103,6 +104,7 @@ def keep(
     ticket.invitation(
         control, vault, number, f"{each.word('invited')}@example.org", "viewer", (each.word("project"),), now
     )
+    token.make(control, vault, owner, each.word("board"), now, now + timedelta(days=90))
     notice.tell(control, owner, "password_changed", now, at=(vault, f"{each.word('owner')}@team.example"))
     until = today + timedelta(days=90)
     hold.add(

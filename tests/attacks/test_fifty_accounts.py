@@ -28,7 +28,7 @@ from warehouse.control import claim, credential
 from warehouse.home import Home
 
 Remove = Callable[[pytest.MonkeyPatch], None]
-_FIRST, _SEED = 6, 20261122
+_FIRST, _SEED = 6, 20261124
 
 
 class Log(logging.Handler):
@@ -99,6 +99,10 @@ def _projects(weak: pytest.MonkeyPatch) -> None:
     weak.setattr(viewer, "of", lambda found_by: replace(limited(found_by), projects=None))
 
 
+def _token(weak: pytest.MonkeyPatch) -> None:
+    weak.setattr(viewer, "of_member", lambda *_: Viewer())
+
+
 # The filter, how it is removed, and the acts that would come upon what it held back.
 REMOVED: dict[str, tuple[Remove, tuple[acts.Act, ...]]] = {
     "the account in a figure's question": (_figures, (acts.page,)),
@@ -112,6 +116,7 @@ REMOVED: dict[str, tuple[Remove, tuple[acts.Act, ...]]] = {
     "who a page's session is of": (_owner_of_session, (acts.page, acts.stolen)),
     "what others claim, of the operator": (_operator, (acts.page,)),
     "the projects of a viewer": (_projects, (acts.page,)),
+    "who a token is of": (_token, (acts.machine,)),
 }
 
 
@@ -188,7 +193,7 @@ def test_every_text_carries_a_word(four: Accounts) -> None:
 def test_four_accounts_never_meet(four: Accounts, port: int, tmp_path: Path, log: Log) -> None:
     """T01, T02: pages, routes, forms, files, thefts and errors of several at once, mails and logs: no foreign word."""
     found = _walked(Walk(four, port, Search(tmp_path), _SEED, acts_each=1), _FIRST, log)
-    assert {"file", "route", "form", "mail", "publication"} <= found.steps.keys()
+    assert {"file", "route", "form", "machine", "mail", "publication"} <= found.steps.keys()
     assert found.met, "a search that never meets one's own words proves nothing"
 
 
@@ -225,7 +230,7 @@ def test_fifty_accounts_never_meet_in_five_hundred_interleavings(
     assert {kind for kind in found.steps if kind.startswith("page")} == {
         f"page {name or 'overview'}" for name in acts.PAGES
     }
-    assert {kind.split()[0] for kind in found.met} >= {"page", "file", "route", "form", "mail", "bundle"}
+    assert {kind.split()[0] for kind in found.met} >= {"page", "file", "route", "form", "mail", "bundle", "machine"}
 
 
 @pytest.mark.soak

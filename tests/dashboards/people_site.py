@@ -22,7 +22,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, credentials, deletion, privacy, reset, sign_in, sign_up
+from dashboards import account, api, credentials, deletion, health, metrics, privacy, reset, sign_in, sign_up
 from dashboards.gate import Gate
 from warehouse.control import password
 from warehouse.home import Home
@@ -137,6 +137,9 @@ def app() -> Starlette:
             *deletion.ROUTES,
             *credentials.ROUTES,
             *privacy.ROUTES,
+            *health.ROUTES,
+            *metrics.ROUTES,
+            *api.ROUTES,
             Route("/figures", figures),
             WebSocketRoute("/_stcore/stream", live_figures),
         ],

@@ -12,6 +12,9 @@ from pipelines.backups.place import Backup
 from tests.conftest import MASTER_KEY
 from tests.retention.erased_world import NOW, Canary, lived
 from warehouse import database
+from warehouse.control import member as members
+from warehouse.control import token
+from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 ANNE, BELA = Canary(1), Canary(2)
@@ -57,6 +60,9 @@ def worlds(folder: Path) -> Iterator[World]:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         environment.setenv("APILEDGER_KEY_FILE", str(keys / "key"))
         lived(home, [ANNE, BELA])
+        with database.control(home) as control:
+            vault = Vault(control, NOW)
+            token.make(control, vault, members.operator(control, vault, NOW), "board", NOW, None)
         (home.root / "policy.toml").write_text("[kept_days]\nR-client = 29\n")
         made = backup.make(home, str(target), NOW, quiet).backup
         yield World(home, target, keys, made)

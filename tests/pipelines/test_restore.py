@@ -21,6 +21,7 @@ from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, begin, erased
 from warehouse import conservation, database, publication, withholding
 from warehouse.control import erasure as erasures
+from warehouse.control import token
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
@@ -71,6 +72,10 @@ def test_a_restore_drill_adds_up(world: World, tmp_path: Path) -> None:
     with database.read_only(fresh.build_file) as build, database.control(fresh) as control:
         assert missing_loads(build, control) == []
         assert conservation.differences(build) == []
+        # What was revoked since the backup would open again.
+        assert token.listed(control) == []
+    with database.control(world.home) as control:
+        assert len(token.listed(control)) == 1
     assert query(fresh, "SELECT sum(requests) FROM mart.spend_daily") == [(13,)]
     assert _beside(fresh) == []
 

@@ -32,6 +32,8 @@ ACTS = {
     "key.added": "a provider's key was given: connection",
     "key.replaced": "a provider's key took the place of another: connection",
     "key.removed": "a provider's key was taken away: connection",
+    "token.made": "a token for machines was made: token",
+    "token.revoked": "a token for machines was revoked: token",
     "erasure.begun": "an erasure was begun: erasure",
     "erasure.done": "an erasure was done: erasure",
     "policy.changed": "the policy or its promises are others than before: none",

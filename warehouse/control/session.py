@@ -49,7 +49,7 @@ def begin(control: sqlite3.Connection, member_no: int, limits: Limits, now: date
         "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
         (lookup(token), member_no, moment, moment, idle, ends),
     )
-    _use(control, member_no, now)
+    use(control, member_no, now)
     return token
 
 
@@ -78,10 +78,10 @@ def touch(control: sqlite3.Connection, found_by: bytes, now: datetime) -> None:
             "UPDATE session SET seen_at = ?, idle_until = ? WHERE lookup = ?",
             (database.stamp(now), database.stamp(now + (idle - seen)), found_by),
         )
-        _use(control, row[2], now)
+        use(control, row[2], now)
 
 
-def _use(control: sqlite3.Connection, member_no: int, now: datetime) -> None:
+def use(control: sqlite3.Connection, member_no: int, now: datetime) -> None:
     """Their account is used today."""
     day = now.date().isoformat()
     control.execute(

@@ -50,13 +50,13 @@ class Guess:
 def wait(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
     """How long this guess has to wait; zero where it may be made."""
     longest = timedelta(0)
-    failures, last = _failures(control, guess.pair, now)
+    failures, last = tally(control, guess.pair, now)
     if failures >= _FREE_GUESSES:
         pause = min(timedelta(seconds=1 << min(failures - _FREE_GUESSES, 20)), _LONGEST_WAIT)
         longest = max(longest, last + pause - now)
     known = is_known(control, guess)
     for found_by, most in ((guess.place, _PLACE_FAILURES), (guess.account, _ACCOUNT_FAILURES)):
-        failures, last = _failures(control, found_by, now)
+        failures, last = tally(control, found_by, now)
         if failures >= most and not known:
             longest = max(longest, last + _LONGEST_WAIT - now)
     return longest
@@ -64,7 +64,20 @@ def wait(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta:
 
 def is_known(control: sqlite3.Connection, guess: Guess) -> bool:
     """Whether a guess from this place at this account was right before."""
-    return control.execute("SELECT 1 FROM known_place WHERE lookup = ?", (guess.pair,)).fetchone() is not None
+    return is_known_pair(control, guess.pair)
+
+
+def is_known_pair(control: sqlite3.Connection, pair: bytes) -> bool:
+    """The same by the keyed hash of both."""
+    return control.execute("SELECT 1 FROM known_place WHERE lookup = ?", (pair,)).fetchone() is not None
+
+
+def know(control: sqlite3.Connection, pair: bytes, member_no: int | None, now: datetime) -> None:
+    """Know a pair of account and place from now on; it goes with its member."""
+    control.execute(
+        "INSERT OR REPLACE INTO known_place (lookup, seen_at, member_no) VALUES (?, ?, ?)",
+        (pair, database.stamp(now), member_no),
+    )
 
 
 def repeated(control: sqlite3.Connection, now: datetime) -> list[tuple[int, int, datetime]]:
@@ -93,7 +106,7 @@ def admit(control: sqlite3.Connection, guess: Guess, now: datetime) -> timedelta
 
 def count(control: sqlite3.Connection, found_by: bytes, now: datetime, member_no: int | None = None) -> None:
     """Count one more try under a keyed hash; with the member it is about, it goes when they are erased."""
-    failures, _ = _failures(control, found_by, now)
+    failures, _ = tally(control, found_by, now)
     row = (found_by, failures + 1, database.stamp(now), member_no)
     control.execute("INSERT OR REPLACE INTO throttle (lookup, failures, last_at, member_no) VALUES (?, ?, ?, ?)", row)
 
@@ -111,13 +124,11 @@ def succeeded(control: sqlite3.Connection, guess: Guess, now: datetime) -> None:
         control.execute("DELETE FROM throttle WHERE lookup = ?", (guess.pair,))
         query = "UPDATE throttle SET failures = failures - 1 WHERE lookup IN (?, ?) AND failures > 0"
         control.execute(query, (guess.place, guess.account))
-        control.execute(
-            "INSERT OR REPLACE INTO known_place (lookup, seen_at, member_no) VALUES (?, ?, ?)",
-            (guess.pair, database.stamp(now), _whose(control, guess)),
-        )
+        know(control, guess.pair, _whose(control, guess), now)
 
 
-def _failures(control: sqlite3.Connection, found_by: bytes, now: datetime) -> tuple[int, datetime]:
+def tally(control: sqlite3.Connection, found_by: bytes, now: datetime) -> tuple[int, datetime]:
+    """How often it failed under a keyed hash, and when last; what is long past does not count."""
     row = control.execute("SELECT failures, last_at FROM throttle WHERE lookup = ?", (found_by,)).fetchone()
     if row is None or database.moment(row[1]) < now - MEMORY:
         return 0, now

@@ -1,0 +1,58 @@
+"""How a pass ended is written down: by the command's own, and by Dagster's, whichever step is lost."""
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from pipelines import passage
+from pipelines.orchestration import pass_record
+from tests.pipelines.gateway_log import NOW, line, put, take_in
+from warehouse import database, publication
+from warehouse.control import pass_end
+from warehouse.control.pass_end import PassEnd
+from warehouse.home import Home
+
+
+def _last(home: Home) -> PassEnd | None:
+    with database.control(home) as control:
+        return pass_end.last(control)
+
+
+def test_a_pass_says_how_it_ended(home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well; and one that broke off keeps when the last one did well."""
+    assert master_key
+    put(home, "a.jsonl", [line()])
+    take_in(home)
+    first = NOW.replace(tzinfo=None)
+    assert _last(home) == PassEnd(first, is_good=True, good_at=first)
+
+    def lost(*_: object) -> bool:
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr(publication, "due", lost)
+    later = NOW + timedelta(hours=1)
+    with pytest.raises(RuntimeError, match="lost"):
+        passage.run_pass(home, later, lambda *_: None)
+    assert _last(home) == PassEnd(later.replace(tzinfo=None), is_good=False, good_at=first)
+
+
+def test_a_step_that_is_lost_in_dagster_is_a_pass_that_is(home: Home) -> None:
+    """The hook is called once its retries are used up; a version that was looked after ends a pass well."""
+
+    @dg.asset
+    def step() -> None:
+        raise RuntimeError("lost")
+
+    hooked = dg.define_asset_job("tiny_pass", hooks={pass_record.failed(home)})
+    definitions = dg.Definitions(assets=[step], jobs=[hooked], executor=dg.in_process_executor)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("tiny_pass").execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    last = _last(home)
+    assert last is not None
+    assert (last.is_good, last.good_at) == (False, None)
+    pass_record.ended(home, is_good=True)
+    last = _last(home)
+    assert last is not None
+    assert last.good_at == last.ended_at
