@@ -1,4 +1,4 @@
-"""mart.reconciliation_by_key, mart.reconciliation_by_class, mart.bill_line -> log, count and bill, a step deeper each.
+"""mart.reconciliation_by_key, reconciliation_by_class, bill_line, valued_daily -> log, count, bill, a step deeper each.
 
 From all days to one, to a model, to a key, to classes of tokens or to the bill's own words: one question, asked by the
 table and by its files.
@@ -40,6 +40,8 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
         return _classes(connection, viewer, asked)
     if asked.step == "line":
         return _lines(connection, viewer, asked)
+    if asked.step == "price":
+        return _prices(connection, viewer, asked)
     names = {"day": "day, provider", "model": "provider, model", "key": "provider, model, key_label"}[asked.step]
     return _cells(connection, viewer, asked, names)
 
@@ -72,22 +74,45 @@ def _classes(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa
     ).to_arrow_table()
 
 
+def _prices(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
+    """As billed, as logged, as listed then, as listed now and by contract, as deep as the bills tell."""
+    told, bound = _told(viewer, asked, "valued_daily")
+    named, values = _named_or_not(asked, "model")
+    # A sum of which a part is not known is not known.
+    is_known = "bool_and(list_cost_now_usd IS NOT NULL OR list_cost_usd IS NULL)"
+    return connection.execute(
+        f"""WITH {told} SELECT provider, model, key_label, sum(billed_cost_usd)::DECIMAL(38,12) AS billed_cost_usd,
+                sum(logged_cost_usd)::DECIMAL(38,12) AS logged_cost_usd,
+                sum(list_cost_usd)::DECIMAL(38,12) AS list_cost_usd,
+                CASE WHEN {is_known} THEN sum(list_cost_now_usd) END::DECIMAL(38,12) AS list_cost_now_usd,
+                -- On days without a contract the list is what is paid.
+                CASE WHEN {is_known} AND count(contract) > 0 THEN sum(coalesce(contracted_cost_usd, list_cost_usd))
+                    END::DECIMAL(38,12) AS contracted_cost_usd,
+                string_agg(DISTINCT contract, ', ' ORDER BY contract) AS contract,
+                sum(unpriced_requests)::BIGINT AS unpriced_requests
+            FROM told WHERE {named} GROUP BY provider, model, key_label
+            ORDER BY greatest(coalesce(sum(billed_cost_usd), 0), coalesce(sum(list_cost_usd), 0)) DESC, 1, 2, 3""",
+        [*bound, *values],
+    ).to_arrow_table()
+
+
+def _named_or_not(asked: Asked, model: str) -> tuple[str, list[str]]:
+    """The condition on what may name no model or key, and so be of any; `model` is SQL of our own."""
+    chosen = [(name, value) for name, value in ((model, asked.model), ("key_label", asked.key)) if value]
+    return " AND ".join(["true", *(f"({name} IS NULL OR {name} = ?)" for name, _ in chosen)]), [v for _, v in chosen]
+
+
 def _lines(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
     """What the bills say, in the providers' words; a line that names no model or key may be of any."""
     told, bound = _told(viewer, asked, "bill_line")
-    chosen = [
-        (f"({name} IS NULL OR {name} = ?)", value)
-        for name, value in (("model_family", asked.model), ("key_label", asked.key))
-        if value
-    ]
-    conditions = " AND ".join(["true", *(condition for condition, _ in chosen)])
+    named, values = _named_or_not(asked, _FAMILY)
     return connection.execute(
         f"""WITH {told} SELECT provider, service, line, model, key_label, charge_category,
                 sum(amount_usd)::DECIMAL(38,12) AS amount_usd, sum(list_amount_usd)::DECIMAL(38,12) AS list_amount_usd
-            FROM (SELECT *, {_FAMILY} AS model_family FROM told) AS told WHERE {conditions}
+            FROM told WHERE {named}
             GROUP BY provider, service, line, model, key_label, charge_category
             ORDER BY abs(sum(told.amount_usd)) DESC, 1, 2, 3, 4, 5, 6""",
-        [*bound, *(value for _, value in chosen)],
+        [*bound, *values],
     ).to_arrow_table()
 
 
@@ -95,9 +120,11 @@ def _told(viewer: Viewer, asked: Asked, mart: str) -> tuple[str, list[Any]]:
     """A subquery `told`: a mart's rows of the days that are asked for, of this viewer's connections."""
     condition, bound = viewer.condition_without_project()
     days, bound_days = reconciliation_figures.on_days(asked)
-    billed = """AND EXISTS (
+    same = "bill.account IS NOT DISTINCT FROM told.account AND bill.provider = told.provider"
+    billed = f"""AND EXISTS (
             SELECT 1 FROM mart.reconciliation_daily AS bill
-            WHERE bill.day = told.day AND bill.connection_no = told.connection_no AND bill.bill_cost_usd IS NOT NULL)"""
+            WHERE bill.day = told.day AND bill.bill_cost_usd IS NOT NULL
+                AND {same if mart == "valued_daily" else "bill.connection_no = told.connection_no"})"""
     whole = asked.day is not None or asked.step == "day"
     sql = f"told AS (SELECT * FROM mart.{mart} AS told WHERE {condition} AND {days} {'' if whole else billed})"
     return sql, [*bound, *bound_days]

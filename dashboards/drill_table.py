@@ -20,6 +20,7 @@ STEPS = {
     "model": "By model",
     "key": "By key",
     "class": "By class of tokens",
+    "price": "Billed and listed",
     "line": "Lines of the bill",
     "part": "Every part",
 }
@@ -28,6 +29,7 @@ _SAID = {
     "model": "Tick a model for its keys.",
     "key": "Tick a key for its parts. A gateway and a provider each have keys of their own.",
     "class": "Of single keys the provider alone tells here.",
+    "price": "As deep as the bill tells; of what a price or a bill is not known, nothing stands there.",
     "line": "In the provider's own words, which may name what it tells of no model.",
     "part": "The parts of all rows add up to bill − log.",  # noqa: RUF001 - a minus
 }
@@ -49,6 +51,13 @@ _TITLES = {
     "causes": "Causes",
     "amount_usd": "Amount",
     "list_amount_usd": "At list",
+    "billed_cost_usd": "As billed",
+    "logged_cost_usd": "As logged",
+    "list_cost_usd": "As listed then",
+    "list_cost_now_usd": "As listed now",
+    "contracted_cost_usd": "By contract",
+    "contract": "Contract",
+    "unpriced_requests": "Unpriced",
     "service": "Service",
     "line": "Line",
     "charge_category": "Kind",
@@ -144,7 +153,7 @@ def _table(found: pa.Table, asked: Asked) -> dict[str, Any] | None:
     if "causes" in frame:
         frame["causes"] = frame["causes"].map(lambda told: told.replace("_", " "))
     looks: dict[Any, Any] = {name: spend_table.money for name in found.column_names if name.endswith("_usd")}
-    looks |= {name: "{:,.0f}" for name in found.column_names if name.endswith("_tokens")}
+    looks |= {name: "{:,.0f}" for name in found.column_names if name.endswith(("_tokens", "_requests"))}
     opens = _OPENS.get(asked.step)
     # What Streamlit hands back depends on on_select, which its types cannot tell.
     picked: Any = st.dataframe(

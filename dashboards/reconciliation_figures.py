@@ -14,7 +14,7 @@ from dashboards.viewer import Viewer
 DEFAULT_DAYS = 30
 _EARLIEST = date(2015, 1, 1)
 _MOST_UPSTREAMS = 50
-STEPS = ("day", "model", "key", "class", "line", "part")
+STEPS = ("day", "model", "key", "class", "price", "line", "part")
 _DIFFERING = """
     SELECT cause.* FROM mart.difference_cause AS cause
     SEMI JOIN told ON told.day = cause.day AND told.connection_no = cause.connection_no"""

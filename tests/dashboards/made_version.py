@@ -48,6 +48,10 @@ CREATE TABLE mart.reconciliation_by_class (day DATE, account VARCHAR, provider V
 CREATE TABLE mart.bill_line (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, key_label VARCHAR,
     service VARCHAR, line VARCHAR, model VARCHAR, charge_category VARCHAR, amount_usd DECIMAL(38,12),
     list_amount_usd DECIMAL(38,12));
+CREATE TABLE mart.valued_daily (day DATE, account VARCHAR, provider VARCHAR, model VARCHAR, key_label VARCHAR,
+    basis VARCHAR, requests BIGINT, unpriced_requests BIGINT, billed_cost_usd DECIMAL(38,12),
+    logged_cost_usd DECIMAL(38,12), list_cost_usd DECIMAL(38,12), list_cost_now_usd DECIMAL(38,12), contract VARCHAR,
+    contracted_cost_usd DECIMAL(38,12));
 CREATE TABLE mart.unclaimed_daily (day DATE, account VARCHAR, payer VARCHAR, gateway VARCHAR, provider VARCHAR,
     upstream_no BIGINT, requests BIGINT, cost_usd DECIMAL(38,12));
 CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source VARCHAR, basis VARCHAR,
@@ -196,6 +200,13 @@ INSERT INTO mart.bill_line
 SELECT day, account, provider, connection_no, NULL, NULL, 'gpt-5.2, input', 'gpt-5.2-2026-01-01', 'Usage',
     bill_cost_usd, NULL
 FROM mart.reconciliation_by_key WHERE bill_cost_usd IS NOT NULL;
+-- Of one provider's newest days today's list is not known. The other's contract began two days ago.
+INSERT INTO mart.valued_daily
+SELECT day, account, provider, 'gpt-5.2', NULL, 'log', 9, 0, bill_cost_usd, 38, 40,
+    CASE WHEN provider = 'openai' OR row_number() OVER (PARTITION BY provider ORDER BY day DESC) > 3 THEN 36 END,
+    CASE WHEN is_agreed THEN 'ours' END, CASE WHEN is_agreed THEN 30 END
+FROM (SELECT *, provider = 'openai' AND row_number() OVER (PARTITION BY provider ORDER BY day DESC) < 4 AS is_agreed
+    FROM mart.reconciliation_daily);
 """
 # Five days of two providers whose bills were restated two days later, late calls, and a day that was told first.
 _CHANGES = """

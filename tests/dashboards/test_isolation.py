@@ -70,6 +70,7 @@ _NAMES = {
     "changes": ("provider", "source"),
     "difference_cause": ("provider", "model", "key_label"),
     "reconciliation_by_class": ("provider", "model", "key_label"),
+    "valued_daily": ("provider", "model", "key_label"),
     "bill_line": ("provider", "model", "line"),
     "failures_daily": ("project", "provider", "model"),
     "last_use": ("project", "key_label"),

@@ -118,6 +118,7 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
         {"day": [str(TODAY)]},
         {"key": ["nobody's"]},
         {"by": ["model"]},
+        {"by": ["price"], "day": [str(TODAY - timedelta(days=2))]},
         {"model": ["gpt-5.2"], "by": ["line"]},
     ],
 )

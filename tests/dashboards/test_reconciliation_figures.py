@@ -119,6 +119,19 @@ def test_the_words_of_a_bill_stay_where_they_name_no_model(connection: DuckDBPyC
     assert drill_figures.rows(connection, Viewer(), replace(asked, model="gpt-5")).num_rows == 0
 
 
+def test_billed_and_listed_stand_in_one_row(connection: DuckDBPyConnection) -> None:
+    """Nine billed days each: where today's list is not known of all, no sum of the rest takes its place."""
+    anthropic, openai = drill_figures.rows(connection, Viewer(), replace(ALL, by="price")).to_pylist()
+    assert (openai["list_cost_usd"], openai["list_cost_now_usd"], openai["billed_cost_usd"]) == (
+        9 * 40,
+        9 * 36,
+        9 * Decimal("40.785"),
+    )
+    assert (openai["contract"], openai["contracted_cost_usd"]) == ("ours", 2 * 30 + 7 * 40)
+    assert (anthropic["list_cost_usd"], anthropic["list_cost_now_usd"]) == (9 * 40, None)
+    assert (anthropic["contract"], anthropic["contracted_cost_usd"]) == (None, None)
+
+
 def test_who_pays_sees_no_name_of_anothers_key(connection: DuckDBPyConnection) -> None:
     """What another account's calls cost is in the bill that is theirs; what that account calls its key is not."""
     asked = replace(ALL, by="key")
