@@ -14,6 +14,7 @@ from dashboards.viewer import Viewer
 DEFAULT_DAYS = 30
 _EARLIEST = date(2015, 1, 1)
 _MOST_UPSTREAMS = 50
+STEPS = ("day", "model", "key", "class", "price", "line", "part")
 _DIFFERING = """
     SELECT cause.* FROM mart.difference_cause AS cause
     SEMI JOIN told ON told.day = cause.day AND told.connection_no = cause.connection_no"""
@@ -21,13 +22,18 @@ _DIFFERING = """
 
 @dataclass(frozen=True)
 class Asked:
-    """The UTC days, both included, and the providers (none: all); one day of them, or one key; it lives in the URL."""
+    """The UTC days, both included, and the providers (none: all); one day of them, one model, one key, and a step.
+
+    It lives in the URL.
+    """
 
     start: date
     end: date
     providers: tuple[str, ...] = ()
     day: date | None = None
     key: str | None = None
+    model: str | None = None
+    by: str | None = None
 
     @staticmethod
     def from_query(query: Mapping[str, Sequence[str]], today: date) -> "Asked":
@@ -36,13 +42,32 @@ class Asked:
         start = min(_day(query.get("from", ()), end - timedelta(days=DEFAULT_DAYS - 1)), end)
         day = _day(query.get("day", ()), end) if query.get("day") else None
         day = day if day is not None and start <= day <= end else None
-        key = next(iter(query.get("key", ())), "") or None
-        return Asked(start, end, tuple(dict.fromkeys(query.get("provider", ()))), day, key)
+        key, model, by = (next(iter(query.get(name, ())), "") or None for name in ("key", "model", "by"))
+        by = by if by in STEPS else None
+        return Asked(start, end, tuple(dict.fromkeys(query.get("provider", ()))), day, key, model, by)
 
     @property
     def whole(self) -> "Asked":
-        """The same without the one day and the one key."""
-        return replace(self, day=None, key=None)
+        """The same without the one day, the one model, the one key, and at the first step."""
+        return replace(self, day=None, key=None, model=None, by=None)
+
+    @property
+    def step(self) -> str:
+        """What a row is of: as asked, else what lies below what is chosen."""
+        below = "part" if self.key else "key" if self.model else "model" if self.day else "day"
+        return self.by if self.by in self.steps else below
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What a row may be of: what is chosen is one, and needs no rows of its own."""
+        one = {"day": self.day, "model": self.model, "key": self.key}
+        return tuple(step for step in STEPS if one.get(step) is None)
+
+    def chosen(self) -> tuple[str, list[Any]]:
+        """The condition on model and key, and its bound values."""
+        told = {"model": self.model, "key_label": self.key}
+        asked = {name: value for name, value in told.items() if value}
+        return " AND ".join(["true", *(f"{name} = ?" for name in asked)]), list(asked.values())
 
     def to_query(self, today: date) -> dict[str, list[str]]:
         """The URL's words for what differs from the default."""
@@ -50,7 +75,7 @@ class Asked:
         words = {"from": [self.start.isoformat()], "to": [self.end.isoformat()]}
         words = words if (self.start, self.end) != (usual.start, usual.end) else {}
         words |= {"day": [self.day.isoformat()]} if self.day else {}
-        words |= {"key": [self.key]} if self.key else {}
+        words |= {name: [value] for name in ("key", "model", "by") if (value := getattr(self, name))}
         return words | ({"provider": list(self.providers)} if self.providers else {})
 
 
@@ -129,7 +154,7 @@ def summary(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> Sum
 def _unclaimed(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> tuple[Unclaimed, ...]:
     """Of the accounts whose bills the viewer sees: who pays is asked, not who called."""
     condition, bound = viewer.condition_without_project()
-    days, bound_days = _days(asked)
+    days, bound_days = on_days(asked)
     found = connection.execute(
         f"""SELECT provider, CASE WHEN is_seen THEN caller END, gateway, CASE WHEN is_seen THEN upstream_no END,
                 is_seen, count(DISTINCT day), coalesce(sum(cost_usd), 0) AS amount
@@ -156,28 +181,28 @@ def days(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
 
 
 def parts(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Table:
-    """Every part of every difference, of one key where one is asked for: model, key, class of tokens, cause, amount."""
+    """Every part of every difference, of one model and key where asked for: model, key, class, cause, amount."""
     told, bound = _told(viewer, asked)
-    of_key, key = ("WHERE key_label = ?", [asked.key]) if asked.key else ("", [])
+    chosen, values = asked.chosen()
     return connection.execute(
         f"""WITH {told} SELECT day, provider, model, key_label, token_class, cause, amount_usd
-            FROM ({_DIFFERING}) {of_key}
+            FROM ({_DIFFERING}) WHERE {chosen}
             ORDER BY day DESC, abs(amount_usd) DESC, provider, model, cause, token_class""",
-        [*bound, *key],
+        [*bound, *values],
     ).to_arrow_table()
 
 
 def _told(viewer: Viewer, asked: Asked, *, billed: bool = True) -> tuple[str, list[Any]]:
     """A subquery `told`: the days that are asked for, of this viewer's connections; those with a bill, or all."""
     condition, bound = viewer.condition_without_project()
-    days, bound_days = _days(asked)
+    days, bound_days = on_days(asked)
     sql = f"""told AS (
         SELECT * FROM mart.reconciliation_daily
         WHERE {condition} AND {days} {"AND bill_cost_usd IS NOT NULL" if billed else ""})"""
     return sql, [*bound, *bound_days]
 
 
-def _days(asked: Asked) -> tuple[str, list[Any]]:
+def on_days(asked: Asked) -> tuple[str, list[Any]]:
     """The condition on days and providers, and its bound values."""
     chosen = " AND provider IN (SELECT unnest(?))" if asked.providers else ""
     start, end = (asked.day, asked.day) if asked.day else (asked.start, asked.end)

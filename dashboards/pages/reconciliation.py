@@ -1,44 +1,22 @@
 """mart.reconciliation_daily, mart.difference_cause, mart.unclaimed_daily -> why log and bill differ, in money."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import partial
 from html import escape
-from typing import Any, cast
 from urllib.parse import urlencode
-from zlib import crc32
 
-import pyarrow as pa
 import streamlit as st
 
-from dashboards import download, formats, marts, reconciliation_figures, session, spend_table, viewer, waterfall
+from dashboards import drill_table, formats, marts, reconciliation_figures, session, waterfall
 from dashboards.reconciliation_figures import Asked, Summary, Unclaimed
-from dashboards.viewer import Viewer
 from warehouse import database
-from warehouse.causes import CAUSES, UNEXPLAINED
+from warehouse.causes import CAUSES
 from warehouse.control import upstream_claim
 from warehouse.control.vault import Vault
 from warehouse.money import shown
 
 _KEY = "reconciliation_"
-_TITLES = {
-    "day": "Day (UTC)",
-    "provider": "Provider",
-    "log_cost_usd": "Gateway's log",
-    "usage_cost_usd": "Provider's count",
-    "bill_cost_usd": "Bill",
-    "difference_usd": "Bill − log",  # noqa: RUF001 - a minus
-    "unexplained_usd": "Unexplained",
-    "settlement": "Settlement",
-    "model": "Model",
-    "key_label": "Key",
-    "token_class": "Tokens",
-    "cause": "Cause",
-    "amount_usd": "Amount",
-}
-_ROW_PX, _MOST_ROWS = 33, 16
 
 
 def page() -> None:
@@ -61,11 +39,11 @@ def page() -> None:
             st.html(_unclaimed(found))
         if found.stray_keys:
             st.html(_stray(asked, found, today))
-    _tables(asked, today)
+    drill_table.draw(asked)
 
 
 def _waterfall(found: Summary) -> None:
-    parts = [(_named(cause), amount) for cause, amount in found.causes]
+    parts = [(drill_table.named(cause), amount) for cause, amount in found.causes]
     drawn = ("Gateway's log", found.log_usd), parts, ("Bill", found.bill_usd)
     st.altair_chart(
         waterfall.waterfall(*drawn), width="stretch", alt="From the gateway's log to the bill, cause by cause"
@@ -96,12 +74,6 @@ def _told() -> None:
     st.query_params.from_dict(Asked(start, end, tuple(state[_KEY + "provider"])).to_query(today))
 
 
-def _go(asked: Asked, today: date) -> None:
-    """Another view of the page: its address, and everything drawn anew."""
-    st.query_params.from_dict(asked.to_query(today))
-    st.rerun()
-
-
 def _head(asked: Asked, found: Summary) -> str:
     apart = found.bill_usd - found.log_usd
     without = (
@@ -123,7 +95,7 @@ def _head(asked: Asked, found: Summary) -> str:
 def _causes(found: Summary) -> str:
     apart = sum((abs(amount) for _, amount in found.causes), Decimal(0))
     rows = "".join(
-        f'<tr><td>{_named(cause)}</td><td class="n">{shown(amount)}</td>'
+        f'<tr><td>{drill_table.named(cause)}</td><td class="n">{shown(amount)}</td>'
         f'<td class="n">{formats.share(abs(amount), apart)}</td><td class="dim">{escape(CAUSES[cause])}</td></tr>'
         for cause, amount in found.causes
     )
@@ -192,78 +164,8 @@ def _key_link(asked: Asked, key: str | None, today: date) -> str:
     """A key's name with the way to its own parts, day by day."""
     if key is None:
         return "a key of the gateway, or unknown"
-    query = urlencode(replace(asked, day=None, key=key).to_query(today), doseq=True)
+    query = urlencode(replace(asked.whole, key=key).to_query(today), doseq=True)
     return f'<a href="?{escape(query)}" target="_self" style="color:inherit">{escape(key)}</a>'
-
-
-def _tables(asked: Asked, today: date) -> None:
-    if asked.day or asked.key:
-        told = f"Parts of {asked.day:%b} {asked.day.day}, {asked.day.year}" if asked.day else "Parts"
-        st.html(f'<div class="al"><h2>{told}{f" of key {escape(asked.key)}" if asked.key else ""}</h2></div>')
-        if st.button("Back to all days"):
-            _go(asked.whole, today)
-        _table(marts.answer(reconciliation_figures.parts, asked))
-        _downloads(reconciliation_figures.parts, "parts", asked)
-        return
-    by_day, by_part = st.tabs(["By day", "Every part"])
-    with by_day:
-        st.html(
-            '<div class="al"><p class="dim">Tick a day to see its parts by model, key and class of tokens.</p></div>'
-        )
-        picked = _table(marts.answer(reconciliation_figures.days, asked), f"{_KEY}days_{crc32(repr(asked).encode())}")
-        _downloads(reconciliation_figures.days, "days", asked)
-    with by_part:
-        _table(marts.answer(reconciliation_figures.parts, asked))
-        _downloads(reconciliation_figures.parts, "parts", asked)
-    if picked is not None:
-        _go(replace(asked, day=picked), today)
-
-
-def _downloads(question: Callable[..., pa.Table], name: str, asked: Asked) -> None:
-    with st.container(horizontal=True):
-        for label, kind, made in download.kinds(name):
-            st.download_button(
-                f"Download {label}",
-                partial(_file, made, question, asked, viewer.again()),
-                file_name=f"reconciliation-{name}.{kind}",
-                key=f"{_KEY}{name}_{kind}",
-                on_click="ignore",
-            )
-
-
-def _file(
-    made: Callable[[pa.Table], bytes], question: Callable[..., pa.Table], asked: Asked, who: Callable[[], Viewer]
-) -> bytes:
-    return made(marts.once(question, asked, who))
-
-
-def _table(found: pa.Table, pick: str | None = None) -> date | None:
-    """Draw a table; with `pick`, its key on the page, a day can be ticked, which is given back."""
-    frame = spend_table.framed(found)
-    texts = [name for name in found.column_names if name in {"model", "key_label", "token_class"}]
-    frame[texts] = frame[texts].fillna("—")
-    if "cause" in frame:
-        frame["cause"] = frame["cause"].map(_named)
-    looks: dict[Any, Any] = {name: spend_table.money for name in found.column_names if name.endswith("_usd")}
-    # What Streamlit hands back depends on on_select, which its types cannot tell.
-    picked: Any = st.dataframe(
-        frame.style.format(looks),
-        hide_index=True,
-        height=min(_MOST_ROWS, found.num_rows + 1) * _ROW_PX + 3,
-        row_height=_ROW_PX,
-        column_config={name: st.column_config.Column(_TITLES[name]) for name in found.column_names},
-        key=pick,
-        on_select="rerun" if pick else "ignore",
-        selection_mode="single-row",
-        placeholder="—",
-        alt="Days with log, count and bill" if pick else "Parts of the difference",
-    )
-    ticked = cast("list[int]", picked["selection"]["rows"]) if pick else []
-    return cast("date", found["day"][ticked[0]].as_py()) if ticked and ticked[0] < found.num_rows else None
-
-
-def _named(cause: str) -> str:
-    return "Unexplained" if cause == UNEXPLAINED else cause.replace("_", " ").capitalize()
 
 
 def _no_bill() -> None:

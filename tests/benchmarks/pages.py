@@ -19,6 +19,7 @@ from dashboards import (
     allocation_figures,
     budget_figures,
     change_figures,
+    drill_figures,
     frame_figures,
     freshness_figures,
     installation_figures,
@@ -131,7 +132,7 @@ def _pages() -> dict[str, list[Question]]:
         "reconciliation": _framed(
             Question(reconciliation_figures.providers, None),
             Question(reconciliation_figures.summary, billed),
-            Question(reconciliation_figures.days, billed),
+            Question(drill_figures.rows, billed),
         ),
         "changes": _framed(
             Question(change_figures.moved, moved),

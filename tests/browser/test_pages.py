@@ -144,8 +144,8 @@ def test_a_download_is_whole_exact_and_safe(page: Page, dashboard: Dashboard) ->
     assert sum(table["cost_usd"].to_pylist()) == expected
 
 
-def test_a_day_of_a_bill_opens_into_its_parts(page: Page, dashboard: Dashboard) -> None:
-    """Ticking a day shows its parts, which the address keeps; the way back shows all days; downloads stand in a row."""
+def test_a_day_of_a_bill_opens_into_its_models(page: Page, dashboard: Dashboard) -> None:
+    """Ticking a day shows its models, then its parts, which the address keeps; back are all days; files in a row."""
     _open(page, dashboard, "/reconciliation?provider=openai")
     expect(page.get_by_role("table", name="Causes")).to_contain_text("Unlogged")
     expect(page.get_by_text("The axis is cut")).to_be_visible()
@@ -162,11 +162,16 @@ def test_a_day_of_a_bill_opens_into_its_parts(page: Page, dashboard: Dashboard) 
     page.mouse.click(box["x"] + 18, box["y"] + 33 + 33 + 16)
     yesterday = TODAY - timedelta(days=1)
     expect(page).to_have_url(re.compile(f"day={yesterday}"))
+    expect(page.get_by_role("heading", name=re.compile(f"^[A-Z].*{yesterday.year}$"))).to_be_visible()
+    saved = _saved(page, "Download CSV").path().read_text()
+    assert {row["model"] for row in csv.DictReader(io.StringIO(saved, newline=""))} == {"gpt-5.2"}
+    page.get_by_role("radio", name="Every part").click()
+    expect(page).to_have_url(re.compile(f"day={yesterday}.*by=part"))
     expect(page.get_by_role("heading", name=re.compile(f"Parts of .*{yesterday.year}"))).to_be_visible()
     saved = _saved(page, "Download CSV").path().read_text()
     assert {row["day"] for row in csv.DictReader(io.StringIO(saved, newline=""))} == {str(yesterday)}
     page.get_by_role("button", name="Back to all days").click()
-    expect(page.get_by_role("tab", name="By day")).to_be_visible()
+    expect(page.get_by_role("radio", name="By day")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/reconciliation\?provider=openai$"))
 
 

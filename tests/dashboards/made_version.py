@@ -38,6 +38,20 @@ CREATE TABLE mart.reconciliation_daily (day DATE, account VARCHAR, provider VARC
     difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), settlement VARCHAR);
 CREATE TABLE mart.difference_cause (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, model VARCHAR,
     key_label VARCHAR, token_class VARCHAR, cause VARCHAR, amount_usd DECIMAL(38,12));
+CREATE TABLE mart.reconciliation_by_key (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT,
+    model VARCHAR, key_label VARCHAR, key_account VARCHAR, log_tokens BIGINT, usage_tokens BIGINT,
+    log_cost_usd DECIMAL(38,12), usage_cost_usd DECIMAL(38,12), bill_cost_usd DECIMAL(38,12),
+    difference_usd DECIMAL(38,12), unexplained_usd DECIMAL(38,12), causes VARCHAR);
+CREATE TABLE mart.reconciliation_by_class (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT,
+    model VARCHAR, key_label VARCHAR, token_class VARCHAR, log_tokens BIGINT, usage_tokens BIGINT,
+    log_cost_usd DECIMAL(38,12), usage_cost_usd DECIMAL(38,12), bill_cost_usd DECIMAL(38,12));
+CREATE TABLE mart.bill_line (day DATE, account VARCHAR, provider VARCHAR, connection_no BIGINT, key_label VARCHAR,
+    service VARCHAR, line VARCHAR, model VARCHAR, charge_category VARCHAR, amount_usd DECIMAL(38,12),
+    list_amount_usd DECIMAL(38,12));
+CREATE TABLE mart.valued_daily (day DATE, account VARCHAR, provider VARCHAR, model VARCHAR, key_label VARCHAR,
+    basis VARCHAR, requests BIGINT, unpriced_requests BIGINT, billed_cost_usd DECIMAL(38,12),
+    logged_cost_usd DECIMAL(38,12), list_cost_usd DECIMAL(38,12), list_cost_now_usd DECIMAL(38,12), contract VARCHAR,
+    contracted_cost_usd DECIMAL(38,12));
 CREATE TABLE mart.unclaimed_daily (day DATE, account VARCHAR, payer VARCHAR, gateway VARCHAR, provider VARCHAR,
     upstream_no BIGINT, requests BIGINT, cost_usd DECIMAL(38,12));
 CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source VARCHAR, basis VARCHAR,
@@ -166,6 +180,34 @@ SELECT day, account, provider, connection_no, 40, 41,
     sum(amount_usd), sum(amount_usd) FILTER (cause = 'unexplained'), 'settled'
 FROM mart.difference_cause GROUP BY day, account, provider, connection_no
 """
+# A key of the log, one of the other account that it pays for, one of the provider, and a bill that names no key.
+_BY_KEY = """
+INSERT INTO mart.reconciliation_by_key
+SELECT told.day, told.account, told.provider, connection_no, 'gpt-5.2', key_label,
+    CASE WHEN key_label = 'shared' THEN CASE account WHEN 'Acme' THEN 'Beta GmbH' ELSE 'Acme' END
+        WHEN key_label IS NOT NULL THEN account END,
+    tokens, counted, log_usd, usage_usd, CASE WHEN told.bill_cost_usd IS NOT NULL THEN bill_usd END, apart, NULL, causes
+FROM mart.reconciliation_daily AS told,
+(VALUES ('prod-7f3a', 900, NULL, 30, NULL, NULL, NULL, NULL), ('shared', 100, NULL, 10, NULL, NULL, NULL, NULL),
+    ($formula, NULL, 1100, NULL, 41, NULL, 2.25, 'unlogged'),
+    (NULL, NULL, NULL, NULL, NULL, 40.785, -1.465, 'price, cancelled_streams, unexplained'))
+    AS side(key_label, tokens, counted, log_usd, usage_usd, bill_usd, apart, causes);
+INSERT INTO mart.reconciliation_by_class
+SELECT day, account, provider, connection_no, model, CASE WHEN usage_tokens IS NOT NULL THEN key_label END,
+    'uncached_tokens', log_tokens, usage_tokens, log_cost_usd, usage_cost_usd, bill_cost_usd
+FROM mart.reconciliation_by_key;
+INSERT INTO mart.bill_line
+SELECT day, account, provider, connection_no, NULL, NULL, 'gpt-5.2, input', 'gpt-5.2-2026-01-01', 'Usage',
+    bill_cost_usd, NULL
+FROM mart.reconciliation_by_key WHERE bill_cost_usd IS NOT NULL;
+-- Of one provider's newest days today's list is not known. The other's contract began two days ago.
+INSERT INTO mart.valued_daily
+SELECT day, account, provider, 'gpt-5.2', NULL, 'log', 9, 0, bill_cost_usd, 38, 40,
+    CASE WHEN provider = 'openai' OR row_number() OVER (PARTITION BY provider ORDER BY day DESC) > 3 THEN 36 END,
+    CASE WHEN is_agreed THEN 'ours' END, CASE WHEN is_agreed THEN 30 END
+FROM (SELECT *, provider = 'openai' AND row_number() OVER (PARTITION BY provider ORDER BY day DESC) < 4 AS is_agreed
+    FROM mart.reconciliation_daily);
+"""
 # Five days of two providers whose bills were restated two days later, late calls, and a day that was told first.
 _CHANGES = """
 INSERT INTO mart.changes
@@ -287,6 +329,8 @@ def _fill(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
     )
     connection.execute(_DIFFERENCES, {"until": until, "formula": FORMULA_KEY})
     connection.execute(_RECONCILED)
+    for statement in filter(str.strip, _BY_KEY.split(";")):
+        connection.execute(statement, {"formula": FORMULA_KEY} if "$formula" in statement else {})
     connection.execute(_CHANGES, {"until": until})
     connection.execute(_WINDOWS, {"until": until})
     connection.execute(_INVOICES, {"until": until, "script": SCRIPT_NAME})

@@ -17,6 +17,7 @@ from dashboards import (
     budget_figures,
     change_figures,
     credit_figures,
+    drill_figures,
     frame_figures,
     freshness_figures,
     installation_figures,
@@ -29,7 +30,7 @@ from dashboards import (
 )
 from dashboards.overview_figures import DIMENSIONS, DailySpend
 from dashboards.period import Period
-from dashboards.reconciliation_figures import Asked
+from dashboards.reconciliation_figures import STEPS, Asked
 from dashboards.spend_filter import SpendFilter
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
@@ -68,6 +69,9 @@ _NAMES = {
     "allocated_daily": ("project", "team", "key_label", "model", "provider", "cost_centre"),
     "changes": ("provider", "source"),
     "difference_cause": ("provider", "model", "key_label"),
+    "reconciliation_by_class": ("provider", "model", "key_label"),
+    "valued_daily": ("provider", "model", "key_label"),
+    "bill_line": ("provider", "model", "line"),
     "failures_daily": ("project", "provider", "model"),
     "last_use": ("project", "key_label"),
     "coverage": ("note",),
@@ -76,6 +80,8 @@ CANARIES = ";".join(
     f"UPDATE mart.{table} SET " + ", ".join(f"{name} = 'canary-' || account || '-{name}'" for name in names)
     for table, names in _NAMES.items()
 ) + (
+    ";UPDATE mart.reconciliation_by_key SET model = 'canary-' || account || '-model'"
+    ";UPDATE mart.reconciliation_by_key SET key_label = 'canary-' || key_account || '-key_label'"
     ";UPDATE mart.name_history SET label = 'canary-' || account || '-key_label' WHERE kind = 'key'"
     ";UPDATE mart.name_history SET label = 'canary-' || account || '-project' WHERE kind = 'project'"
     ";UPDATE mart.name_history SET project = label WHERE kind = 'project'"
@@ -121,6 +127,13 @@ ASKED: dict[str, list[Any]] = {
     "dashboards.credit_figures.standings": [None],
     "dashboards.credit_figures.unclaimed": [None],
     "dashboards.credit_figures.moved": ["Acme", "Beta GmbH", *HOSTILE],
+    "dashboards.drill_figures.rows": [
+        replace(RANGE, by=by, day=day, model=model, key=text)
+        for by in STEPS
+        for text in (None, "canary-Beta GmbH-key_label", *HOSTILE)
+        for model in (None, "canary-Beta GmbH-model")
+        for day in (None, TODAY - timedelta(days=2))
+    ],
     "dashboards.name_figures.history": [
         (kind, f"canary-{account}-{name}")
         for account in ("Acme", "Beta GmbH")
@@ -140,6 +153,7 @@ QUESTIONS = {
         budget_figures,
         change_figures,
         credit_figures,
+        drill_figures,
         frame_figures,
         freshness_figures,
         installation_figures,

@@ -117,6 +117,9 @@ def test_both_pages_are_drawn_from_little_and_from_much(home: Home, extra: str) 
         {"to": ["2020-01-01"]},
         {"day": [str(TODAY)]},
         {"key": ["nobody's"]},
+        {"by": ["model"]},
+        {"by": ["price"], "day": [str(TODAY - timedelta(days=2))]},
+        {"model": ["gpt-5.2"], "by": ["line"]},
     ],
 )
 def test_reconciliation_is_drawn_with_bills_and_without(home: Home, query: dict[str, list[str]]) -> None:

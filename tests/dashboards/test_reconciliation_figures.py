@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import reconciliation_figures
+from dashboards import download, drill_figures, reconciliation_figures
 from dashboards.reconciliation_figures import Asked, Unclaimed
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
@@ -83,6 +83,73 @@ def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:
     assert set(reconciliation_figures.days(connection, Viewer(), asked)["provider"].to_pylist()) == {"openai"}
 
 
+def test_days_open_into_models_and_keys(connection: DuckDBPyConnection) -> None:
+    """The days that have a bill, then one of them, its model, its keys: each step adds up to the one above."""
+    (openai, _) = drill_figures.rows(connection, Viewer(), replace(ALL, by="model")).to_pylist()
+    assert (openai["model"], openai["log_cost_usd"], openai["usage_cost_usd"]) == ("gpt-5.2", 9 * 40, 9 * 41)
+    assert openai["causes"] == "cancelled_streams, price, unexplained, unlogged"
+    assert openai["difference_usd"] == openai["bill_cost_usd"] - openai["log_cost_usd"]
+    of_day = replace(ALL, day=TODAY - timedelta(days=3), providers=("openai",))
+    keys = drill_figures.rows(connection, Viewer(), replace(of_day, model="gpt-5.2")).to_pylist()
+    assert [(row["key_label"], row["log_tokens"], row["bill_cost_usd"]) for row in keys] == [
+        (FORMULA_KEY, None, None),
+        (None, None, Decimal("40.785")),
+        ("prod-7f3a", 900, None),
+        ("shared", 100, None),
+    ]
+    assert sum(row["difference_usd"] or 0 for row in keys) == Decimal("0.785")
+    one = replace(of_day, key=FORMULA_KEY)
+    assert drill_figures.rows(connection, Viewer(), replace(one, by="class"))["usage_tokens"].to_pylist() == [1100]
+    assert set(drill_figures.rows(connection, Viewer(), one)["cause"].to_pylist()) == {"unlogged"}
+
+
+def test_a_day_without_a_bill_tells_of_it_by_itself_alone(connection: DuckDBPyConnection) -> None:
+    """Among others it would tell half; asked for, it has its log and no bill."""
+    (row,) = drill_figures.rows(connection, Viewer(("Acme",)), replace(ALL, day=TODAY)).to_pylist()
+    assert (row["log_cost_usd"], row["bill_cost_usd"]) == (40, None)
+    by_day = drill_figures.rows(connection, Viewer(("Acme",)), replace(ALL, by="day", model="gpt-5.2"))
+    assert (by_day.num_rows, by_day["bill_cost_usd"].null_count) == (10, 1)
+
+
+def test_the_words_of_a_bill_stay_where_they_name_no_model(connection: DuckDBPyConnection) -> None:
+    """A dated name is the model's; another model has none of its lines, and a line without one may be of any."""
+    asked = replace(ALL, by="line", model="gpt-5.2", providers=("openai",))
+    (row,) = drill_figures.rows(connection, Viewer(), asked).to_pylist()
+    assert (row["line"], row["amount_usd"]) == ("gpt-5.2, input", 9 * Decimal("40.785"))
+    assert drill_figures.rows(connection, Viewer(), replace(asked, model="gpt-5")).num_rows == 0
+
+
+def test_billed_and_listed_stand_in_one_row(connection: DuckDBPyConnection) -> None:
+    """Nine billed days each: where today's list is not known of all, no sum of the rest takes its place."""
+    anthropic, openai = drill_figures.rows(connection, Viewer(), replace(ALL, by="price")).to_pylist()
+    assert (openai["list_cost_usd"], openai["list_cost_now_usd"], openai["billed_cost_usd"]) == (
+        9 * 40,
+        9 * 36,
+        9 * Decimal("40.785"),
+    )
+    assert (openai["contract"], openai["contracted_cost_usd"]) == ("ours", 2 * 30 + 7 * 40)
+    assert (anthropic["list_cost_usd"], anthropic["list_cost_now_usd"]) == (9 * 40, None)
+    assert (anthropic["contract"], anthropic["contracted_cost_usd"]) == (None, None)
+
+
+def test_who_pays_sees_no_name_of_anothers_key(connection: DuckDBPyConnection) -> None:
+    """What another account's calls cost is in the bill that is theirs; what that account calls its key is not."""
+    asked = replace(ALL, by="key")
+    for viewer in (Viewer(("Acme",)), Viewer(None, ("Beta GmbH",))):
+        keys = drill_figures.rows(connection, viewer, asked)["key_label"].to_pylist()
+        assert "shared" not in keys
+        assert drill_figures.OF_ANOTHER in keys
+        assert drill_figures.rows(connection, viewer, replace(asked, key="shared")).num_rows == 0
+    assert "shared" in drill_figures.rows(connection, Viewer(), asked)["key_label"].to_pylist()
+
+
+def test_a_file_of_a_step_runs_no_formula(connection: DuckDBPyConnection) -> None:
+    """The key that a provider's console calls a formula is text in the CSV."""
+    written = download.csv_bytes(drill_figures.rows(connection, Viewer(), replace(ALL, by="key"))).decode()
+    assert "'=HYPERLINK" in written
+    assert ",=HYPERLINK" not in written
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -90,6 +157,7 @@ def test_a_provider_can_be_chosen(connection: DuckDBPyConnection) -> None:
         {"from": ["2026-10-03"], "to": ["2026-10-09"], "provider": ["openai", "google"]},
         {"to": ["2026-09-01"]},
         {"day": [str(TODAY)], "key": ["a&b=c"]},
+        {"day": [str(TODAY)], "model": ["gpt 5"], "by": ["line"]},
     ],
 )
 def test_a_question_survives_the_url(query: dict[str, list[str]]) -> None:
@@ -105,6 +173,7 @@ def test_a_question_survives_the_url(query: dict[str, list[str]]) -> None:
         {"day": ["2020-01-01"]},
         {"day": ["x"]},
         {"key": [""]},
+        {"model": [""], "by": ["everything"]},
         {"from": ["0001-01-01"], "to": ["9999-12-31"]},
         {"to": [""]},
     ],

@@ -83,6 +83,39 @@ def test_the_leaked_key_is_named_with_its_model_and_its_cost(reconciled: World) 
         assert tokens == days * (uncached + out)
 
 
+def test_every_model_and_key_has_its_log_count_and_bill(reconciled: World) -> None:
+    """What a day's rows say adds up to the day, side by side; logged as single calls tell, counted and billed alike."""
+    sides = "log_cost_usd, usage_cost_usd, bill_cost_usd, difference_usd"
+    summed = ", ".join(f"coalesce(sum({name}), 0)" for name in sides.split(", "))
+    by_day = f"SELECT day, connection_no, {summed} FROM mart.reconciliation_{{}} GROUP BY ALL ORDER BY ALL"
+    days = reconciled.query(by_day.format("daily"))
+    assert len(days) == 64
+    assert reconciled.query(by_day.format("by_key")) == days
+    without = summed.replace(", coalesce(sum(difference_usd), 0)", "")
+    of_classes = f"SELECT day, connection_no, {without} FROM mart.reconciliation_by_class GROUP BY ALL ORDER BY ALL"
+    assert reconciled.query(of_classes) == [row[:-1] for row in days]
+    keyed = "SELECT day, model, key_label, {} WHERE {} AND provider IN ('openai', 'anthropic') {} ORDER BY ALL"
+    logged = keyed.format(
+        "log_requests, log_tokens, log_cost_usd FROM mart.reconciliation_by_key", "log_requests IS NOT NULL", ""
+    )
+    calls = keyed.format(
+        """sum(requests)::BIGINT, sum(input_tokens + output_tokens)::BIGINT, sum(cost_usd) FROM mart.spend_daily""",
+        "basis = 'log'",
+        "GROUP BY ALL",
+    )
+    assert reconciled.query(logged) == reconciled.query(calls)
+    ((billed, of_models, keys),) = reconciled.query(
+        """SELECT sum(bill_cost_usd), sum(bill_cost_usd) FILTER (model IS NOT NULL),
+               count(DISTINCT key_label) FILTER (causes = 'unlogged')
+           FROM mart.reconciliation_by_key"""
+    )
+    ((of_lines,),) = reconciled.query("SELECT sum(amount_usd) FROM mart.bill_line")
+    assert billed == of_lines == sum(map(reconciled.billed, BOTH))
+    # Anthropic's bill names models, OpenAI's has its own words: no model is read out of them.
+    assert of_models == reconciled.billed("anthropic")
+    assert keys == 2
+
+
 def test_a_second_pass_over_the_same_changes_nothing(reconciled: World) -> None:
     """The same days, told again, are reconciled to the same rows."""
     before = [reconciled.query(f"FROM {table.full_name} ORDER BY ALL") for table in RECONCILIATION_TABLES]
