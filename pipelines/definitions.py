@@ -240,13 +240,13 @@ a_pass = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     hooks={pass_record.failed(HOME)},
 )
-exports = [(export_schedule.job(HOME, each), each) for each in export_schedule.EXPORTS]
+exports = export_schedule.jobs(HOME)
 home_backup = backup_schedule.job(HOME)
 bills = pull_assets.job(_PULLS, [models, mart_views, _LEDGER, published], _HELD)
 expectations = dg.define_asset_job(
     "expectations",
     selection=dg.AssetSelection.checks(*_EXPECTATIONS),
-    description="Great Expectations on the newest published day.",
+    description="Great Expectations on the days that moved.",
     executor_def=dg.in_process_executor,
 )
 
@@ -285,15 +285,12 @@ passage.make_home(HOME, _now())
 defs = dg.Definitions(
     assets=[*_ALL, *_PULLS, *retain.ASSETS, *idle_accounts.ASSETS, *erase_asset.ASSETS, *audit_asset.ASSETS],
     asset_checks=[*_HELD, *_EXPECTATIONS],
-    jobs=[
-        *(a_pass, bills, expectations, home_backup, *(made for made, _ in exports)),
-        *(*retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS),
-    ],
+    jobs=[a_pass, bills, expectations, home_backup, *exports, *retain.JOBS, *erase_asset.JOBS, *audit_asset.JOBS],
     sensors=[inbox, newly_published, watch_sensor.watched(HOME, a_pass, under_way), *_WATCHERS],
     schedules=[
         hourly,
         pull_assets.half_hourly(HOME, bills, under_way),
-        *(export_schedule.daily(*each) for each in exports),
+        *export_schedule.schedules(exports),
         backup_schedule.daily(home_backup),
         *retain.SCHEDULES,
         *audit_asset.SCHEDULES,

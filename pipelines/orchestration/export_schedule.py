@@ -1,7 +1,7 @@
 """What Dagster exports by itself each morning, where a place is named: FOCUS files, and every mart as Parquet."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -39,8 +39,17 @@ EXPORTS = (
 )
 
 
-def job(home: Home, asked: Export) -> Any:
-    """Give the job of one export; Dagster does not export its type."""
+def jobs(home: Home) -> list[Any]:
+    """Give the job of each export; Dagster does not export its type."""
+    return [_job(home, each) for each in EXPORTS]
+
+
+def schedules(exported: Sequence[Any]) -> list[dg.ScheduleDefinition]:
+    """Give each job's schedule, in the order of `jobs`; without a target there is nothing to do."""
+    return [_daily(made, each) for made, each in zip(exported, EXPORTS, strict=True)]
+
+
+def _job(home: Home, asked: Export) -> Any:
 
     @dg.op(name=asked.name.replace("_export", "_files"), description=f"{asked.meaning} A manifest comes last.")
     def files(context: dg.OpExecutionContext) -> None:
@@ -61,8 +70,7 @@ def job(home: Home, asked: Export) -> Any:
     return exported
 
 
-def daily(exported: Any, asked: Export) -> dg.ScheduleDefinition:
-    """Give the schedule; without a target there is nothing to do."""
+def _daily(exported: Any, asked: Export) -> dg.ScheduleDefinition:
 
     @dg.schedule(
         name=f"daily_{asked.name}",
