@@ -77,7 +77,7 @@ def test_its_commands_are_there() -> None:
     assert subprocess.run([sys.executable, option, code], cwd=PROJECT, check=False).returncode in {0, 1}
 
 
-@pytest.mark.parametrize("name", ["apiledger", "litellm"])
+@pytest.mark.parametrize("name", ["ledger", "litellm"])
 def test_each_service_is_on_loopback_without_privileges(name: str) -> None:
     """Published ports are the host's loopback's; no capability is held; every volume and network is declared."""
     service: dict[str, Any] = COMPOSE["services"][name]
@@ -94,7 +94,7 @@ def test_each_service_is_on_loopback_without_privileges(name: str) -> None:
 
 def test_the_two_share_the_inbox_and_nothing_else() -> None:
     """Ours is read-only, its page alone is published, and no network of it has another container."""
-    ours, proxy = COMPOSE["services"]["apiledger"], COMPOSE["services"]["litellm"]
+    ours, proxy = COMPOSE["services"]["ledger"], COMPOSE["services"]["litellm"]
     assert ours["read_only"] is True
     assert ours["ports"] == ["127.0.0.1:8501:8501"]
     assert ours["environment"]["APILEDGER_PUBLISHED_ON"] == ours["ports"][0].split(":")[0]
