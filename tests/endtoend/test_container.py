@@ -105,7 +105,7 @@ def test_a_call_becomes_a_figure_and_nothing_is_wrong(container: Container) -> N
 
 
 def test_a_signal_ends_all_of_it(container: Container) -> None:
-    """No zombie while it runs; SIGTERM to its first process ends it within `docker stop`'s patience, exit code 0."""
+    """No zombie while it runs; SIGTERM to its first process ends it within the compose file's patience, exit code 0."""
     _until(lambda: "not answering" not in container.does("apiledger", "status").stdout)
     states = container.does("sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null").stdout.splitlines()
     assert len(states) >= 5
