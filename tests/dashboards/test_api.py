@@ -85,15 +85,26 @@ def test_the_document_is_of_the_routes_there_are(machines: Machines) -> None:
     told = machines.ask(api_document.PATH, whose=None)
     assert told.json == api_document.document()
     assert told.json["openapi"] == "3.1.0"
+    schemas = list(told.json["components"]["schemas"].values())
     for path, operations in told.json["paths"].items():
         assert machines.ask(path, whose=None).status == 401
-        schemas = [one["schema"] for one in operations["get"]["parameters"]]
-        for schema in (*schemas, *told.json["components"]["schemas"].values()):
-            jsonschema.Draft202012Validator.check_schema(schema)
+        schemas += [one["schema"] for one in operations["get"]["parameters"]]
+    for schema in {json.dumps(each): each for each in schemas}.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("granularity", ["hour", "day", "month", "total"])
-@pytest.mark.parametrize("groups", [(), ("provider", "model"), ("account", "project", "team", "key")])
+@pytest.mark.parametrize(
+    ("granularity", "groups"),
+    [
+        ("hour", ("account", "team", "key")),
+        ("day", ("provider", "model")),
+        ("day", ("account", "project", "team", "key")),
+        ("month", ()),
+        ("month", ("key", "model")),
+        ("total", ("project",)),
+        ("total", ()),
+    ],
+)
 def test_spend_is_what_the_mart_says(machines: Machines, granularity: str, groups: tuple[str, ...]) -> None:
     """To the pico-dollar, by plain SQL of the mart."""
     days = {"from": "2026-10-01", "to": "2026-10-31"}
