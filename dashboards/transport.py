@@ -13,8 +13,8 @@ from dashboards import address
 
 # A year: a browser that came by TLS once asks for nothing else.
 _HSTS = "max-age=31536000"
-# The supervisor's sign of life tells nothing and has no proxy.
-_PLAIN = "/_stcore/health"
+# The signs of life tell nothing, and who looks at them on this machine has no proxy.
+_PLAIN = frozenset({"/_stcore/health", "/healthz"})
 
 
 class Transport:
@@ -32,7 +32,7 @@ class Transport:
         is_here = is_loopback((scope.get("server") or ("",))[0]) or address.is_published_on_loopback()
         if secure and public is not None:
             await self._app(scope, receive, _strict(send))
-        elif is_here and (public is None or scope["path"] == _PLAIN):
+        elif is_here and (public is None or scope["path"] in _PLAIN):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})

@@ -5,6 +5,7 @@ does nothing twice.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,7 +23,7 @@ from pipelines.payments import booking
 from pipelines.payments import pull as payments
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule, pass_end, upstream_claim
-from warehouse.errors import BusyError
+from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -51,7 +52,9 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     except BusyError:
         raise
     except Exception:
-        _ended(home, now, is_good=False)
+        # What broke the pass off may keep this from being written, too: it is what is told.
+        with suppress(database.ControlError, OSError, WarehouseError):
+            _ended(home, now, is_good=False)
         raise
     _ended(home, now, is_good=True)
     return report

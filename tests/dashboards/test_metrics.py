@@ -18,14 +18,25 @@ from warehouse.home import Home
 _SAMPLE = re.compile(r'[a-z_]+(\{([a-z]+="[^"\\\n]*",?)+\})? -?[0-9.e+]+')
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """Figures, people and their tokens, served."""
+    home = Home(tmp_path_factory.mktemp("metrics") / "own")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("APILEDGER_HOME", str(home.root))
+        environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
+        machine_site.publish(home)
+        made = machine_site.people(home)
+        with served(machine_site.app()) as made.port:
+            yield made
+
+
 @pytest.fixture
-def machines(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
-    """Figures, people and their tokens."""
+def machines(made: Machines, monkeypatch: pytest.MonkeyPatch) -> Machines:
+    """The same, for a test that has its own environment."""
+    monkeypatch.setenv("APILEDGER_HOME", str(made.home.root))
     monkeypatch.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
-    machine_site.publish(home)
-    made = machine_site.people(home)
-    with served(machine_site.app()) as made.port:
-        yield made
+    return made
 
 
 def _ended(home: Home, at: datetime, *, is_good: bool) -> None:
@@ -50,18 +61,14 @@ def test_well_is_a_version_and_passes_that_go_on(home: Home, master_key: str) ->
     assert not health.look(home).is_well(late)
 
 
-def test_the_word_is_told_to_anybody_and_nothing_else(machines: Machines) -> None:
-    """200 or 503 with a status, for a program that has no token."""
+def test_the_word_is_told_to_anybody_and_the_figures_to_the_operator(machines: Machines) -> None:
+    """200 or 503 with a status, without a token; the figures with the operator's alone."""
     told = machines.ask("/healthz", whose=None)
     assert (told.status, told.json) == (503, {"status": "not ok"})
     _ended(machines.home, now(), is_good=True)
     told = machines.ask("/healthz", whose=None)
     assert (told.status, told.json) == (200, {"status": "ok"})
     assert machines.ask("/healthz", whose=None, method="HEAD").status == 200
-
-
-def test_the_figures_are_the_operators(machines: Machines) -> None:
-    """Another account's token is refused, and none is asked for one."""
     assert machines.ask("/metrics", whose=None).status == 401
     for name in ("ada", "bob", "one"):
         assert machines.ask("/metrics", whose=name).status == 403

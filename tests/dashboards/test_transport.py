@@ -88,6 +88,9 @@ def test_behind_a_proxy_only_what_came_by_tls_is_answered(
         assert "set-cookie" not in headers
         assert site.post("/sign-in", {"email": EMAIL, "password": PASSWORD}, Origin=PUBLIC)[0] == 403
         assert site.ask("GET", "/_stcore/health")[0] != 308
+        assert site.ask("GET", "/healthz")[2] == '{"status":"not ok"}'
+        # A token is for TLS alone.
+        assert site.ask("GET", "/api/spend")[0] == site.ask("GET", "/metrics")[0] == 308
 
 
 def _asked(server: str, scheme: str, kind: str = "http") -> list[dict[str, Any]]:
