@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import erased, form, marts, session
+from dashboards import erased, form, marts, reauthentication, session
 from dashboards.form import Fields
 from retention import erase, people
 from retention.erasure_receipt import BEYOND_REACH
@@ -24,9 +24,7 @@ from retention.errors import RetentionError
 from retention.subjects import Subject
 from warehouse import database
 from warehouse.control import member as members
-from warehouse.control import password, throttle
 from warehouse.control.member import Member
-from warehouse.control.throttle import Guess
 from warehouse.control.vault import Vault
 from warehouse.home import PROJECT, Home
 
@@ -107,7 +105,7 @@ def _delete(request: Request, fields: Fields) -> Response:
         return _delete_page(request, wrong="Nothing was deleted: what you typed is something else.", status=422)
     with database.control(Home.own()) as control:
         vault = Vault(control, now)
-        if wrong := _unproved(request, control, vault, found.member, fields.get(f"{what}-password", "")):
+        if wrong := reauthentication.unproved(request, control, vault, found, fields.get(f"{what}-password", "")):
             return _delete_page(request, wrong=f"Nothing was deleted: {wrong}.", status=422)
         try:
             subject = _subject(control, vault, found.member, what, whose)
@@ -133,18 +131,6 @@ def _subject(control: sqlite3.Connection, vault: Vault, member: Member, what: st
     if what == "account":
         return people.of_account(control, vault, member.account_no)
     return people.member(control, member.member_no)
-
-
-def _unproved(request: Request, control: sqlite3.Connection, vault: Vault, member: Member, secret: str) -> str:
-    """Why a password does not prove that it is they; empty where it does."""
-    now = session.now()
-    guess = Guess.of(vault, "", request.client.host if request.client else "", member.member_no)
-    if throttle.admit(control, guess, now):
-        return "too many tries; try again in a few minutes"
-    if not password.fits(members.password_of(control, member), secret[: password.LONGEST + 1]):
-        return "the password is another one"
-    throttle.succeeded(control, guess, now)
-    return ""
 
 
 def carry_out(home: Home, now: datetime) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from html import escape
 
-from dashboards import form, session
+from dashboards import form, reauthentication, session
 from retention import portability
 from warehouse.control import consent as consents_of
 from warehouse.control import objection, right
@@ -40,7 +40,7 @@ def everything(control: sqlite3.Connection, vault: Vault, member: Member) -> str
     return (
         "<h2>Take everything along</h2><p>All that is held of your account, as JSON, CSV, Parquet and FOCUS, with a "
         "list of hashes. Another apiledger can take it in.</p>"
-        f"{_form('export', '', 'Make my bundle', calm=False)}{listed}"
+        f"{_form('export', reauthentication.asked(member), 'Make my bundle', calm=False)}{listed}"
     )
 
 

@@ -213,7 +213,7 @@ def signing_in(scene: Scene, guest: Guest, other: Guest, dice: random.Random) ->
 
 def bundle(scene: Scene, guest: Guest, _other: Guest, _dice: random.Random) -> None:
     """Everything of one's own, packed; then whatever was packed for anybody."""
-    made = [guest.visitor.post("/account/rights/export"), guest.visitor.get("/account/rights")]
+    made = [guest.visitor.post("/account/rights/export", proof=PASSWORD), guest.visitor.get("/account/rights")]
     with database.control(scene.accounts.home) as control:
         query = "SELECT request_no FROM rights_request WHERE kind = 'access' ORDER BY 1 DESC LIMIT 9"
         numbers = [number for (number,) in control.execute(query)]

@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
@@ -65,7 +66,7 @@ def _fetched(site: Site, path: str) -> tuple[int, bytes]:
 def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, world: Held) -> None:
     """A button makes the bundle, a link gives it, a later one takes its place; to the other's owner none is there."""
     hidden = _come(site, email(ANNE))
-    assert site.post("/account/rights/export", {"form": hidden})[0] == 303
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
     with database.control(world.home) as control:
         number = right.of_account(control, Vault(control, session.now()), world.anne)[0].request_no
     path = f"/account/rights/bundle/{number}"
@@ -77,7 +78,7 @@ def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, 
     assert ANNE.word("user").encode() in text
     assert BELA.word("user").encode() not in text
     assert _fetched(site, "/account/rights/bundle/999")[0] == 404
-    assert site.post("/account/rights/export", {"form": hidden})[0] == 303
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
     # The newest is the only one: clicking does not fill the disk.
     assert [file.name for file in world.home.exports.iterdir()] == [f"rights-{number + 1}.zip"]
     path = f"/account/rights/bundle/{number + 1}"
@@ -87,6 +88,30 @@ def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, 
     assert missing[1].count(b"Not found") == _fetched(site, "/account/rights/bundle/999")[1].count(b"Not found") > 0
     site.cookie = ""
     assert _fetched(site, path)[0] == 403
+
+
+@pytest.mark.clause("AL-5.4")
+def test_a_browser_that_was_left_open_makes_and_fetches_no_bundle(site: Site, world: Held) -> None:
+    """Without the password none is made; one that is there is handed out after the password alone, or a fresh one."""
+    hidden = _come(site, email(BELA))
+    for word in ("", "wrong"):
+        told = site.post("/account/rights/export", {"form": hidden, "proof": word})
+        assert (told[0], "No bundle was made" in told[2]) == (422, True)
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.bela)[0].request_no
+        control.execute("UPDATE session SET proved_at = ?", (database.stamp(session.now() - timedelta(minutes=11)),))
+    path = f"/account/rights/bundle/{number}"
+    status, body = _fetched(site, path)
+    assert (status, b"Your password" in body, body[:2]) == (200, True, b"<!")
+    told = site.post(path, {"form": hidden, "proof": "wrong"})
+    assert (told[0], "handed out" in told[2]) == (422, True)
+    assert site.post(path, {"form": "0" * 64, "proof": PASSWORD})[0] == 403
+    assert site.post(path, {"form": hidden, "proof": PASSWORD})[:2][1]["location"] == path
+    assert _fetched(site, path)[1][:2] == b"PK"
+    hidden = _come(site, email(ANNE))
+    assert site.post(path, {"form": hidden, "proof": PASSWORD})[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
 
 
 @pytest.mark.clause("VA-8.4")
