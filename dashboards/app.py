@@ -21,6 +21,7 @@ from dashboards import (
     address,
     api,
     budget_form,
+    bundles,
     connections,
     credentials,
     deletion,
@@ -36,6 +37,7 @@ from dashboards import (
     sign_up,
     states,
     theme,
+    withdrawal,
 )
 from dashboards.address import AddressError
 from dashboards.gate import Gate
@@ -109,6 +111,8 @@ ROUTES = [
     *deletion.ROUTES,
     *erased.ROUTES,
     *rights.ROUTES,
+    *bundles.ROUTES,
+    *withdrawal.ROUTES,
     *questions.ROUTES,
     *budget_form.ROUTES,
     *connections.ROUTES,

@@ -78,8 +78,10 @@ def consents(control: sqlite3.Connection, member: Member) -> str:
     for one in consents_of.of_account(control, member.account_no):
         hidden = f'<input type="hidden" name="connection" value="{one.connection_no}">'
         since = f"since {one.given_at:%d %b %Y}"
-        state = since if one.withdrawn_at is None else f"withdrawn on {one.withdrawn_at:%d %b %Y}"
-        act = _form("withdraw", hidden, "Withdraw") if one.withdrawn_at is None else ""
+        state, act = since, _form("withdraw", hidden, "Withdraw")
+        if one.withdrawn_at is not None:
+            state = f"withdrawn on {one.withdrawn_at:%d %b %Y}" + (", its key is destroyed" if one.is_stored else "")
+            act = '<a href="/connections">Give a key anew</a>' if one.is_stored else ""
         rows += f"<tr><td>{escape(one.source)}</td><td>{state}</td><td>{act}</td></tr>"
     if not rows:
         return ""

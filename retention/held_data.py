@@ -20,7 +20,7 @@ from warehouse.tables import Column
 _ROWS = 61_440
 # Keys that open what is sealed, and the traces of who was erased.
 _KEPT_BACK = frozenset({"data_key", "tombstone", "erasure", "erasure_receipt", "erased_load", "rectified"})
-_SECRET = frozenset({"lookup", "password_hash", "refused_key", "used_key", "wrapped"})
+_SECRET = frozenset({"lookup", "password_hash", "refused_key", "used_key", "wrapped", "sealed_data_key"})
 # The installation's own books, which tell how far back each grain goes.
 _CONTROL_KEYS = ("account_no", "connection_no", "member_no", "no")
 _VERSION_KEYS = frozenset({"account_no", "request_no", "connection_no"})

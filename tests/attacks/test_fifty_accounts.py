@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from dashboards import connection_child, handed, marts, rights, session, viewer
+from dashboards import bundles, connection_child, handed, marts, session, viewer
 from dashboards.connection_child import Provider
 from dashboards.handed import Handed
 from dashboards.viewer import Viewer
@@ -70,7 +70,7 @@ def _connections_route(weak: pytest.MonkeyPatch) -> None:
 
 
 def _bundle_route(weak: pytest.MonkeyPatch) -> None:
-    weak.setattr(rights, "is_of_account", lambda *_: True)
+    weak.setattr(bundles, "is_of_account", lambda *_: True)
 
 
 def _download(weak: pytest.MonkeyPatch) -> None:

@@ -11,15 +11,15 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, rights, session, sign_in, sign_up, viewer
+from dashboards import account, bundles, rights, session, sign_in, sign_up, viewer, withdrawal
 from dashboards.gate import Gate
 from dashboards.viewer import Viewer
 from tests.conftest import MASTER_KEY
 from tests.dashboards.people_site import HASH, PASSWORD, Site, served, token
 from tests.retention.held_world import ANNE, BELA, Held, email, held
 from warehouse import database
+from warehouse.control import consent, credential, objection, restriction, right
 from warehouse.control import member as members
-from warehouse.control import objection, restriction, right
 from warehouse.control import session as sessions
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -43,7 +43,7 @@ def site(world: Held, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     """The routes behind the gate."""
     assert master_key
     monkeypatch.setenv("APILEDGER_HOME", str(world.home.root))
-    routes = [*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES]
+    routes = [*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES, *bundles.ROUTES, *withdrawal.ROUTES]
     with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, world.home)
 
@@ -121,7 +121,7 @@ def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, worl
     for path, fields in (
         ("restrict", {}),
         ("object", {"purpose": "alerts"}),
-        ("withdraw", {"connection": str(world.anne + 1)}),
+        ("withdraw", {"connection": str(world.anne + 1), "sure": "yes", "proof": PASSWORD}),
         ("ask", {"kind": "rectification", "note": "<b>mine</b>"}),
     ):
         assert site.post(f"/account/rights/{path}", {"form": hidden, **fields})[0] == 303, path
@@ -141,6 +141,32 @@ def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, worl
     assert site.post("/account/rights/take-back", {"form": hidden, "purpose": "alerts"})[0] == 303
     with database.control(world.home) as control:
         assert restriction.labels(control) == ()
+
+
+@pytest.mark.clause("AL-8.4")
+def test_who_withdraws_a_consent_is_told_that_the_key_goes_and_asked_who_they_are(site: Site, world: Held) -> None:
+    """A second look says what goes; without the password nothing does; afterwards the page asks for a key anew."""
+    with database.control(world.home) as control:
+        vault = Vault(control, session.now())
+        one = credential.add(control, vault, world.bela, "openai", "main", "sk-admin-canary-0a1b2c3d", session.now())
+    hidden, path = _come(site, email(BELA)), "/account/rights/withdraw"
+    fields = {"form": hidden, "connection": str(one.connection_no)}
+    status, _, asked = site.post(path, fields)
+    assert (status, "The key is destroyed, with the data key that opens it" in asked) == (200, True)
+    for word in ("", "wrong"):
+        assert site.post(path, fields | {"sure": "yes", "proof": word})[0] == 422
+    with database.control(world.home) as control:
+        assert not consent.is_withdrawn(control, one.connection_no)
+        assert credential.living_lookup(control, one.connection_no)
+    told = site.post(path, fields | {"sure": "yes", "proof": PASSWORD})
+    assert told[1]["location"].endswith("said=destroyed")
+    page = site.ask("GET", told[1]["location"])[2]
+    assert "its key is destroyed" in page
+    assert "Give a key anew" in page
+    with database.control(world.home) as control:
+        assert control.execute("SELECT sealed_key, sealed_data_key FROM credential").fetchall() == [(None, None)]
+    fields["form"] = _come(site, email(ANNE))
+    assert site.post(path, fields | {"sure": "yes", "proof": PASSWORD})[0] == 404
 
 
 @pytest.mark.clause("VA-8.6")
