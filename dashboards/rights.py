@@ -51,10 +51,16 @@ def page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
         vault = Vault(control, session.now())
         if found.member.is_owner:
             parts = [rights_parts.everything(control, vault, found.member)]
+            parts += [part(control, vault, found.member) for part in (rights_parts.own_copy, rights_parts.people)]
             parts += [part(control, found.member) for part in _OF_ACCOUNT]
             parts += [rights_parts.asking(), rights_parts.requests(control, vault, found.member)]
         else:
-            parts = ["<p>An owner of your account uses these rights for all of it. For your own, write to them.</p>"]
+            parts = [rights_parts.own_copy(control, vault, found.member)]
+            parts.append(
+                '<h2>Your other rights</h2><p>Correct your address on <a href="/account">your account</a>, '
+                '<a href="/account/delete">delete yourself</a>, ask by <a href="/account/help">Help</a>. An owner of '
+                "your account uses its rights, for all of it.</p>"
+            )
         if found.member.is_operator and found.member.is_owner:
             parts.append(rights_parts.due(control, vault))
     return form.page(

@@ -4,7 +4,7 @@ import sqlite3
 from html import escape
 
 from dashboards import form, reauthentication, session
-from retention import portability
+from retention import own_people, portability
 from warehouse.control import consent as consents_of
 from warehouse.control import objection, right
 from warehouse.control import restriction as restrictions
@@ -28,20 +28,59 @@ def _form(path: str, inner: str, button: str, *, calm: bool = True) -> str:
 
 
 def everything(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
-    """The bundle: a button that makes one, and those that wait to be fetched."""
-    rows = ""
-    for one in right.of_account(control, vault, member.account_no):
-        file = portability.bundle_file(Home.own(), one.request_no)
-        if one.kind == "access" and file.exists():
-            size = f"{max(1, file.stat().st_size // 1024):,} kB"
-            link = f'<a href="/account/rights/bundle/{one.request_no}">Bundle of {one.asked_at:%d %b %Y}</a>'
-            rows += f"<li>{link}, {size}</li>"
-    listed = f"<ul>{rows}</ul>" if rows else ""
+    """The bundle of the account: a button that makes one, and those that wait to be fetched."""
+    there = [one for one in right.of_account(control, vault, member.account_no) if one.subject is None]
     return (
         "<h2>Take everything along</h2><p>All that is held of your account, as JSON, CSV, Parquet and FOCUS, with a "
         "list of hashes. Another apiledger can take it in.</p>"
-        f"{_form('export', reauthentication.asked(member), 'Make my bundle', calm=False)}{listed}"
+        f"{_form('export', reauthentication.asked(member), 'Make my bundle', calm=False)}{_waiting(there, 'Bundle')}"
     )
+
+
+def own_copy(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
+    """The copy of the member alone, whatever their role."""
+    there = [one for one in right.of_account(control, vault, member.account_no) if one.member_no == member.member_no]
+    return (
+        "<h2>A copy of what is held of you</h2><p>Your address, role, sessions, sign-ins and acts, in the same form. "
+        "What the account has is in its owners' bundle.</p>"
+        f"{_form('copy', reauthentication.asked(member, 'own-proof'), 'Make my copy')}{_waiting(there, 'Copy')}"
+    )
+
+
+def people(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
+    """The copy of a user of the account, for who asks its owners for one."""
+    requests = right.of_account(control, vault, member.account_no)
+    return (
+        "<h2>A copy for one of your users</h2><p>For who asked you: their own calls, and nobody else's.</p>"
+        + _form("copy-of", whose("person") + reauthentication.asked(member, "person-proof"), "Make their copy")
+        + _waiting([one for one in requests if one.subject in own_people.KINDS], "Copy")
+    )
+
+
+def whose(prefix: str) -> str:
+    """The fields that say which user of an account is meant."""
+    kinds = "".join(
+        f'<option value="{kind}">{meaning.capitalize()}</option>' for kind, meaning in own_people.KINDS.items()
+    )
+    return (
+        f'<label for="{prefix}-kind">Who</label><select id="{prefix}-kind" name="person">{kinds}</select>'
+        f'<label for="{prefix}-whose">Id</label><input id="{prefix}-whose" name="whose" required autocomplete="off" '
+        f'aria-describedby="{prefix}-whose-hint"><small id="{prefix}-whose-hint">As your gateway\'s log has it.</small>'
+        f'<label for="{prefix}-account">Account, where several names of yours have that id</label>'
+        f'<input id="{prefix}-account" name="account" autocomplete="off">'
+    )
+
+
+def _waiting(requests: list[Asked], what: str) -> str:
+    """The bundles that wait to be fetched."""
+    rows = ""
+    for one in requests:
+        file = portability.bundle_file(Home.own(), one.request_no)
+        if one.kind == "access" and file.exists():
+            size = f"{max(1, file.stat().st_size // 1024):,} kB"
+            link = f'<a href="/account/rights/bundle/{one.request_no}">{what} of {one.asked_at:%d %b %Y}</a>'
+            rows += f"<li>{link}, request {one.request_no}, {size}</li>"
+    return f"<ul>{rows}</ul>" if rows else ""
 
 
 def restriction(control: sqlite3.Connection, member: Member) -> str:
@@ -99,7 +138,8 @@ def asking() -> str:
 
 def requests(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     """What they have asked for by their rights, and how it stands."""
-    found = [one for one in right.of_account(control, vault, member.account_no) if one.kind != "question"]
+    every = [one for one in right.of_account(control, vault, member.account_no) if one.kind != "question"]
+    found = [one for one in every if one.member_no in {None, member.member_no}]
     if not found:
         return ""
     return f'<h2>Your requests</h2><ul class="entries" aria-label="Your requests">{_entries(found)}</ul>'
@@ -107,7 +147,8 @@ def requests(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
 
 def questions(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     """What a member has asked for help with, and how it stands; nothing where they asked nothing."""
-    found = [one for one in right.of_account(control, vault, member.account_no) if one.member_no == member.member_no]
+    every = right.of_account(control, vault, member.account_no)
+    found = [one for one in every if one.member_no == member.member_no and one.kind == "question"]
     if not found:
         return ""
     return f'<h2>Your questions</h2><ul class="entries" aria-label="Your questions">{_entries(found)}</ul>'

@@ -45,6 +45,8 @@ def take_in(home: Home, path: Path, now: datetime) -> dict[str, list[str]]:
         database.build(home) as build,
         database.control(home) as control,
     ):
+        if "account_numbers" not in opened.manifest:
+            raise RetentionError("this is the copy of one person: an account's bundle is what another home takes in")
         _hold_fresh(build, control)
         with database.transaction(control), _all_or_nothing(build):
             control.execute("PRAGMA defer_foreign_keys = ON")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.commands.personal_copy import copy
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -269,3 +271,6 @@ def consent(whose: str, connection_no: int | None, named: Path | None, *, give: 
         for one in consents.of_account(opened.control, found.owner_no):
             state = f"withdrawn {one.withdrawn_at:%Y-%m-%d}" if one.withdrawn_at else "holds"
             click.echo(f"{one.connection_no:>16}  {one.source:<12} given {one.given_at:%Y-%m-%d}  {state}")
+
+
+rights.add_command(copy)

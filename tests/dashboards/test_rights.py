@@ -24,7 +24,7 @@ from warehouse.control import session as sessions
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
-_FORMS = ("export", "restrict", "lift", "object", "take-back", "withdraw", "ask", "answer")
+_FORMS = ("export", "copy-of", "restrict", "lift", "object", "take-back", "withdraw", "ask", "answer")
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,7 @@ def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, 
     assert path in site.ask("GET", "/account/rights")[2]
     status, body = _fetched(site, path)
     assert status == 200
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        text = b"".join(archive.read(name) for name in archive.namelist())
+    text = _unpacked(body)
     assert ANNE.word("user").encode() in text
     assert BELA.word("user").encode() not in text
     assert _fetched(site, "/account/rights/bundle/999")[0] == 404
@@ -112,6 +111,62 @@ def test_a_browser_that_was_left_open_makes_and_fetches_no_bundle(site: Site, wo
     hidden = _come(site, email(ANNE))
     assert site.post(path, {"form": hidden, "proof": PASSWORD})[0] == 404
     (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+@pytest.mark.clause("AL-8.1")
+@pytest.mark.clause("VA-8.1")
+def test_an_owner_makes_the_copy_of_a_user_of_theirs_and_of_nobody_elses(site: Site, world: Held) -> None:
+    """Found by the id of the log, after the password; another account's user is answered as nobody's."""
+    hidden, path = _come(site, email(ANNE)), "/account/rights/copy-of"
+    own, other = (f"{each.word('user')}@example.org" for each in (ANNE, BELA))
+    fields = {"form": hidden, "person": "user", "whose": own, "person-proof": PASSWORD}
+    assert site.post(path, fields | {"person-proof": "wrong"})[0] == 422
+    assert site.post(path, fields | {"person": "member"})[0] == 404
+    answers = [site.post(path, fields | {"whose": text}) for text in (other, "nobody@example.org")]
+    assert [answer[0] for answer in answers] == [422, 422]
+    assert answers[0][2].replace(other, "") == answers[1][2].replace("nobody@example.org", "")
+    assert site.post(path, fields)[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.anne)[0].request_no
+    status, body = _fetched(site, f"/account/rights/bundle/{number}")
+    text = _unpacked(body)
+    assert (status, ANNE.word("user").encode() in text, ANNE.word("email").encode() in text) == (200, True, False)
+    _come(site, email(BELA))
+    assert _fetched(site, f"/account/rights/bundle/{number}")[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+@pytest.mark.clause("AL-8.1")
+@pytest.mark.clause("VA-8.1")
+def test_a_viewer_takes_the_copy_of_what_is_held_of_them(site: Site, world: Held) -> None:
+    """Theirs alone: the account's owner neither finds nor fetches it, and it has nothing of the account in it."""
+    _joined(world, world.bela, "viewer", "own@team.example")
+    hidden, path = _come(site, "own@team.example"), "/account/rights/copy"
+    assert site.post(path, {"form": hidden, "own-proof": ""})[0] == 422
+    assert site.post(path, {"form": hidden, "own-proof": PASSWORD})[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.bela)[0].request_no
+    link = f"/account/rights/bundle/{number}"
+    assert link in site.ask("GET", "/account/rights")[2]
+    text = _unpacked(_fetched(site, link)[1])
+    assert b"own@team.example" in text
+    assert BELA.word("email").encode() not in text
+    _come(site, email(BELA))
+    assert link not in site.ask("GET", "/account/rights")[2]
+    assert _fetched(site, link)[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+def _unpacked(body: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+def _joined(world: Held, account_no: int, role: members.Role, address: str) -> None:
+    with database.control(world.home) as control:
+        now = session.now()
+        with database.transaction(control):
+            members.join(control, Vault(control, now), account_no, role, ("p",), address, HASH, now)
 
 
 @pytest.mark.clause("VA-8.4")
@@ -197,10 +252,7 @@ def test_the_operator_sees_what_is_due_and_answers(site: Site, world: Held) -> N
 
 def test_who_is_no_owner_uses_no_right_of_the_account(site: Site, world: Held) -> None:
     """A viewer of the same account, and a form from elsewhere: nothing is done."""
-    with database.control(world.home) as control:
-        now = session.now()
-        with database.transaction(control):
-            members.join(control, Vault(control, now), world.anne, "viewer", ("p",), "v@team.example", HASH, now)
+    _joined(world, world.anne, "viewer", "v@team.example")
     assert site.sign_in("v@team.example", PASSWORD)[0] == 303
     assert "An owner of your account" in site.ask("GET", "/account/rights")[2]
     hidden = token(site.ask("GET", "/account")[2])
