@@ -1,4 +1,4 @@
-"""Deleting oneself, one's account or, for the operator, somebody else's: at once, and nobody can take it back.
+"""Deleting oneself, one's account, a user of it or, for the operator, another's: at once, nobody can take it back.
 
 Who asks proves once more who they are and types what they mean; from the answer on they are signed out everywhere. The
 bytes go in a process of its own, and the page of the receipt (`erased.py`) waits for it.
@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import erased, form, marts, reauthentication, session
+from dashboards import erased, form, marts, reauthentication, rights_parts, session
 from dashboards.form import Fields
-from retention import erase, people
+from retention import erase, holding, own_people, people
 from retention.erasure_receipt import BEYOND_REACH
 from retention.errors import RetentionError
 from retention.subjects import Subject
@@ -35,6 +35,8 @@ _GOES = {
     "bill's total stays, without you.",
     "member": "Your address, your password, your sessions and links, and from where you signed in. What the account "
     "has stays with its other members; alerts that were mailed to you go to its owner.",
+    "user": "Their number on every call, with the addresses and user agents of those calls; what they spent stays, "
+    "unnamed.",
 }
 
 
@@ -68,6 +70,15 @@ def _parts(control: sqlite3.Connection, member: Member) -> list[str]:
         parts.append(_form("member", "Delete me"))
     if member.is_owner and not member.is_operator:
         parts.append(_form("account", "Delete this account"))
+    if member.is_owner:
+        parts.append(
+            "<h2>One of your users</h2><p>For who asked you to: a user that your gateway's log names by an id, or an "
+            f"end user. {_GOES['user']}</p>"
+            '<form method="post" action="/account/delete">@form@<input type="hidden" name="what" value="user">'
+            f"{rights_parts.whose('user')}{form.field('user-typed', 'The id once more', more='autocomplete=off')}"
+            f"{form.field('user-password', 'Your password', 'password', more='autocomplete=current-password')}"
+            f"{form.button('Erase this user', grave=True)}</form>"
+        )
     if member.is_owner and member.is_operator:
         parts.append(
             "<h2>Somebody else's account</h2><p>For who asked you to: the account's number erases it as a whole, an "
@@ -95,11 +106,12 @@ def _delete(request: Request, fields: Fields) -> Response:
     found, what, now = session.find(session.token_of(request.cookies)), fields.get("what", ""), session.now()
     if found is None:
         return form.turned("/sign-in")
-    may = {"member": True, "account": found.member.is_owner, "other": _is_host(found.member)}
+    owns = found.member.is_owner
+    may = {"member": True, "account": owns, "user": owns, "other": owns and found.member.is_operator}
     if not may.get(what, False):
         return form.missing(request)
     whose = fields.get("whose", "").strip()
-    meant = whose if what == "other" else PHRASES[what]
+    meant = PHRASES.get(what, whose)
     typed = fields.get("typed" if what == "other" else f"{what}-typed", "").strip()
     if not meant or typed.casefold() != meant.casefold():
         return _delete_page(request, wrong="Nothing was deleted: what you typed is something else.", status=422)
@@ -108,7 +120,7 @@ def _delete(request: Request, fields: Fields) -> Response:
         if wrong := reauthentication.unproved(request, control, vault, found, fields.get(f"{what}-password", "")):
             return _delete_page(request, wrong=f"Nothing was deleted: {wrong}.", status=422)
         try:
-            subject = _subject(control, vault, found.member, what, whose)
+            subject = _subject(control, vault, found.member, what, whose, fields)
             erasure = erase.begin(Home.own(), control, subject, now)
         except RetentionError as error:
             return _delete_page(request, wrong=f"Nothing was deleted: {error}.", status=422)
@@ -121,13 +133,14 @@ def _delete(request: Request, fields: Fields) -> Response:
     return response
 
 
-def _is_host(member: Member) -> bool:
-    return member.is_operator and member.is_owner
-
-
-def _subject(control: sqlite3.Connection, vault: Vault, member: Member, what: str, whose: str) -> Subject:
+def _subject(
+    control: sqlite3.Connection, vault: Vault, member: Member, what: str, whose: str, fields: Fields
+) -> Subject:
     if what == "other":
         return people.find(control, vault, "member" if "@" in whose else "account", whose)
+    if what == "user":
+        own, named = holding.of_account(control, member.account_no), fields.get("account", "").strip()
+        return own_people.find(control, vault, own, fields.get("person", ""), whose, named)
     if what == "account":
         return people.of_account(control, vault, member.account_no)
     return people.member(control, member.member_no)
