@@ -6,9 +6,6 @@ bytes go in a process of its own, and the page of the receipt (`erased.py`) wait
 
 import secrets
 import sqlite3
-import subprocess
-import sys
-import threading
 from datetime import datetime
 from html import escape
 
@@ -16,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import erased, form, marts, reauthentication, rights_parts, session
+from dashboards import erased, form, marts, own_process, reauthentication, rights_parts, session
 from dashboards.form import Fields
 from retention import erase, holding, own_people, people
 from retention.erasure_receipt import BEYOND_REACH
@@ -26,7 +23,7 @@ from warehouse import database
 from warehouse.control import member as members
 from warehouse.control.member import Member
 from warehouse.control.vault import Vault
-from warehouse.home import PROJECT, Home
+from warehouse.home import Home
 
 PHRASES = {"account": "delete this account", "member": "delete me"}
 _GOES = {
@@ -148,16 +145,7 @@ def _subject(
 
 def carry_out(home: Home, now: datetime) -> None:
     """Begin the work in a process of its own; where a pass or Dagster takes it up first, it finds nothing to do."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "retention", str(home.root.absolute()), now.isoformat()],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    # A child that nobody waits for stays in the table of processes.
-    threading.Thread(target=child.wait, daemon=True).start()
+    own_process.begin("retention", str(home.root.absolute()), now.isoformat())
 
 
 ROUTES = [

@@ -30,6 +30,8 @@ _SAID = {
     "withdrawn": "That connection is not read any more. Take its key out of the environment, too.",
     "destroyed": "The key is destroyed, and that connection is not read any more. Revoke the key at the provider, too.",
     "answered": "The request is answered.",
+    "rectifying": "It is being put right wherever the name before is; the request below says when it is.",
+    "waits": "By that name your rows are told from others': the operator looks at it first. The request is below.",
 }
 
 _OF_ACCOUNT = (rights_parts.restriction, rights_parts.objections, rights_parts.consents)
@@ -53,7 +55,11 @@ def page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
             parts = [rights_parts.everything(control, vault, found.member)]
             parts += [part(control, vault, found.member) for part in (rights_parts.own_copy, rights_parts.people)]
             parts += [part(control, found.member) for part in _OF_ACCOUNT]
-            parts += [rights_parts.asking(), rights_parts.requests(control, vault, found.member)]
+            parts += [
+                rights_parts.naming(found.member),
+                rights_parts.asking(),
+                rights_parts.requests(control, vault, found.member),
+            ]
         else:
             parts = [rights_parts.own_copy(control, vault, found.member)]
             parts.append(

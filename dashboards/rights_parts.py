@@ -8,8 +8,10 @@ from retention import own_people, portability
 from warehouse.control import consent as consents_of
 from warehouse.control import objection, right
 from warehouse.control import restriction as restrictions
+from warehouse.control import wish as wishes
 from warehouse.control.member import Member
 from warehouse.control.objection import PURPOSES
+from warehouse.control.outside_id import NAMED
 from warehouse.control.right import Kind
 from warehouse.control.right import Request as Asked
 from warehouse.control.vault import Vault
@@ -127,6 +129,24 @@ def consents(control: sqlite3.Connection, member: Member) -> str:
     return f'<h2>Consent to connections</h2><div class="scroll"><table aria-label="Consents">{rows}</table></div>'
 
 
+def naming(member: Member) -> str:
+    """What the account's own things are called, put right by its owner."""
+    kinds = "".join(f'<option value="{kind}">{kind.capitalize()}</option>' for kind in NAMED)
+    return (
+        "<h2>Correct a name</h2><p>Of the account in a log, a project, a team or a key: the name before is in no "
+        "table, file or older version then, and the log's own is not believed again. Your address is on "
+        '<a href="/account">your account</a>.</p>'
+        + _form(
+            "rectify",
+            f'<label for="named">Of</label><select id="named" name="named">{kinds}</select>'
+            + form.field("old", "As it is now", more="autocomplete=off")
+            + form.field("new", "As it is right", more='autocomplete=off maxlength="64"')
+            + reauthentication.asked(member, "name-proof"),
+            "Put it right",
+        )
+    )
+
+
 def asking() -> str:
     """What they ask for in words."""
     kinds = "".join(f'<option value="{kind}">{meaning}</option>' for kind, (_, meaning) in IN_WORDS.items())
@@ -181,5 +201,19 @@ def due(control: sqlite3.Connection, vault: Vault) -> str:
     answer = form.field("number", "Request") + form.field("answer", "Answer", hint="The person reads it here.")
     return (
         '<h2>To be answered</h2><ul class="entries" aria-label="To be answered">'
-        f"{_entries(found, with_account=True)}</ul>" + _form("answer", answer, "Mark as answered")
+        f"{_entries(found, with_account=True)}</ul>{_approving(control, vault, found)}"
+        + _form("answer", answer, "Mark as answered")
     )
+
+
+def _approving(control: sqlite3.Connection, vault: Vault, found: list[Asked]) -> str:
+    """The names that are to be put right, and concern more than their account."""
+    rows = ""
+    for one in found:
+        if (wish := wishes.of(control, vault, one)) is not None:
+            hidden = f'<input type="hidden" name="number" value="{one.request_no}">'
+            rows += (
+                f"<li>{one.request_no}: the {escape(wish.kind)} {escape(wish.old)} is to be called {escape(wish.new)}"
+                f"{_form('approve', hidden, f'Approve {one.request_no}')}</li>"
+            )
+    return f'<ul class="entries" aria-label="To be approved">{rows}</ul>' if rows else ""

@@ -53,7 +53,10 @@ _WORDS = {
     "typed": "x", "known": "x", "current": "x", "password": "x",
 }  # fmt: skip
 # These change what their own account sees from then on, or have acts of their own.
-_APART = frozenset({"/account/rights/restrict", "/account/rights/export", "/account/open", "/sign-in", "/link"})
+_APART = frozenset({
+    "/account/rights/restrict", "/account/rights/export", "/account/rights/approve", "/account/open", "/sign-in",
+    "/link",
+})  # fmt: skip
 
 
 @dataclass
