@@ -167,7 +167,8 @@ def link(kind: str, label: str | None) -> str:
     """A link to the form, for a key or project that is picked."""
     query = urlencode({"kind": kind} | ({} if label is None else {"label": label}))
     what = f"a {kind}" if label is None else "it"
-    return f'<p><a href="/name?{escape(query)}" target="_self">Name {what}, its owner and tags from a day on</a></p>'
+    named = f"Name {what}, its owner and tags from a day on"
+    return f'<div class="al"><p><a href="/name?{escape(query)}" target="_self">{named}</a></p></div>'
 
 
 ROUTES = [

@@ -123,7 +123,7 @@ def consents(control: sqlite3.Connection, member: Member) -> str:
         if one.withdrawn_at is not None:
             state = f"withdrawn on {one.withdrawn_at:%d %b %Y}" + (", its key is destroyed" if one.is_stored else "")
             act = '<a href="/connections">Give a key anew</a>' if one.is_stored else ""
-        rows += f"<tr><td>{escape(one.source)}</td><td>{state}</td><td>{act}</td></tr>"
+        rows += f"<tr><td>{escape(one.title)}</td><td>{state}</td><td>{act}</td></tr>"
     if not rows:
         return ""
     return f'<h2>Consent to connections</h2><div class="scroll"><table aria-label="Consents">{rows}</table></div>'
@@ -140,7 +140,7 @@ def naming(member: Member) -> str:
             "rectify",
             f'<label for="named">Of</label><select id="named" name="named">{kinds}</select>'
             + form.field("old", "As it is now", more="autocomplete=off")
-            + form.field("new", "As it is right", more='autocomplete=off maxlength="64"')
+            + form.field("new", "As it should be", more='autocomplete=off maxlength="64"')
             + reauthentication.asked(member, "name-proof"),
             "Put it right",
         )

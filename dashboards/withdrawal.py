@@ -45,7 +45,7 @@ def _asked_again(request: Request, one: Consent, member: Member, wrong: str = ""
         else "No bill is read with it any more. Its key is in the environment of who runs this: take it away there."
     )
     sure = (
-        f"<p>{escape(one.source)}: {goes} What was read stays. Revoke the key at the provider, too.</p>"
+        f"<p>{escape(one.title)}: {goes} What was read stays. Revoke the key at the provider, too.</p>"
         '<form method="post" action="/account/rights/withdraw">@form@<input type="hidden" name="sure" value="yes">'
         f'<input type="hidden" name="connection" value="{one.connection_no}">{reauthentication.asked(member)}'
         f"{form.button('Withdraw', grave=True)}</form>"

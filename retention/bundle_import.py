@@ -94,6 +94,9 @@ def _into_control(control: sqlite3.Connection, vault: Vault, opened: Opened, now
                 row["sealed"] = vault.seal(int(told["account_no"]), "outside_id.sealed", "")
             if table == "mail" and row["state"] in {"queued", "sending"}:
                 row |= {"state": "withdrawn", "ended_at": database.stamp(now)}
+            if table == "credential":
+                # A bundle tells no key: it is entered anew under the name that is there.
+                row |= {"state": "removed", "hint": None, "beyond": None}
             if table == "opening" and row["member_no"] is None:
                 row["member_no"] = 0
             control.execute(

@@ -207,7 +207,7 @@ def test_who_withdraws_a_consent_is_told_that_the_key_goes_and_asked_who_they_ar
     hidden, path = _come(site, email(BELA)), "/account/rights/withdraw"
     fields = {"form": hidden, "connection": str(one.connection_no)}
     status, _, asked = site.post(path, fields)
-    assert (status, "The key is destroyed, with the data key that opens it" in asked) == (200, True)
+    assert (status, "openai, main: The key is destroyed, with the data key that opens it" in asked) == (200, True)
     for word in ("", "wrong"):
         assert site.post(path, fields | {"sure": "yes", "proof": word})[0] == 422
     with database.control(world.home) as control:

@@ -11,8 +11,8 @@ from pipelines.cli import cli
 from pipelines.commands import rights_overdue
 from tests.retention.erased_world import NOW, Canary, lived
 from warehouse import database
+from warehouse.control import claim, credential, objection, restriction, right
 from warehouse.control import member as members
-from warehouse.control import objection, restriction, right
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
@@ -91,7 +91,17 @@ def test_the_doctor_says_what_is_overdue(home: Home, master_key: str) -> None:
 @pytest.mark.clause("AL-8.1")
 @pytest.mark.clause("VA-8.5")
 def test_a_bundle_is_exported_and_imported(filled: Home, tmp_path: Path) -> None:
-    """The request is written down as answered; the totals of the new home are printed, and a used one is refused."""
+    """The request is written down as answered; the totals of the new home are printed, and a used one is refused.
+
+    A provider's key stays behind: its connection is there and waits for one.
+    """
+    with database.control(filled) as control:
+        vault = Vault(control, NOW)
+        members.sign_up(control, vault, "anne@team.example", "no hash", NOW)
+        found = members.find(control, vault, "anne@team.example")
+        assert found
+        claim.put(control, ANNE.account, found[0].account_no, NOW)
+        credential.add(control, vault, found[0].account_no, "openai", "main", "sk-admin-canary-0123456789", NOW)
     made = _run(filled, "export", ANNE.account)
     assert made.exit_code == 0, made.output
     bundle = filled.exports / "rights-1.zip"
@@ -101,6 +111,9 @@ def test_a_bundle_is_exported_and_imported(filled: Home, tmp_path: Path) -> None
     taken = _run(fresh, "import", str(bundle))
     assert taken.exit_code == 0, taken.output
     assert "The totals are those of the bundle" in taken.output
+    with database.control(fresh) as control:
+        query = "SELECT label, state, sealed_key, sealed_data_key, hint FROM credential"
+        assert control.execute(query).fetchall() == [("main", "removed", None, None, None)]
     assert _run(filled, "import", str(bundle)).exit_code == 1
 
 

@@ -17,7 +17,7 @@ from warehouse.errors import WarehouseError
 class Consent:
     """Of a connection: since when it may be read (UTC), and when that was withdrawn; None while it holds.
 
-    `is_stored` where its key is one that was given, and not the environment's.
+    `label` is what it is called where its key is one that was given; None where it is the environment's.
     """
 
     connection_no: int
@@ -25,7 +25,17 @@ class Consent:
     provider: str
     given_at: datetime
     withdrawn_at: datetime | None
-    is_stored: bool
+    label: str | None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its key is one that was given."""
+        return self.label is not None
+
+    @property
+    def title(self) -> str:
+        """What tells it from the account's others."""
+        return self.source if self.label is None else f"{self.source}, {self.label}"
 
 
 def give(control: sqlite3.Connection, account_no: int, connection_no: int, now: datetime) -> None:
@@ -80,14 +90,14 @@ def of_account(control: sqlite3.Connection, account_no: int) -> list[Consent]:
     """An account's connections with their consent; one that was made without saying so was given with it."""
     rows = control.execute(
         """SELECT connection.connection_no, source, connection.provider, coalesce(given_at, created_at), withdrawn_at,
-             credential.connection_no IS NOT NULL
+             credential.label
            FROM connection LEFT JOIN consent USING (connection_no) LEFT JOIN credential USING (connection_no)
            WHERE connection.account_no = ? ORDER BY source, connection.connection_no""",
         (account_no,),
     )
     return [
-        Consent(number, source, provider, database.moment(given), gone and database.moment(gone), bool(is_stored))
-        for number, source, provider, given, gone, is_stored in rows
+        Consent(number, source, provider, database.moment(given), gone and database.moment(gone), label)
+        for number, source, provider, given, gone, label in rows
     ]
 
 
