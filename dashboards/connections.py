@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import connection_child, form, provider_policies, session
+from dashboards import connection_child, form, provider_policies, reauthentication, session
 from dashboards.connection_child import PROVIDERS
 from dashboards.form import Fields
 from warehouse import database
@@ -18,6 +18,8 @@ from warehouse.control import credential
 from warehouse.control.connection import MAIN
 from warehouse.control.credential import Credential, CredentialError
 from warehouse.control.member import Member
+from warehouse.control.session import Session
+from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 _STATES = {
@@ -32,24 +34,24 @@ _SAID = {
 }
 
 
-def _editor(request: Request) -> Member | None:
+def _editor(request: Request) -> Session | None:
     """Who looks, where they may change what their account is connected to."""
     found = session.find(session.token_of(request.cookies))
-    return found.member if found is not None and found.member.role in {"owner", "editor"} else None
+    return found if found is not None and found.member.role in {"owner", "editor"} else None
 
 
 def _page(request: Request, *, wrong: str = "", status: int = 200, provider: str = "") -> Response:
-    member = _editor(request)
-    if member is None:
+    editor = _editor(request)
+    if editor is None:
         return form.missing(request)
     with database.control(Home.own()) as control:
-        found = credential.of_account(control, member.account_no)
+        found = credential.of_account(control, editor.member.account_no)
     return form.page(
         request,
         "Connections",
         lambda hidden: (
             '<p><a href="/">Back to the figures</a> · <a href="/account">Account</a></p>'
-            + (_table(found) + _adding(provider)).replace("@form@", hidden)
+            + (_table(found) + _adding(provider, editor.member)).replace("@form@", hidden)
         ),
         said=_SAID.get(request.query_params.get("said", ""), "") if not wrong else "",
         wrong=wrong,
@@ -89,7 +91,7 @@ def _title(name: str) -> str:
     return next((one.title for one in PROVIDERS.all() if one.name == name), name)
 
 
-def _adding(chosen: str) -> str:
+def _adding(chosen: str, member: Member) -> str:
     if not PROVIDERS.all():
         return "<p>The list of providers cannot be read now; <code>apiledger connect</code> says why.</p>"
     options = "".join(
@@ -118,7 +120,7 @@ def _adding(chosen: str) -> str:
         f"<dl>{makes}</dl><p>{provider_policies.SAID}</p>"
         '<form class="narrow" method="post" action="/connections/add">@form@<label for="provider">Provider</label>'
         f'<select id="provider" name="provider">{options}</select>{named}{key}'
-        f"{form.button('Try it and keep it')}</form>"
+        f"{reauthentication.asked(member)}{form.button('Try it and keep it')}</form>"
     )
 
 
@@ -127,47 +129,65 @@ def _sentence(text: str) -> str:
 
 
 def _add(request: Request, fields: Fields) -> Response:
-    member = _editor(request)
-    provider = fields.get("provider", "")
-    if member is None or provider not in {one.name for one in PROVIDERS.all()}:
+    editor, provider = _editor(request), fields.get("provider", "")
+    if editor is None or provider not in {one.name for one in PROVIDERS.all()}:
         return form.missing(request)
     key, label = fields.get("key", "").strip(), fields.get("label", "").strip() or MAIN
     try:
         credential.hold_label(label)
     except CredentialError as error:
         return _page(request, wrong=f"{_sentence(str(error))} Nothing was kept.", status=422, provider=provider)
-    kept, wrong = connection_child.keep(Home.own(), provider, member.account_no, label, key)
+    if wrong := _unproved(request, editor, fields):
+        return _page(request, wrong=f"Nothing was kept: {wrong}.", status=422, provider=provider)
+    kept, wrong = connection_child.keep(Home.own(), provider, editor.member.account_no, label, key)
     if not kept:
         return _page(request, wrong=_sentence(wrong.rstrip(".")), status=422, provider=provider)
     return form.turned("/connections?said=kept")
 
 
+def _unproved(request: Request, editor: Session, fields: Fields) -> str:
+    with database.control(Home.own()) as control:
+        vault = Vault(control, session.now())
+        return reauthentication.unproved(request, control, vault, editor, fields.get(reauthentication.FIELD, ""))
+
+
 def _remove(request: Request, fields: Fields) -> Response:
-    member = _editor(request)
-    number = fields.get("connection", "")
-    if member is None or not (number.isascii() and number.isdigit()):
+    editor, number = _editor(request), fields.get("connection", "")
+    if editor is None or not (number.isascii() and number.isdigit()):
         return form.missing(request)
     with database.control(Home.own()) as control:
         try:
+            member = editor.member
             one = credential.find(control, member.account_no, int(number[:18]))
+            if one.state == "removed":
+                return form.missing(request)
             if fields.get("sure") != "yes":
-                return _asked_again(request, one)
+                return _asked_again(request, one, member)
+            if wrong := _unproved(request, editor, fields):
+                return _asked_again(request, one, member, wrong=f"Nothing was destroyed: {wrong}.")
             credential.remove(control, member.account_no, one.connection_no, session.now(), actor_no=member.member_no)
         except CredentialError:
             return form.missing(request)
     return form.turned("/connections?said=removed")
 
 
-def _asked_again(request: Request, one: Credential) -> Response:
+def _asked_again(request: Request, one: Credential, member: Member, wrong: str = "") -> Response:
     """A removal is confirmed on a page of its own, which works without a script."""
     sure = (
         f'<p>The key "{escape(one.label)}" of {escape(_title(one.provider))} will be destroyed; nobody can bring it '
         "back. What was read of its bills stays.</p>"
         '<form method="post" action="/connections/remove">@form@<input type="hidden" name="sure" value="yes">'
-        f'<input type="hidden" name="connection" value="{one.connection_no}">{form.button("Destroy the key")}</form>'
+        f'<input type="hidden" name="connection" value="{one.connection_no}">{reauthentication.asked(member)}'
+        f"{form.button('Destroy the key', grave=True)}</form>"
         '<p><a href="/connections">Keep it</a></p>'
     )
-    return form.page(request, "Remove the connection?", lambda hidden: sure.replace("@form@", hidden))
+    return form.page(
+        request,
+        "Remove the connection?",
+        lambda hidden: sure.replace("@form@", hidden),
+        wrong=wrong,
+        status=422 if wrong else 200,
+    )
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""Deleting oneself, one's account or, for the operator, somebody else's: at once, and nobody can take it back.
+"""Deleting oneself, one's account, a user of it or, for the operator, another's: at once, nobody can take it back.
 
 Who asks proves once more who they are and types what they mean; from the answer on they are signed out everywhere. The
 bytes go in a process of its own, and the page of the receipt (`erased.py`) waits for it.
@@ -6,9 +6,6 @@ bytes go in a process of its own, and the page of the receipt (`erased.py`) wait
 
 import secrets
 import sqlite3
-import subprocess
-import sys
-import threading
 from datetime import datetime
 from html import escape
 
@@ -16,19 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import erased, form, marts, session
+from dashboards import erased, form, marts, own_process, reauthentication, rights_parts, session
 from dashboards.form import Fields
-from retention import erase, people
+from retention import erase, holding, own_people, people
 from retention.erasure_receipt import BEYOND_REACH
 from retention.errors import RetentionError
 from retention.subjects import Subject
 from warehouse import database
 from warehouse.control import member as members
-from warehouse.control import password, throttle
 from warehouse.control.member import Member
-from warehouse.control.throttle import Guess
 from warehouse.control.vault import Vault
-from warehouse.home import PROJECT, Home
+from warehouse.home import Home
 
 PHRASES = {"account": "delete this account", "member": "delete me"}
 _GOES = {
@@ -37,6 +32,8 @@ _GOES = {
     "bill's total stays, without you.",
     "member": "Your address, your password, your sessions and links, and from where you signed in. What the account "
     "has stays with its other members; alerts that were mailed to you go to its owner.",
+    "user": "Their number on every call, with the addresses and user agents of those calls; what they spent stays, "
+    "unnamed.",
 }
 
 
@@ -70,6 +67,15 @@ def _parts(control: sqlite3.Connection, member: Member) -> list[str]:
         parts.append(_form("member", "Delete me"))
     if member.is_owner and not member.is_operator:
         parts.append(_form("account", "Delete this account"))
+    if member.is_owner:
+        parts.append(
+            "<h2>One of your users</h2><p>For who asked you to: a user that your gateway's log names by an id, or an "
+            f"end user. {_GOES['user']}</p>"
+            '<form method="post" action="/account/delete">@form@<input type="hidden" name="what" value="user">'
+            f"{rights_parts.whose('user')}{form.field('user-typed', 'The id once more', more='autocomplete=off')}"
+            f"{form.field('user-password', 'Your password', 'password', more='autocomplete=current-password')}"
+            f"{form.button('Erase this user', grave=True)}</form>"
+        )
     if member.is_owner and member.is_operator:
         parts.append(
             "<h2>Somebody else's account</h2><p>For who asked you to: the account's number erases it as a whole, an "
@@ -97,20 +103,21 @@ def _delete(request: Request, fields: Fields) -> Response:
     found, what, now = session.find(session.token_of(request.cookies)), fields.get("what", ""), session.now()
     if found is None:
         return form.turned("/sign-in")
-    may = {"member": True, "account": found.member.is_owner, "other": _is_host(found.member)}
+    owns = found.member.is_owner
+    may = {"member": True, "account": owns, "user": owns, "other": owns and found.member.is_operator}
     if not may.get(what, False):
         return form.missing(request)
     whose = fields.get("whose", "").strip()
-    meant = whose if what == "other" else PHRASES[what]
+    meant = PHRASES.get(what, whose)
     typed = fields.get("typed" if what == "other" else f"{what}-typed", "").strip()
     if not meant or typed.casefold() != meant.casefold():
         return _delete_page(request, wrong="Nothing was deleted: what you typed is something else.", status=422)
     with database.control(Home.own()) as control:
         vault = Vault(control, now)
-        if wrong := _unproved(request, control, vault, found.member, fields.get(f"{what}-password", "")):
+        if wrong := reauthentication.unproved(request, control, vault, found, fields.get(f"{what}-password", "")):
             return _delete_page(request, wrong=f"Nothing was deleted: {wrong}.", status=422)
         try:
-            subject = _subject(control, vault, found.member, what, whose)
+            subject = _subject(control, vault, found.member, what, whose, fields)
             erasure = erase.begin(Home.own(), control, subject, now)
         except RetentionError as error:
             return _delete_page(request, wrong=f"Nothing was deleted: {error}.", status=422)
@@ -123,42 +130,22 @@ def _delete(request: Request, fields: Fields) -> Response:
     return response
 
 
-def _is_host(member: Member) -> bool:
-    return member.is_operator and member.is_owner
-
-
-def _subject(control: sqlite3.Connection, vault: Vault, member: Member, what: str, whose: str) -> Subject:
+def _subject(
+    control: sqlite3.Connection, vault: Vault, member: Member, what: str, whose: str, fields: Fields
+) -> Subject:
     if what == "other":
         return people.find(control, vault, "member" if "@" in whose else "account", whose)
+    if what == "user":
+        own, named = holding.of_account(control, member.account_no), fields.get("account", "").strip()
+        return own_people.find(control, vault, own, fields.get("person", ""), whose, named)
     if what == "account":
         return people.of_account(control, vault, member.account_no)
     return people.member(control, member.member_no)
 
 
-def _unproved(request: Request, control: sqlite3.Connection, vault: Vault, member: Member, secret: str) -> str:
-    """Why a password does not prove that it is they; empty where it does."""
-    now = session.now()
-    guess = Guess.of(vault, "", request.client.host if request.client else "", member.member_no)
-    if throttle.admit(control, guess, now):
-        return "too many tries; try again in a few minutes"
-    if not password.fits(members.password_of(control, member), secret[: password.LONGEST + 1]):
-        return "the password is another one"
-    throttle.succeeded(control, guess, now)
-    return ""
-
-
 def carry_out(home: Home, now: datetime) -> None:
     """Begin the work in a process of its own; where a pass or Dagster takes it up first, it finds nothing to do."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "retention", str(home.root.absolute()), now.isoformat()],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    # A child that nobody waits for stays in the table of processes.
-    threading.Thread(target=child.wait, daemon=True).start()
+    own_process.begin("retention", str(home.root.absolute()), now.isoformat())
 
 
 ROUTES = [

@@ -1,6 +1,6 @@
 """name_figures -> the page of keys and the page of projects: what each costs, whose it is, what nobody uses."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from html import escape
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from dashboards import data_table, formats, marts, name_figures, period_bar, theme
+from dashboards import data_table, formats, marts, name_figures, naming_form, period_bar, theme
 from dashboards.name_figures import Asked, Kind, Said
 from dashboards.period import Period
 from warehouse.money import shown
@@ -106,14 +106,8 @@ def _history(kind: Kind, period: Period, found: pa.Table) -> None:
     )
     if picked is not None:
         st.html(_said(picked, marts.answer(name_figures.history, (kind, picked))))
-    st.caption("A renamed, rotated or deleted one keeps its past under each of its names. To name one from a date on:")
-    today = datetime.now(UTC).date()
-    st.code(
-        f'apiledger name {kind} "{picked or labels[0]}" --as "Checkout" --owner "payments team" --tag prod '
-        f"--from {today:%Y-%m-01}",
-        language="bash",
-        wrap_lines=True,
-    )
+    st.caption("A renamed, rotated or deleted one keeps its past under each of its names.")
+    st.html(naming_form.link(kind, picked))
 
 
 def _said(label: str, told: list[Said]) -> str:

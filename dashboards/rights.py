@@ -3,22 +3,18 @@
 Only an owner asks for the whole account, since a bundle holds all of it. What is another account's is not there.
 """
 
-import sqlite3
-
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboards import form, rights_parts, session
 from dashboards.form import Fields
 from dashboards.rights_parts import IN_WORDS
-from retention import holding, portability, restrict
+from retention import holding, restrict
 from retention.errors import RetentionError
 from warehouse import database
-from warehouse.control import consent, objection, restriction, right
-from warehouse.control.member import Member
+from warehouse.control import objection, restriction, right
 from warehouse.control.objection import PURPOSES
-from warehouse.control.right import Kind
 from warehouse.control.session import Session
 from warehouse.control.vault import Vault
 from warehouse.errors import WarehouseError
@@ -31,19 +27,24 @@ _SAID = {
     "lifted": "Your data is processed again, with what came meanwhile.",
     "objected": "It is not done any more.",
     "taken-back": "Your objection is taken back.",
-    "withdrawn": "That connection is not read any more.",
+    "withdrawn": "That connection is not read any more. Take its key out of the environment, too.",
+    "destroyed": "The key is destroyed, and that connection is not read any more. Revoke the key at the provider, too.",
     "answered": "The request is answered.",
+    "rectifying": "It is being put right wherever the name before is; the request below says when it is.",
+    "waits": "By that name your rows are told from others': the operator looks at it first. The request is below.",
 }
 
 _OF_ACCOUNT = (rights_parts.restriction, rights_parts.objections, rights_parts.consents)
 
 
-def _owner(request: Request) -> Session | None:
+def owner(request: Request) -> Session | None:
+    """The session of who uses the rights of their whole account; None for everybody else."""
     found = session.find(session.token_of(request.cookies))
     return found if found is not None and found.member.is_owner else None
 
 
-def _page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
+def page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
+    """The page of rights, with what went wrong where something did."""
     found = session.find(session.token_of(request.cookies))
     if found is None:
         return form.turned("/sign-in")
@@ -52,10 +53,20 @@ def _page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
         vault = Vault(control, session.now())
         if found.member.is_owner:
             parts = [rights_parts.everything(control, vault, found.member)]
+            parts += [part(control, vault, found.member) for part in (rights_parts.own_copy, rights_parts.people)]
             parts += [part(control, found.member) for part in _OF_ACCOUNT]
-            parts += [rights_parts.asking(), rights_parts.requests(control, vault, found.member)]
+            parts += [
+                rights_parts.naming(found.member),
+                rights_parts.asking(),
+                rights_parts.requests(control, vault, found.member),
+            ]
         else:
-            parts = ["<p>An owner of your account uses these rights for all of it. For your own, write to them.</p>"]
+            parts = [rights_parts.own_copy(control, vault, found.member)]
+            parts.append(
+                '<h2>Your other rights</h2><p>Correct your address on <a href="/account">your account</a>, '
+                '<a href="/account/delete">delete yourself</a>, ask by <a href="/account/help">Help</a>. An owner of '
+                "your account uses its rights, for all of it.</p>"
+            )
         if found.member.is_operator and found.member.is_owner:
             parts.append(rights_parts.due(control, vault))
     return form.page(
@@ -68,57 +79,22 @@ def _page(request: Request, *, wrong: str = "", status: int = 200) -> Response:
     )
 
 
-def _export(request: Request, _: Fields) -> Response:
-    found = _owner(request)
-    if found is None:
-        return form.missing(request)
-    home, number, now = Home.own(), found.member.account_no, session.now()
-    with database.control(home) as control:
-        vault = Vault(control, now)
-        asked = right.ask(control, vault, number, "access", "", now)
-        try:
-            portability.export(home, control, holding.of_account(control, number), asked.request_no, now)
-        except WarehouseError as error:
-            # Nothing is published yet, or somebody is being erased: the request stays open.
-            return _page(request, wrong=f"It cannot be made now: {error}", status=409)
-        right.end(control, vault, asked.request_no, "done", "", now)
-    return form.turned("/account/rights?said=made")
-
-
-def _bundle(request: Request) -> Response:
-    found, number = _owner(request), str(request.path_params["number"])
-    if found is None or not (number.isascii() and number.isdigit()):
-        return form.missing(request)
-    with database.control(Home.own()) as control:
-        mine = is_of_account(control, int(number[:18]), found.member.account_no)
-    file = portability.bundle_file(Home.own(), int(number[:18]))
-    if not mine or not file.exists():
-        return form.missing(request)
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(file, media_type="application/zip", filename="apiledger-bundle.zip", headers=headers)
-
-
-def is_of_account(control: sqlite3.Connection, request_no: int, account_no: int) -> bool:
-    """Whether a bundle was made for an account."""
-    query = "SELECT 1 FROM rights_request WHERE request_no = ? AND account_no = ? AND kind = 'access'"
-    return control.execute(query, (request_no, account_no)).fetchone() is not None
-
-
 def _restrict(request: Request, _: Fields) -> Response:
-    found = _owner(request)
+    found = owner(request)
     if found is None:
         return form.missing(request)
     with database.control(Home.own()) as control:
         try:
             restrict.begin(control, holding.of_account(control, found.member.account_no), session.now())
         except RetentionError as error:
-            return _page(request, wrong=str(error), status=409)
-        _carried_out(control, found.member, "restriction", "restricted")
+            return page(request, wrong=str(error), status=409)
+        vault = Vault(control, session.now())
+        right.carried_out(control, vault, found.member.account_no, "restriction", "restricted", session.now())
     return form.turned("/account/rights?said=restricted")
 
 
 def _lift(request: Request, _: Fields) -> Response:
-    found = _owner(request)
+    found = owner(request)
     if found is None:
         return form.missing(request)
     with database.control(Home.own()) as control:
@@ -127,18 +103,19 @@ def _lift(request: Request, _: Fields) -> Response:
 
 
 def _object(request: Request, fields: Fields) -> Response:
-    found = _owner(request)
+    found = owner(request)
     purpose = next((each for each in PURPOSES if each == fields.get("purpose")), None)
     if found is None or purpose is None or (purpose == "agent_sessions" and not found.member.is_operator):
         return form.missing(request)
     with database.control(Home.own()) as control:
         objection.begin(control, found.member.account_no, purpose, session.now())
-        _carried_out(control, found.member, "objection", PURPOSES[purpose])
+        vault = Vault(control, session.now())
+        right.carried_out(control, vault, found.member.account_no, "objection", PURPOSES[purpose], session.now())
     return form.turned("/account/rights?said=objected")
 
 
 def _take_back(request: Request, fields: Fields) -> Response:
-    found = _owner(request)
+    found = owner(request)
     purpose = next((each for each in PURPOSES if each == fields.get("purpose")), None)
     if found is None or purpose is None:
         return form.missing(request)
@@ -147,21 +124,8 @@ def _take_back(request: Request, fields: Fields) -> Response:
     return form.turned("/account/rights?said=taken-back")
 
 
-def _withdraw(request: Request, fields: Fields) -> Response:
-    found, number = _owner(request), fields.get("connection", "")
-    if found is None or not (number.isascii() and number.isdigit()):
-        return form.missing(request)
-    with database.control(Home.own()) as control:
-        try:
-            consent.withdraw(control, found.member.account_no, int(number[:18]), session.now())
-        except WarehouseError:
-            return form.missing(request)
-        _carried_out(control, found.member, "withdrawal", f"connection {number[:18]}")
-    return form.turned("/account/rights?said=withdrawn")
-
-
 def _ask(request: Request, fields: Fields) -> Response:
-    found = _owner(request)
+    found = owner(request)
     if found is None or fields.get("kind") not in IN_WORDS:
         return form.missing(request)
     kind, _ = IN_WORDS[fields["kind"]]
@@ -176,12 +140,12 @@ def _ask(request: Request, fields: Fields) -> Response:
                 session.now(),
             )
         except WarehouseError as error:
-            return _page(request, wrong=f"Nothing was written down: {error}.", status=422)
+            return page(request, wrong=f"Nothing was written down: {error}.", status=422)
     return form.turned("/account/rights?said=asked")
 
 
 def _answer(request: Request, fields: Fields) -> Response:
-    found, number = _owner(request), fields.get("number", "").strip()
+    found, number = owner(request), fields.get("number", "").strip()
     if found is None or not found.member.is_operator:
         return form.missing(request)
     with database.control(Home.own()) as control:
@@ -190,28 +154,19 @@ def _answer(request: Request, fields: Fields) -> Response:
             asked = int(number[:18]) if number.isascii() and number.isdigit() else 0
             right.end(control, vault, asked, "done", fields.get("answer", ""), now, actor_no=found.member.member_no)
         except WarehouseError as error:
-            return _page(request, wrong=f"{error}.", status=422)
+            return page(request, wrong=f"{error}.", status=422)
     return form.turned("/account/rights?said=answered")
 
 
-def _carried_out(control: sqlite3.Connection, member: Member, kind: Kind, answer: str) -> None:
-    vault, now = Vault(control, session.now()), session.now()
-    made = right.ask(control, vault, member.account_no, kind, "", now)
-    right.end(control, vault, made.request_no, "done", answer, now)
-
-
 _POSTED = {
-    "export": _export,
     "restrict": _restrict,
     "lift": _lift,
     "object": _object,
     "take-back": _take_back,
-    "withdraw": _withdraw,
     "ask": _ask,
     "answer": _answer,
 }
 ROUTES = [
-    Route("/account/rights", _page, methods=["GET"]),
-    Route("/account/rights/bundle/{number}", _bundle, methods=["GET"]),
+    Route("/account/rights", page, methods=["GET"]),
     *(Route(f"/account/rights/{name}", form.posted(act), methods=["POST"]) for name, act in _POSTED.items()),
 ]

@@ -45,6 +45,8 @@ def take_in(home: Home, path: Path, now: datetime) -> dict[str, list[str]]:
         database.build(home) as build,
         database.control(home) as control,
     ):
+        if "account_numbers" not in opened.manifest:
+            raise RetentionError("this is the copy of one person: an account's bundle is what another home takes in")
         _hold_fresh(build, control)
         with database.transaction(control), _all_or_nothing(build):
             control.execute("PRAGMA defer_foreign_keys = ON")
@@ -92,6 +94,9 @@ def _into_control(control: sqlite3.Connection, vault: Vault, opened: Opened, now
                 row["sealed"] = vault.seal(int(told["account_no"]), "outside_id.sealed", "")
             if table == "mail" and row["state"] in {"queued", "sending"}:
                 row |= {"state": "withdrawn", "ended_at": database.stamp(now)}
+            if table == "credential":
+                # A bundle tells no key: it is entered anew under the name that is there.
+                row |= {"state": "removed", "hint": None, "beyond": None}
             if table == "opening" and row["member_no"] is None:
                 row["member_no"] = 0
             control.execute(

@@ -20,7 +20,7 @@ from warehouse.tables import Column
 _ROWS = 61_440
 # Keys that open what is sealed, and the traces of who was erased.
 _KEPT_BACK = frozenset({"data_key", "tombstone", "erasure", "erasure_receipt", "erased_load", "rectified"})
-_SECRET = frozenset({"lookup", "password_hash", "refused_key", "used_key", "wrapped"})
+_SECRET = frozenset({"lookup", "password_hash", "refused_key", "used_key", "wrapped", "sealed_data_key"})
 # The installation's own books, which tell how far back each grain goes.
 _CONTROL_KEYS = ("account_no", "connection_no", "member_no", "no")
 _VERSION_KEYS = frozenset({"account_no", "request_no", "connection_no"})
@@ -45,15 +45,15 @@ def of_control(control: sqlite3.Connection, vault: Vault, holding: Holding) -> I
     own = dict(zip(_CONTROL_KEYS, (holding.numbers, connections, people, ids), strict=True))
     for name, columns in told_by_control(control).items():
         key = next(column for column in _CONTROL_KEYS if column in columns)
-        only = f"{key} IN ({_listed(own[key])})"
-        yield _control_dataset(control, vault, name, columns, only, people)
+        only = f"{key} IN ({listed(own[key])})"
+        yield control_dataset(control, vault, name, columns, only, people)
 
 
 def told_by_control(control: sqlite3.Connection) -> dict[str, dict[str, str]]:
     """The tables of the control store that a bundle tells, each with its columns and their types."""
     return {
         name: columns
-        for name, columns in _control_tables(control)
+        for name, columns in _tables(control)
         if name not in _KEPT_BACK and any(key in columns for key in _CONTROL_KEYS)
     }
 
@@ -65,24 +65,25 @@ def own_connections(control: sqlite3.Connection, holding: Holding) -> tuple[int,
 
 def own_customers(control: sqlite3.Connection, holding: Holding) -> tuple[int, ...]:
     """The paying customers that the account is."""
-    query = f"SELECT no FROM outside_id WHERE kind = 'customer' AND account_no IN ({_listed(holding.numbers)})"
+    query = f"SELECT no FROM outside_id WHERE kind = 'customer' AND account_no IN ({listed(holding.numbers)})"
     return tuple(number for (number,) in control.execute(query))
 
 
-def _control_tables(control: sqlite3.Connection) -> list[tuple[str, dict[str, str]]]:
+def _tables(control: sqlite3.Connection) -> list[tuple[str, dict[str, str]]]:
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name"
     names = [name for (name,) in control.execute(query).fetchall()]
     return [(n, {row[1]: row[2] for row in control.execute(f"PRAGMA table_info({n})")}) for n in names]
 
 
 def _numbers(control: sqlite3.Connection, table: str, column: str, accounts: Iterable[int]) -> tuple[int, ...]:
-    query = f"SELECT {column} FROM {table} WHERE account_no IN ({_listed(accounts)}) ORDER BY 1"
+    query = f"SELECT {column} FROM {table} WHERE account_no IN ({listed(accounts)}) ORDER BY 1"
     return tuple(number for (number,) in control.execute(query))
 
 
-def _control_dataset(
+def control_dataset(
     control: sqlite3.Connection, vault: Vault, name: str, types: dict[str, str], only: str, people: tuple[int, ...]
 ) -> Dataset:
+    """The rows of a table of the control store under a condition; of members none but `people` are told by number."""
     told = [column for column in types if column not in _SECRET]
     plain = {column: plain_name(column) for column in told}
     kinds = {"INTEGER": "BIGINT", "BLOB": "VARCHAR"}
@@ -102,13 +103,28 @@ def _control_dataset(
                 said[column] = None
         return tuple(said.values())
 
+    query = f"SELECT {', '.join(told)} FROM {name} WHERE {only} ORDER BY rowid"
+    return of_rows(f"control.{name}", f"control.sqlite, {name.replace('_', ' ')}", columns, control, query, (), row)
+
+
+def of_rows(
+    name: str,
+    meaning: str,
+    columns: tuple[Column, ...],
+    control: sqlite3.Connection,
+    query: str,
+    bound: tuple[object, ...] = (),
+    told: Callable[[tuple[object, ...]], tuple[object, ...]] = tuple,
+) -> Dataset:
+    """The rows of a query of the control store as a dataset, each as `told` tells it."""
+
     def batches() -> Iterator[pl.DataFrame]:
         schema = {column.name: pl.Int64 if column.type == "BIGINT" else pl.String for column in columns}
-        rows = control.execute(f"SELECT {', '.join(told)} FROM {name} WHERE {only} ORDER BY rowid")
+        rows = control.execute(query, bound)
         while part := rows.fetchmany(_ROWS):
-            yield pl.DataFrame([row(each) for each in part], schema=schema, orient="row")
+            yield pl.DataFrame([told(each) for each in part], schema=schema, orient="row")
 
-    return Dataset(f"control.{name}", f"control.sqlite, {name.replace('_', ' ')}", columns, batches)
+    return Dataset(name, meaning, columns, batches)
 
 
 def is_sealed(column: str) -> bool:
@@ -137,20 +153,20 @@ def of_version(
     connection: duckdb.DuckDBPyConnection, holding: Holding, connections: Iterable[int], customers: Iterable[int] = ()
 ) -> Iterator[Dataset]:
     """What a published version holds of an account, table by table; who else paid, and with what, is left out."""
-    numbers = _listed(holding.numbers)
-    mine, paid = f"account_no IN ({numbers})", f"connection_no IN ({_listed(connections)})"
+    numbers = listed(holding.numbers)
+    mine, paid = f"account_no IN ({numbers})", f"connection_no IN ({listed(connections)})"
     own = {
         "connection_no": f"CASE WHEN {paid} THEN connection_no END",
         "payer_no": f"CASE WHEN payer_no IN ({numbers}) THEN payer_no END",
     }
-    for table, meaning, columns in _version_tables(connection):
+    for table, meaning, columns in version_tables(connection):
         names = [column.name for column in columns]
         if table in _BOOKS:
             only = _BOOKS[table].format(days=f"SELECT DISTINCT day, gateway FROM model.usage_daily WHERE {mine}")
         elif "account_no" in names:
             only = mine
             if "customer_no" in names:
-                only += f" OR customer_no IN ({_listed(customers)})"
+                only += f" OR customer_no IN ({listed(customers)})"
         elif "request_no" in names:
             only = f"request_no IN (SELECT request_no FROM model.requests WHERE {mine})"
         elif "connection_no" in names:
@@ -162,12 +178,12 @@ def of_version(
         blanked = own if only == mine else {}
         selected = ", ".join(f"{blanked.get(name, name_of(name))} AS {name_of(name)}" for name in names)
         query = f"SELECT {selected} FROM {table} WHERE {only}"
-        yield Dataset(table, meaning, columns, _asked(connection, query))
+        yield Dataset(table, meaning, columns, asked(connection, query))
 
 
 def told_by_version(connection: duckdb.DuckDBPyConnection) -> dict[str, frozenset[str]]:
     """The model tables that a bundle tells, each with its columns."""
-    found = {table: frozenset(c.name for c in columns) for table, _, columns in _version_tables(connection)}
+    found = {table: frozenset(c.name for c in columns) for table, _, columns in version_tables(connection)}
     return {
         table: names
         for table, names in found.items()
@@ -177,19 +193,21 @@ def told_by_version(connection: duckdb.DuckDBPyConnection) -> dict[str, frozense
 
 def focus(connection: duckdb.DuckDBPyConnection, holding: Holding) -> Iterator[tuple[str, Dataset]]:
     """The account's spend in FOCUS 1.2's columns, by billing period (`2026-11`)."""
-    listed = ", ".join(_quoted(label) for label in holding.labels) or "NULL"
+    labels = ", ".join(_quoted(label) for label in holding.labels) or "NULL"
     # Spend of nobody's name is the operator's.
-    only = f"BillingAccountId IN ({listed}{', $$unnamed$$' if holding.is_operator else ''})"
-    columns = next(found for name, _, found in _version_tables(connection, views=True) if name == "mart.focus_1_2")
+    only = f"BillingAccountId IN ({labels}{', $$unnamed$$' if holding.is_operator else ''})"
+    columns = next(found for name, _, found in version_tables(connection, views=True) if name == "mart.focus_1_2")
     months = connection.execute(
         f"SELECT DISTINCT strftime(BillingPeriodStart, '%Y-%m') FROM mart.focus_1_2 WHERE {only} ORDER BY 1"
     ).fetchall()
     for (month,) in months:
         query = f"FROM mart.focus_1_2 WHERE {only} AND strftime(BillingPeriodStart, '%Y-%m') = '{month}' ORDER BY ALL"
-        yield month, Dataset("mart.focus_1_2", "Spend in FOCUS 1.2's columns", columns, _asked(connection, query))
+        yield month, Dataset("mart.focus_1_2", "Spend in FOCUS 1.2's columns", columns, asked(connection, query))
 
 
-def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> Callable[[], Iterator[pl.DataFrame]]:
+def asked(connection: duckdb.DuckDBPyConnection, query: str) -> Callable[[], Iterator[pl.DataFrame]]:
+    """The rows of a query of a version, in batches."""
+
     def batches() -> Iterator[pl.DataFrame]:
         for batch in connection.execute(query).to_arrow_reader(_ROWS):
             yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
@@ -197,9 +215,10 @@ def _asked(connection: duckdb.DuckDBPyConnection, query: str) -> Callable[[], It
     return batches
 
 
-def _version_tables(
+def version_tables(
     connection: duckdb.DuckDBPyConnection, *, views: bool = False
 ) -> list[tuple[str, str, tuple[Column, ...]]]:
+    """The tables of a version that tell of calls, bills and names: each with what it is and its columns."""
     source = "duckdb_views()" if views else "duckdb_tables()"
     name = "view_name" if views else "table_name"
     rows = connection.execute(
@@ -224,6 +243,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _listed(numbers: Iterable[int]) -> str:
+def listed(numbers: Iterable[int]) -> str:
+    """Numbers as SQL lists them."""
     # Our own numbers: integers, never a text of a log.
     return ", ".join(str(int(number)) for number in numbers) or "NULL"

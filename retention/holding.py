@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from retention import subjects
 from retention.errors import RetentionError
+from retention.subjects import Subject
 from warehouse.control import claim
 from warehouse.control import member as members
 from warehouse.control.vault import Vault
@@ -40,6 +41,15 @@ def find(control: sqlite3.Connection, vault: Vault, text: str) -> Holding:
         if (holder := claim.holder_of(control, label)) is not None:
             return of_account(control, holder)
     return Holding(subject.numbers[0], is_operator=False, numbers=tuple(subject.numbers), labels=labels)
+
+
+def owner_of(control: sqlite3.Connection, subject: Subject) -> int:
+    """The account that requests about a user of a gateway are kept under: who claims it, or the log's own."""
+    number = subject.ids[0][2]
+    for label in _labels(control, [number]):
+        if (holder := claim.holder_of(control, label)) is not None:
+            return holder
+    return number
 
 
 def of_account(control: sqlite3.Connection, account_no: int) -> Holding:

@@ -29,7 +29,7 @@ def find(control: sqlite3.Connection, vault: Vault, kind: str, text: str, accoun
     An account is also found by its number or a member's address, a member by either of theirs.
     """
     if kind == "member":
-        return member(control, _member_no(control, vault, text))
+        return member(control, member_named(control, vault, text).member_no)
     number = _account_no(control, vault, text) if kind == "account" else None
     if number is None:
         return subjects.find(control, vault, kind, text, account)
@@ -44,13 +44,16 @@ def _account_no(control: sqlite3.Connection, vault: Vault, text: str) -> int | N
     return None if found is None else found[0].account_no
 
 
-def _member_no(control: sqlite3.Connection, vault: Vault, text: str) -> int:
+def member_named(control: sqlite3.Connection, vault: Vault, text: str) -> Member:
+    """The member of an address or a number; RetentionError where there is none."""
     if re.fullmatch(r"\d{1,16}", text, re.ASCII):
-        return int(text)
-    found = members.find(control, vault, text)
+        found = members.of_number(control, int(text))
+    else:
+        named = members.find(control, vault, text)
+        found = None if named is None else named[0]
     if found is None:
         raise RetentionError(_NOBODY)
-    return found[0].member_no
+    return found
 
 
 def of_account(control: sqlite3.Connection, vault: Vault, account_no: int) -> Subject:

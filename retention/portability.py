@@ -61,12 +61,12 @@ def export(home: Home, control: sqlite3.Connection, holding: Holding, request_no
         }
         with bundle.written(path, about) as out:
             for dataset in held_data.of_control(control, vault, holding):
-                out.add(dataset, _clause(held, "control", dataset.name.partition(".")[2]))
+                out.add(dataset, clause(held, "control", dataset.name.partition(".")[2]))
             for dataset in held_data.of_version(
                 version, holding, connections, held_data.own_customers(control, holding)
             ):
                 withholding.hold(home)
-                out.add(dataset, _clause(held, "build", dataset.name))
+                out.add(dataset, clause(held, "build", dataset.name))
             for month, dataset in held_data.focus(version, holding):
                 out.add_focus(month, dataset)
             for name in _SETTINGS if holding.is_operator else ():
@@ -74,13 +74,14 @@ def export(home: Home, control: sqlite3.Connection, holding: Holding, request_no
                     out.add_file(f"settings/{name}", (home.root / name).read_bytes())
             withholding.hold(home)
     earlier = control.execute(
-        "SELECT request_no FROM rights_request WHERE account_no = ? AND request_no <> ?", (holding.owner_no, request_no)
+        "SELECT request_no FROM rights_request WHERE account_no = ? AND request_no <> ? AND subject IS NULL",
+        (holding.owner_no, request_no),
     )
     stores.remove([bundle_file(home, number) for (number,) in earlier.fetchall()])
     return path
 
 
-def _clause(held: Policy, store: Store, place: str) -> dict[str, Any]:
+def clause(held: Policy, store: Store, place: str) -> dict[str, Any]:
     """Why a table is held and how long, as the policy says."""
     clauses = held.of(store, place)
     said = [{"id": each.id, "title": each.title, "basis": each.basis, "kept_days": each.kept_days} for each in clauses]

@@ -45,7 +45,7 @@ def find(control: sqlite3.Connection, vault: Vault, kind: str, text: str, accoun
     """
     what = kind.replace("_", " ")
     owners = None if account is None else find(control, vault, "account", account).numbers
-    ids = [row for row in _rows(control, vault, kind, text) if owners is None or row[2] in owners]
+    ids = [row for row in rows(control, vault, kind, text) if owners is None or row[2] in owners]
     if not ids:
         raise RetentionError(f"no {what} is called so here: take the id a log has, or the name a page shows")
     if kind == "account":
@@ -66,7 +66,7 @@ def _is_unnamed(vault: Vault, row: tuple[int, str, int, bytes]) -> bool:
     return lookup == vault.lookup("account", gateway, "0", "")
 
 
-def _rows(control: sqlite3.Connection, vault: Vault, kind: str, text: str) -> list[tuple[int, str, int, bytes]]:
+def rows(control: sqlite3.Connection, vault: Vault, kind: str, text: str) -> list[tuple[int, str, int, bytes]]:
     """Number, gateway, account and keyed hash of everything of a kind that is called so."""
     places = control.execute("SELECT DISTINCT gateway, account_no FROM outside_id").fetchall()
     if kind == "account":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.commands.personal_copy import copy
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -51,9 +53,7 @@ class _Opened:
         """Write down a request that is answered at once."""
         from warehouse.control import right
 
-        made = right.ask(self.control, self.vault, owner_no, kind, "", _now())
-        right.end(self.control, self.vault, made.request_no, "done", answer, _now())
-        return made.request_no
+        return right.carried_out(self.control, self.vault, owner_no, kind, answer, _now()).request_no
 
 
 @contextmanager
@@ -253,7 +253,10 @@ def object_(whose: str, purpose: str, named: Path | None, *, take_back: bool) ->
 @click.option("--give", is_flag=True, help="Consent anew.")
 @_home
 def consent(whose: str, connection_no: int | None, named: Path | None, *, give: bool) -> None:
-    """Withdraw an account's consent to a connection, which is not read any more; without a number, list them."""
+    """Withdraw an account's consent to a connection: its key is destroyed; without a number, list them.
+
+    The connection is read again once a key is given anew.
+    """
     from warehouse.control import consent as consents
 
     with _store(named) as opened:
@@ -261,8 +264,13 @@ def consent(whose: str, connection_no: int | None, named: Path | None, *, give: 
         if connection_no is not None and give:
             consents.give(opened.control, found.owner_no, connection_no, _now())
         elif connection_no is not None:
-            consents.withdraw(opened.control, found.owner_no, connection_no, _now())
+            gone = consents.withdraw(opened.control, found.owner_no, connection_no, _now())
+            what = "its key is destroyed" if gone else "its key is in the environment: take it away there"
+            click.echo(f"Connection {connection_no} is not read any more; {what}, and revoke it at the provider")
             opened.carried_out(found.owner_no, "withdrawal", f"connection {connection_no}")
         for one in consents.of_account(opened.control, found.owner_no):
             state = f"withdrawn {one.withdrawn_at:%Y-%m-%d}" if one.withdrawn_at else "holds"
             click.echo(f"{one.connection_no:>16}  {one.source:<12} given {one.given_at:%Y-%m-%d}  {state}")
+
+
+rights.add_command(copy)

@@ -53,7 +53,10 @@ _WORDS = {
     "typed": "x", "known": "x", "current": "x", "password": "x",
 }  # fmt: skip
 # These change what their own account sees from then on, or have acts of their own.
-_APART = frozenset({"/account/rights/restrict", "/account/rights/export", "/account/open", "/sign-in", "/link"})
+_APART = frozenset({
+    "/account/rights/restrict", "/account/rights/export", "/account/rights/approve", "/account/open", "/sign-in",
+    "/link",
+})  # fmt: skip
 
 
 @dataclass
@@ -211,13 +214,18 @@ def signing_in(scene: Scene, guest: Guest, other: Guest, dice: random.Random) ->
     scene.look("sign-in", guest, heard, after.get("/account"), after.post("/sign-out"), after.get("/account"))
 
 
-def bundle(scene: Scene, guest: Guest, _other: Guest, _dice: random.Random) -> None:
-    """Everything of one's own, packed; then whatever was packed for anybody."""
-    made = [guest.visitor.post("/account/rights/export"), guest.visitor.get("/account/rights")]
+def bundle(scene: Scene, guest: Guest, other: Guest, _dice: random.Random) -> None:
+    """Everything of one's own, packed, one's own copy, that of a user and of another's; then what anybody packed."""
+    made = [guest.visitor.post("/account/rights/export", proof=PASSWORD), guest.visitor.get("/account/rights")]
+    made.append(guest.visitor.post("/account/rights/copy", **{"own-proof": PASSWORD}))
+    named = [f"{each.word('user')}@example.org" for each in (guest.person.account, other.person.account) if each]
+    asked = {"person": "user", "person-proof": PASSWORD}
+    told = [guest.visitor.post("/account/rights/copy-of", whose=text, **asked) for text in named]
     with database.control(scene.accounts.home) as control:
         query = "SELECT request_no FROM rights_request WHERE kind = 'access' ORDER BY 1 DESC LIMIT 9"
         numbers = [number for (number,) in control.execute(query)]
     fetched = [guest.visitor.get(f"/account/rights/bundle/{number}") for number in numbers]
+    scene.look("bundle", guest, *told, sent=named)
     scene.look("bundle", guest, *made, *fetched)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from pipelines.providers import gateway_jsonl
 from tests.attacks.canary_accounts import Accounts, moment
 from warehouse import database
+from warehouse.control import credential
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 
@@ -16,7 +17,7 @@ _WHOSE = re.compile(r"zq(\d{3})|203\.0\.(\d+)\.")
 # Moments, days and amounts, by how they are named; and numbers, hashes and keys that are ours.
 _BY_NAME = re.compile(
     r"\w*(_at|_on|_usd|_until|_day|_since|_to|_from|_start|_end|_utc|_version|sha256|lookup|chain|digest)|"
-    r"at|day|month|since|version|wrapped|message_id|tx_id|table_name|edition|used_key|refused_key|"
+    r"at|day|month|since|version|wrapped|message_id|tx_id|table_name|edition|used_key|refused_key|sealed_data_key|"
     # As FOCUS names its own.
     r"x_\w+|\w*(Category|Class|Frequency|Currency|Unit|Subcategory|Name|Description)"
 )
@@ -26,7 +27,7 @@ _OURS = frozenset({
     "status", "report", "operation", "charge_category", "token_class", "token_type", "context_band", "policy_version",
     "thresholds", "zone", "factor", "cause", "reason", "split", "told_by", "tier", "next_tier", "topic", "note", "home",
     "dialect", "hint", "beyond", "purpose", "kept_rule", "region", "currency", "billing_currency", "password_hash",
-    "skipped", "billed_amount", "billed_tax", "billed_credits", "status_code",
+    "skipped", "subject", "billed_amount", "billed_tax", "billed_credits", "status_code",
 })  # fmt: skip
 # Of nobody who has an account: of the installation, of files, of what was erased or held, or a cloud's alone.
 _NOBODYS = frozenset({
@@ -41,6 +42,7 @@ _NOBODYS = frozenset({
     "control.held_request.provider", "control.held_request.model", "control.held_request.service_tier",
     "told.service", "told.contract", "told.form",
 })  # fmt: skip
+_KEYED = "SELECT connection_no FROM credential WHERE sealed_key NOT NULL"
 
 
 def without(accounts: Accounts) -> set[str]:
@@ -82,10 +84,11 @@ def _of_control(control: sqlite3.Connection, vault: Vault, table: str, column: s
     names = {row[1] for row in control.execute(f"PRAGMA table_info({table})")}
     if "sealed" not in column or "account_no" not in names:
         return _numbers(text for (text,) in control.execute(f'SELECT "{column}" FROM {table}'))
-    where = f"{table}.{column}" + ("/" if table == "credential" else "")
-    number = "connection_no" if table == "credential" else "''"
-    rows = control.execute(f"SELECT account_no, {number}, {column} FROM {table} WHERE {column} NOT NULL").fetchall()
-    return _numbers(_opened(vault, account_no, f"{where}{told}", sealed) for account_no, told, sealed in rows)
+    if (table, column) == ("credential", "sealed_key"):
+        opened = (credential.opened(control, vault, number) for (number,) in control.execute(_KEYED).fetchall())
+        return _numbers(found[1] for found in opened if found is not None)
+    rows = control.execute(f"SELECT account_no, {column} FROM {table} WHERE {column} NOT NULL").fetchall()
+    return _numbers(_opened(vault, account_no, f"{table}.{column}", sealed) for account_no, sealed in rows)
 
 
 def _opened(vault: Vault, account_no: int, where: str, sealed: str) -> str:

@@ -28,11 +28,13 @@ from warehouse.control import (
     token,
     zone,
 )
+from warehouse.control import wish as wishes
 from warehouse.control.invoice import Invoice
 from warehouse.control.member import Member
 from warehouse.control.naming import Naming
 from warehouse.control.plan import Plan
 from warehouse.control.vault import Vault
+from warehouse.control.wish import Wish
 from warehouse.home import Home
 
 _IN_RULES = ("account", "project", "sidekey", "team", "tag", "model", "provider", "centre", "second", "rule", "share",
@@ -94,6 +96,8 @@ def keep(
     invoice.add(control, [Invoice(seller, number, each.word("invoice"), *month, Decimal(20), plan=name)], now)
     asked = right.ask(control, vault, number, "rectification", f"said {each.word('note')}", now)
     right.end(control, vault, asked.request_no, "done", f"told {each.word('answer')}", now)
+    waits = right.ask(control, vault, number, "rectification", "", now)
+    wishes.put(control, vault, waits, Wish("account", each.account, each.word("note")))
     right.ask(control, vault, number, "question", f"how {each.word('question')}", now, owner)
     looks = session.begin(control, operator.member_no, session.BY_LINK, now)
     claim.open_account(

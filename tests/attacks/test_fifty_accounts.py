@@ -6,6 +6,7 @@ filter removed in turn.
 
 import json
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from dashboards import connection_child, handed, marts, rights, session, viewer
+from dashboards import bundles, connection_child, handed, marts, session, viewer
 from dashboards.connection_child import Provider
 from dashboards.handed import Handed
 from dashboards.viewer import Viewer
+from retention import own_people
+from retention.holding import Holding
 from tests.attacks import canary_acts as acts
 from tests.attacks import canary_fields
 from tests.attacks.canary_accounts import Accounts, lived
@@ -70,7 +73,14 @@ def _connections_route(weak: pytest.MonkeyPatch) -> None:
 
 
 def _bundle_route(weak: pytest.MonkeyPatch) -> None:
-    weak.setattr(rights, "is_of_account", lambda *_: True)
+    weak.setattr(bundles, "is_of_account", lambda *_: True)
+
+
+def _user(weak: pytest.MonkeyPatch) -> None:
+    def every(control: sqlite3.Connection, _: Holding) -> dict[int, str]:
+        return {number: "" for (number,) in control.execute("SELECT no FROM outside_id WHERE kind = 'account'")}
+
+    weak.setattr(own_people, "_names", every)
 
 
 def _download(weak: pytest.MonkeyPatch) -> None:
@@ -110,6 +120,7 @@ REMOVED: dict[str, tuple[Remove, tuple[acts.Act, ...]]] = {
     "who a budget is of": (_budget_route, (acts.route, acts.page)),
     "who a connection is of": (_connections_route, (acts.route,)),
     "who a bundle is of": (_bundle_route, (acts.bundle,)),
+    "whose user a copy is of": (_user, (acts.bundle,)),
     "who fetches a download": (_download, (acts.file,)),
     "who presses a button": (_button, (acts.file, acts.stolen)),
     "who was told of a file": (_file, (acts.file, acts.stolen)),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
@@ -11,11 +12,12 @@ from dashboards import account, connections, sign_in
 from dashboards.gate import Gate
 from pipelines.sandbox import bill_file, openai_api
 from pipelines.sandbox.admin_api import AdminApi
-from tests.dashboards.people_site import EMAIL, HASH, Site, now, served, token
+from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, now, served, token
 from tests.retention.byte_scan import contents
 from warehouse import database
 from warehouse.control import credential
 from warehouse.control import member as members
+from warehouse.control import session as sessions
 from warehouse.control.credential import Credential
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -59,7 +61,7 @@ def kept(site: Site) -> list[Credential]:
 def give(site: Site, key: str, **more: str) -> tuple[int, str]:
     """Give a key by the page's form, as a person does."""
     hidden = token(site.ask("GET", "/connections")[2])
-    fields = {"form": hidden, "provider": "openai", "label": "main", "key": key} | more
+    fields = {"form": hidden, "provider": "openai", "label": "main", "key": key, "proof": PASSWORD} | more
     status, _, text = site.post("/connections/add", fields)
     return status, text
 
@@ -111,9 +113,42 @@ def test_a_key_is_given_seen_by_its_last_letters_and_destroyed_after_a_second_lo
     status, _, asked = site.post("/connections/remove", fields)
     assert (status, kept(site)[0].state) == (200, "working")
     assert "will be destroyed" in asked
-    assert site.post("/connections/remove", fields | {"sure": "yes"})[0] == 303
+    sure = fields | {"sure": "yes"}
+    assert [site.post("/connections/remove", sure | {"proof": word})[0] for word in ("", "wrong")] == [422, 422]
+    assert kept(site)[0].state == "working"
+    assert site.post("/connections/remove", sure | {"proof": PASSWORD})[0] == 303
+    assert site.post("/connections/remove", sure | {"proof": PASSWORD})[0] == 404
     assert kept(site)[0].state == "removed"
     assert not any(KEY.encode() in body for _, body in contents(site.home.root))
+
+
+@pytest.mark.clause("AL-5.4")
+def test_a_browser_that_was_left_open_gives_no_key(site: Site, provider: AdminApi) -> None:
+    """Without the password, or with another, no key is tried, kept or replaced; guesses come to wait."""
+    site.sign_in()
+    assert give(site, KEY)[0] == 303
+    before, asked = kept(site), len(provider.asked)
+    for word in ("", "wrong", "x" * 2_000):
+        status, text = give(site, f"{KEY}-other", proof=word)
+        assert (status, "Nothing was kept: the password is another one" in text) == (422, True)
+        assert KEY not in text
+    assert (kept(site), len(provider.asked)) == (before, asked)
+    assert "too many tries" in [give(site, KEY, proof="wrong")[1] for _ in range(4)][-1]
+    assert "too many tries" in give(site, KEY)[1]
+
+
+@pytest.mark.clause("AL-5.4")
+def test_who_has_no_password_gives_a_key_within_minutes_of_the_link(site: Site) -> None:
+    """The operator who came by a link; an hour later the same browser is asked to sign in anew."""
+    with database.control(site.home) as control:
+        operator = members.operator(control, Vault(control, now()), now())
+        site.cookie = f"sid={sessions.begin(control, operator.member_no, sessions.BY_LINK, now())}"
+    assert give(site, KEY)[0] == 303
+    with database.control(site.home) as control:
+        control.execute("UPDATE session SET proved_at = ?", (database.stamp(now() - timedelta(minutes=11)),))
+    status, text = give(site, f"{KEY}-other")
+    assert (status, "apiledger account link" in text) == (422, True)
+    assert [one.hint for one in kept(site)] == [KEY[-4:]]
 
 
 def test_a_form_of_another_site_changes_nothing(site: Site) -> None:

@@ -162,6 +162,37 @@ def test_nothing_is_deleted_without_proof_and_words(ours: tuple[Site, People, Pe
 
 
 @pytest.mark.clause("AL-8.3")
+@pytest.mark.clause("VA-8.3")
+def test_an_owner_erases_a_user_of_their_account_by_its_id(ours: tuple[Site, People, People]) -> None:
+    """Typed twice, proved, once, with a receipt; another account's user is nobody's, and a viewer erases none."""
+    site, anne, bela = ours
+    ids = {kind: f"{_ANNE.word(kind)}@example.org" for kind in ("user", "end_user")}
+    site.sign_in(anne.viewer)
+    fields = {"what": "user", "person": "user", "whose": ids["user"], "user_typed": ids["user"]}
+    assert _delete(site, **fields, user_password=PASSWORD)[0] == 404
+    site.sign_in(bela.first)
+    theirs = _delete(site, **fields, user_password=PASSWORD)
+    nobodys = _delete(site, **fields | {"whose": "zz", "user_typed": "zz"}, user_password=PASSWORD)
+    assert (theirs[0], theirs[2]) == (nobodys[0], nobodys[2])
+    assert "has no user of a gateway of that id" in theirs[2]
+    site.sign_in(anne.first)
+    assert "The id once more" in site.ask("GET", "/account/delete")[2]
+    for wrong in ({"user_typed": "another"}, {"user_password": "wrong"}, {"person": "account"}, {"account": "other"}):
+        assert _delete(site, **{**fields, "user_password": PASSWORD, **wrong})[0] == 422, wrong
+    assert set(_ANNE.found(site.home)) != set()
+    for kind, text in ids.items():
+        told = {**fields, "person": kind, "whose": text, "user_typed": text.upper(), "account": _ANNE.account}
+        status, headers, _ = _delete(site, **told, user_password=PASSWORD)
+        assert status == 303
+        assert "nothing was found" in _receipt_page(site, headers["location"])
+    left = set().union(*_ANNE.found(site.home).values())
+    assert {_ANNE.word(kind).encode() for kind in ids} & left == set()
+    assert _ANNE.word("project").encode() in left
+    assert _delete(site, **fields, user_password=PASSWORD)[0] == 422
+    assert site.ask("GET", "/figures")[0] == 200
+
+
+@pytest.mark.clause("AL-8.3")
 def test_a_member_deletes_themselves_and_figures_stay(ours: tuple[Site, People, People]) -> None:
     """Twice clicked is once done; the co-owner goes on with the figures, and is the last, who has no such button."""
     site, anne, _ = ours

@@ -5,25 +5,26 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, rights, session, sign_in, sign_up, viewer
+from dashboards import account, bundles, rights, session, sign_in, sign_up, viewer, withdrawal
 from dashboards.gate import Gate
 from dashboards.viewer import Viewer
 from tests.conftest import MASTER_KEY
 from tests.dashboards.people_site import HASH, PASSWORD, Site, served, token
 from tests.retention.held_world import ANNE, BELA, Held, email, held
 from warehouse import database
+from warehouse.control import consent, credential, objection, restriction, right
 from warehouse.control import member as members
-from warehouse.control import objection, restriction, right
 from warehouse.control import session as sessions
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
-_FORMS = ("export", "restrict", "lift", "object", "take-back", "withdraw", "ask", "answer")
+_FORMS = ("export", "copy-of", "restrict", "lift", "object", "take-back", "withdraw", "ask", "answer")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def site(world: Held, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     """The routes behind the gate."""
     assert master_key
     monkeypatch.setenv("APILEDGER_HOME", str(world.home.root))
-    routes = [*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES]
+    routes = [*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES, *bundles.ROUTES, *withdrawal.ROUTES]
     with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, world.home)
 
@@ -65,19 +66,18 @@ def _fetched(site: Site, path: str) -> tuple[int, bytes]:
 def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, world: Held) -> None:
     """A button makes the bundle, a link gives it, a later one takes its place; to the other's owner none is there."""
     hidden = _come(site, email(ANNE))
-    assert site.post("/account/rights/export", {"form": hidden})[0] == 303
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
     with database.control(world.home) as control:
         number = right.of_account(control, Vault(control, session.now()), world.anne)[0].request_no
     path = f"/account/rights/bundle/{number}"
     assert path in site.ask("GET", "/account/rights")[2]
     status, body = _fetched(site, path)
     assert status == 200
-    with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        text = b"".join(archive.read(name) for name in archive.namelist())
+    text = _unpacked(body)
     assert ANNE.word("user").encode() in text
     assert BELA.word("user").encode() not in text
     assert _fetched(site, "/account/rights/bundle/999")[0] == 404
-    assert site.post("/account/rights/export", {"form": hidden})[0] == 303
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
     # The newest is the only one: clicking does not fill the disk.
     assert [file.name for file in world.home.exports.iterdir()] == [f"rights-{number + 1}.zip"]
     path = f"/account/rights/bundle/{number + 1}"
@@ -89,6 +89,86 @@ def test_an_owner_takes_everything_along_and_nobody_else_fetches_it(site: Site, 
     assert _fetched(site, path)[0] == 403
 
 
+@pytest.mark.clause("AL-5.4")
+def test_a_browser_that_was_left_open_makes_and_fetches_no_bundle(site: Site, world: Held) -> None:
+    """Without the password none is made; one that is there is handed out after the password alone, or a fresh one."""
+    hidden = _come(site, email(BELA))
+    for word in ("", "wrong"):
+        told = site.post("/account/rights/export", {"form": hidden, "proof": word})
+        assert (told[0], "No bundle was made" in told[2]) == (422, True)
+    assert site.post("/account/rights/export", {"form": hidden, "proof": PASSWORD})[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.bela)[0].request_no
+        control.execute("UPDATE session SET proved_at = ?", (database.stamp(session.now() - timedelta(minutes=11)),))
+    path = f"/account/rights/bundle/{number}"
+    status, body = _fetched(site, path)
+    assert (status, b"Your password" in body, body[:2]) == (200, True, b"<!")
+    told = site.post(path, {"form": hidden, "proof": "wrong"})
+    assert (told[0], "handed out" in told[2]) == (422, True)
+    assert site.post(path, {"form": "0" * 64, "proof": PASSWORD})[0] == 403
+    assert site.post(path, {"form": hidden, "proof": PASSWORD})[:2][1]["location"] == path
+    assert _fetched(site, path)[1][:2] == b"PK"
+    hidden = _come(site, email(ANNE))
+    assert site.post(path, {"form": hidden, "proof": PASSWORD})[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+@pytest.mark.clause("AL-8.1")
+@pytest.mark.clause("VA-8.1")
+def test_an_owner_makes_the_copy_of_a_user_of_theirs_and_of_nobody_elses(site: Site, world: Held) -> None:
+    """Found by the id of the log, after the password; another account's user is answered as nobody's."""
+    hidden, path = _come(site, email(ANNE)), "/account/rights/copy-of"
+    own, other = (f"{each.word('user')}@example.org" for each in (ANNE, BELA))
+    fields = {"form": hidden, "person": "user", "whose": own, "person-proof": PASSWORD}
+    assert site.post(path, fields | {"person-proof": "wrong"})[0] == 422
+    assert site.post(path, fields | {"person": "member"})[0] == 404
+    answers = [site.post(path, fields | {"whose": text}) for text in (other, "nobody@example.org")]
+    assert [answer[0] for answer in answers] == [422, 422]
+    assert answers[0][2].replace(other, "") == answers[1][2].replace("nobody@example.org", "")
+    assert site.post(path, fields)[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.anne)[0].request_no
+    status, body = _fetched(site, f"/account/rights/bundle/{number}")
+    text = _unpacked(body)
+    assert (status, ANNE.word("user").encode() in text, ANNE.word("email").encode() in text) == (200, True, False)
+    _come(site, email(BELA))
+    assert _fetched(site, f"/account/rights/bundle/{number}")[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+@pytest.mark.clause("AL-8.1")
+@pytest.mark.clause("VA-8.1")
+def test_a_viewer_takes_the_copy_of_what_is_held_of_them(site: Site, world: Held) -> None:
+    """Theirs alone: the account's owner neither finds nor fetches it, and it has nothing of the account in it."""
+    _joined(world, world.bela, "viewer", "own@team.example")
+    hidden, path = _come(site, "own@team.example"), "/account/rights/copy"
+    assert site.post(path, {"form": hidden, "own-proof": ""})[0] == 422
+    assert site.post(path, {"form": hidden, "own-proof": PASSWORD})[0] == 303
+    with database.control(world.home) as control:
+        number = right.of_account(control, Vault(control, session.now()), world.bela)[0].request_no
+    link = f"/account/rights/bundle/{number}"
+    assert link in site.ask("GET", "/account/rights")[2]
+    text = _unpacked(_fetched(site, link)[1])
+    assert b"own@team.example" in text
+    assert BELA.word("email").encode() not in text
+    _come(site, email(BELA))
+    assert link not in site.ask("GET", "/account/rights")[2]
+    assert _fetched(site, link)[0] == 404
+    (world.home.exports / f"rights-{number}.zip").unlink()
+
+
+def _unpacked(body: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
+
+
+def _joined(world: Held, account_no: int, role: members.Role, address: str) -> None:
+    with database.control(world.home) as control:
+        now = session.now()
+        with database.transaction(control):
+            members.join(control, Vault(control, now), account_no, role, ("p",), address, HASH, now)
+
+
 @pytest.mark.clause("VA-8.4")
 def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, world: Held) -> None:
     """Each is in force at once, on their own account alone, and is told on their page with its date."""
@@ -96,7 +176,7 @@ def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, worl
     for path, fields in (
         ("restrict", {}),
         ("object", {"purpose": "alerts"}),
-        ("withdraw", {"connection": str(world.anne + 1)}),
+        ("withdraw", {"connection": str(world.anne + 1), "sure": "yes", "proof": PASSWORD}),
         ("ask", {"kind": "rectification", "note": "<b>mine</b>"}),
     ):
         assert site.post(f"/account/rights/{path}", {"form": hidden, **fields})[0] == 303, path
@@ -116,6 +196,32 @@ def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, worl
     assert site.post("/account/rights/take-back", {"form": hidden, "purpose": "alerts"})[0] == 303
     with database.control(world.home) as control:
         assert restriction.labels(control) == ()
+
+
+@pytest.mark.clause("AL-8.4")
+def test_who_withdraws_a_consent_is_told_that_the_key_goes_and_asked_who_they_are(site: Site, world: Held) -> None:
+    """A second look says what goes; without the password nothing does; afterwards the page asks for a key anew."""
+    with database.control(world.home) as control:
+        vault = Vault(control, session.now())
+        one = credential.add(control, vault, world.bela, "openai", "main", "sk-admin-canary-0a1b2c3d", session.now())
+    hidden, path = _come(site, email(BELA)), "/account/rights/withdraw"
+    fields = {"form": hidden, "connection": str(one.connection_no)}
+    status, _, asked = site.post(path, fields)
+    assert (status, "openai, main: The key is destroyed, with the data key that opens it" in asked) == (200, True)
+    for word in ("", "wrong"):
+        assert site.post(path, fields | {"sure": "yes", "proof": word})[0] == 422
+    with database.control(world.home) as control:
+        assert not consent.is_withdrawn(control, one.connection_no)
+        assert credential.living_lookup(control, one.connection_no)
+    told = site.post(path, fields | {"sure": "yes", "proof": PASSWORD})
+    assert told[1]["location"].endswith("said=destroyed")
+    page = site.ask("GET", told[1]["location"])[2]
+    assert "its key is destroyed" in page
+    assert "Give a key anew" in page
+    with database.control(world.home) as control:
+        assert control.execute("SELECT sealed_key, sealed_data_key FROM credential").fetchall() == [(None, None)]
+    fields["form"] = _come(site, email(ANNE))
+    assert site.post(path, fields | {"sure": "yes", "proof": PASSWORD})[0] == 404
 
 
 @pytest.mark.clause("VA-8.6")
@@ -146,10 +252,7 @@ def test_the_operator_sees_what_is_due_and_answers(site: Site, world: Held) -> N
 
 def test_who_is_no_owner_uses_no_right_of_the_account(site: Site, world: Held) -> None:
     """A viewer of the same account, and a form from elsewhere: nothing is done."""
-    with database.control(world.home) as control:
-        now = session.now()
-        with database.transaction(control):
-            members.join(control, Vault(control, now), world.anne, "viewer", ("p",), "v@team.example", HASH, now)
+    _joined(world, world.anne, "viewer", "v@team.example")
     assert site.sign_in("v@team.example", PASSWORD)[0] == 303
     assert "An owner of your account" in site.ask("GET", "/account/rights")[2]
     hidden = token(site.ask("GET", "/account")[2])

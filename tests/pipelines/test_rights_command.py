@@ -1,5 +1,6 @@
 """`apiledger rights`: a list with due days, what is carried out at once, and a bundle that another home takes in."""
 
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from pipelines.cli import cli
 from pipelines.commands import rights_overdue
 from tests.retention.erased_world import NOW, Canary, lived
 from warehouse import database
-from warehouse.control import objection, restriction, right
+from warehouse.control import claim, credential, objection, restriction, right
+from warehouse.control import member as members
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 
@@ -89,7 +91,17 @@ def test_the_doctor_says_what_is_overdue(home: Home, master_key: str) -> None:
 @pytest.mark.clause("AL-8.1")
 @pytest.mark.clause("VA-8.5")
 def test_a_bundle_is_exported_and_imported(filled: Home, tmp_path: Path) -> None:
-    """The request is written down as answered; the totals of the new home are printed, and a used one is refused."""
+    """The request is written down as answered; the totals of the new home are printed, and a used one is refused.
+
+    A provider's key stays behind: its connection is there and waits for one.
+    """
+    with database.control(filled) as control:
+        vault = Vault(control, NOW)
+        members.sign_up(control, vault, "anne@team.example", "no hash", NOW)
+        found = members.find(control, vault, "anne@team.example")
+        assert found
+        claim.put(control, ANNE.account, found[0].account_no, NOW)
+        credential.add(control, vault, found[0].account_no, "openai", "main", "sk-admin-canary-0123456789", NOW)
     made = _run(filled, "export", ANNE.account)
     assert made.exit_code == 0, made.output
     bundle = filled.exports / "rights-1.zip"
@@ -99,6 +111,9 @@ def test_a_bundle_is_exported_and_imported(filled: Home, tmp_path: Path) -> None
     taken = _run(fresh, "import", str(bundle))
     assert taken.exit_code == 0, taken.output
     assert "The totals are those of the bundle" in taken.output
+    with database.control(fresh) as control:
+        query = "SELECT label, state, sealed_key, sealed_data_key, hint FROM credential"
+        assert control.execute(query).fetchall() == [("main", "removed", None, None, None)]
     assert _run(filled, "import", str(bundle)).exit_code == 1
 
 
@@ -118,3 +133,20 @@ def test_restriction_and_objection_are_one_command_each(filled: Home) -> None:
         assert objection.numbers(control, "alerts") == set()
         kinds = [(one.kind, one.state) for one in right.listed(control, Vault(control, NOW), ended=True)]
     assert sorted(kinds) == [("objection", "done"), ("rectification", "done"), ("restriction", "done")]
+
+
+@pytest.mark.clause("AL-8.1")
+def test_a_copy_is_made_of_one_person(filled: Home) -> None:
+    """Of a user by the id of the log, of a member by number; that somebody is not there is told."""
+    user = f"{ANNE.word('user')}@example.org"
+    told = _run(filled, "copy", "user", user, "--account", ANNE.account)
+    assert "Request 1:" in told.output, told.exception
+    with zipfile.ZipFile(filled.exports / "rights-1.zip") as archive:
+        text = b"".join(archive.read(name) for name in archive.namelist() if name.startswith("json/"))
+    assert user.encode() in text
+    assert b"zq002" not in text
+    assert "is called so here" in str(_run(filled, "copy", "end-user", user).exception)
+    with database.control(filled) as control:
+        operator = members.operator(control, Vault(control, NOW), NOW)
+    assert "Request 2:" in _run(filled, "copy", "member", str(operator.member_no)).output
+    assert "nobody is called so" in str(_run(filled, "copy", "member", "nobody@team.example").exception)

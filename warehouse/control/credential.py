@@ -1,17 +1,16 @@
 """Credentials: the keys to providers' bills that people gave, each of one connection of one account.
 
-A key rests sealed under its account's data key, bound to its connection; in clear are its last four characters, for
-telling two apart, and a keyed hash, for finding the same key again. Who removes one destroys what was sealed; the
-connection stays, since its bills do.
+A key rests sealed under a data key of its own (`stored_key.py`), bound to its connection; in clear are its last four
+characters, for telling two apart, and a keyed hash, for finding the same key again. Who removes one destroys what was
+sealed; the connection stays, since its bills do.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 from warehouse import database, labels
-from warehouse.control import audit, claim, notice, refusal
+from warehouse.control import audit, claim, consent, notice, stored_key
 from warehouse.control import connection as connections
 from warehouse.control.connection import MAIN, Connection
 from warehouse.control.outside_id import OutsideIds
@@ -88,21 +87,23 @@ def add(
             number = connections.environment_no(control, account_no, provider)
         if number is None:
             number = connections.insert(control, provider, provider, account_no, now, is_operator=is_operator)
-        sealed = vault.seal(account_no, _place(number), key)
+        sealed = stored_key.sealed(vault, account_no, number, key)
         hint = key[-_HINT_CHARACTERS:] if len(key) >= _SHORTEST_WITH_HINT else ""
         control.execute("DELETE FROM credential WHERE connection_no = ?", (number,))
         control.execute(
-            """INSERT INTO credential (connection_no, account_no, provider, label, sealed_key, hint, lookup, state,
-               beyond, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)""",
-            (number, account_no, provider, label, sealed, hint, lookup, beyond, database.stamp(now)),
+            """INSERT INTO credential (connection_no, account_no, provider, label, sealed_key, sealed_data_key, hint,
+               lookup, state, beyond, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)""",
+            (number, account_no, provider, label, *sealed, hint, lookup, beyond, database.stamp(now)),
         )
-        _unmark(control, number)
+        stored_key.unmark(control, number)
+        if consent.is_withdrawn(control, number):
+            consent.give(control, account_no, number, now)
         if held is None:
             takes_over = known is not None and known[1] != "removed"
             audit.note(control, "key.replaced" if takes_over else "key.added", now, object_no=number)
             kind: notice.Kind = "key_replaced" if takes_over else "key_added"
             notice.tell_owners(control, account_no, kind, now, about_no=number)
-    truncate(control)
+    stored_key.truncate(control)
     return find(control, account_no, number)
 
 
@@ -174,11 +175,13 @@ def living_lookup(control: sqlite3.Connection, connection_no: int) -> bytes | No
 
 def opened(control: sqlite3.Connection, vault: Vault, connection_no: int) -> tuple[Connection, str] | None:
     """A connection with its key in clear, for one pull; None where it was removed. The key goes nowhere else."""
-    query = "SELECT account_no, sealed_key FROM credential WHERE connection_no = ? AND state <> 'removed'"
+    query = """SELECT account_no, sealed_key, sealed_data_key FROM credential
+               WHERE connection_no = ? AND state <> 'removed'"""
     row = control.execute(query, (connection_no,)).fetchone()
     if row is None:
         return None
-    return connections.of_number(control, connection_no), vault.open(row[0], _place(connection_no), row[1])
+    key = stored_key.opened(control, vault, row[0], connection_no, row[1], row[2])
+    return connections.of_number(control, connection_no), key
 
 
 def is_held(control: sqlite3.Connection, provider: str, lookup: bytes, connection_no: int | None = None) -> bool:
@@ -209,40 +212,6 @@ def remove(
         found = find(control, account_no, connection_no)
         if found.state == "removed":
             raise CredentialError("there is no such connection")
-        control.execute(
-            """UPDATE credential SET state = 'removed', sealed_key = NULL, hint = NULL, lookup = NULL, beyond = NULL,
-               removed_at = ? WHERE connection_no = ?""",
-            (database.stamp(now), connection_no),
-        )
-        _unmark(control, connection_no)
-        refusal.mend(control, connection_no, now)
-        audit.note(control, "key.removed", now, actor_no=actor_no, object_no=connection_no)
-        notice.tell_owners(control, account_no, "key_removed", now, about_no=connection_no)
-    truncate(control)
-    _drop_copies(control)
+        stored_key.destroy(control, account_no, connection_no, now, actor_no)
+    stored_key.leave_no_copy(control)
     return found
-
-
-def _unmark(control: sqlite3.Connection, connection_no: int) -> None:
-    """What was noted of the key before says nothing of the next."""
-    control.execute(
-        """UPDATE connection SET used_key = NULL, used_since = NULL, refused_key = NULL, refused_at = NULL,
-           skipped = NULL, skipped_since = NULL, dialect = NULL WHERE connection_no = ?""",
-        (connection_no,),
-    )
-
-
-def _drop_copies(control: sqlite3.Connection) -> None:
-    """Remove the copies that were made before an upgrade: they have the sealed key, and would bring it back."""
-    (_, _, file) = control.execute("PRAGMA database_list").fetchone()
-    for copy in Path(file).parent.glob("control.before-*.sqlite"):
-        copy.unlink(missing_ok=True)
-
-
-def truncate(control: sqlite3.Connection) -> None:
-    """Empty the write-ahead log, which has deleted values as they were; what is deleted in the file is zeroed."""
-    control.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _place(connection_no: int) -> str:
-    return f"credential.sealed_key/{connection_no}"

@@ -20,6 +20,7 @@ from warehouse.errors import WarehouseError
 
 Kind = Literal["access", "rectification", "erasure", "restriction", "objection", "withdrawal", "question"]
 State = Literal["open", "done", "refused"]
+Subject = Literal["member", "user", "end_user"]
 KINDS: tuple[Kind, ...] = (
     "access", "rectification", "erasure", "restriction", "objection", "withdrawal", "question",
 )  # fmt: skip
@@ -28,12 +29,16 @@ HELP_DUE = timedelta(days=14)
 MOST_OPEN = 20
 LONGEST_NOTE = 2_000
 _NOTE, _ANSWER = "rights_request.sealed_note", "rights_request.sealed_answer"
-_COLUMNS = "request_no, account_no, kind, state, asked_at, due_on, ended_at, sealed_note, sealed_answer, member_no"
+_COLUMNS = """request_no, account_no, kind, state, asked_at, due_on, ended_at, sealed_note, sealed_answer, member_no,
+    subject"""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request: its number, whose it is, which right, how it stands, and by which UTC day it is due."""
+    """A request: its number, whose it is, which right, how it stands, and by which UTC day it is due.
+
+    `subject` is whom it is about, where that is one person and not the account.
+    """
 
     request_no: int
     account_no: int
@@ -45,6 +50,7 @@ class Request:
     note: str
     answer: str
     member_no: int | None = None
+    subject: Subject | None = None
 
     def age_days(self, today: date) -> int:
         """For how many days it has waited, or waited until it ended."""
@@ -69,8 +75,9 @@ def ask(
     note: str,
     now: datetime,
     member: Member | None = None,
+    subject: Subject | None = None,
 ) -> Request:
-    """Write a request down, with an act; a question is the member's who asks it, and goes with them.
+    """Write a request down, with an act; one with a member is theirs, and goes with them. `subject`: whom it is about.
 
     WarehouseError where its note is longer than LONGEST_NOTE characters, a question says nothing, or too many are open.
     """
@@ -83,9 +90,9 @@ def ask(
     number = None if member is None else member.member_no
     with database.transaction(control):
         made = control.execute(
-            """INSERT INTO rights_request (account_no, kind, state, asked_at, due_on, sealed_note, member_no)
-               VALUES (?, ?, 'open', ?, ?, ?, ?)""",
-            (account_no, kind, database.stamp(now), due_on.isoformat(), sealed, number),
+            """INSERT INTO rights_request (account_no, kind, state, asked_at, due_on, sealed_note, member_no, subject)
+               VALUES (?, ?, 'open', ?, ?, ?, ?, ?)""",
+            (account_no, kind, database.stamp(now), due_on.isoformat(), sealed, number, subject),
         )
         audit.note(control, "support.asked", now, actor_no=number, object_no=made.lastrowid, detail=f"kind={kind}")
     return find(control, vault, int(made.lastrowid or 0))
@@ -127,6 +134,13 @@ def end(
         audit.note(control, "support.answered", now, actor_no=actor_no, object_no=request_no, detail=detail)
         _tell(control, found, now)
     return find(control, vault, request_no)
+
+
+def carried_out(
+    control: sqlite3.Connection, vault: Vault, account_no: int, kind: Kind, answer: str, now: datetime
+) -> Request:
+    """Write down a request that was carried out at once, with its answer."""
+    return end(control, vault, ask(control, vault, account_no, kind, "", now).request_no, "done", answer, now)
 
 
 def _tell(control: sqlite3.Connection, found: Request, now: datetime) -> None:
@@ -171,9 +185,9 @@ def due_before(control: sqlite3.Connection, day: date) -> list[tuple[int, str, d
 
 
 def _request(
-    vault: Vault, row: tuple[int, int, str, str, str, str, str | None, str | None, str | None, int | None]
+    vault: Vault, row: tuple[int, int, str, str, str, str, str | None, str | None, str | None, int | None, str | None]
 ) -> Request:
-    number, account_no, kind, state, asked_at, due_on, ended_at, note, answer, member_no = row
+    number, account_no, kind, state, asked_at, due_on, ended_at, note, answer, member_no, subject = row
     return Request(
         number,
         account_no,
@@ -185,4 +199,5 @@ def _request(
         "" if note is None else vault.open(account_no, _NOTE, note),
         "" if answer is None else vault.open(account_no, _ANSWER, answer),
         member_no,
+        cast("Subject | None", subject),
     )

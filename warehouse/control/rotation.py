@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from warehouse import database
-from warehouse.control import credential, vault
+from warehouse.control import stored_key, vault
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
@@ -60,7 +60,7 @@ def _rewrapped(home: Home, old: AESGCM, new: AESGCM) -> int:
             wrapped = vault.sealed(new, pepper, vault.PEPPER).encode()
             control.execute("UPDATE setting SET value = ? WHERE name = 'pepper'", (wrapped,))
             done = _data_keys(control, old, new)
-        credential.truncate(control)
+        stored_key.truncate(control)
     return done
 
 

@@ -46,8 +46,8 @@ def begin(control: sqlite3.Connection, member_no: int, limits: Limits, now: date
     moment = database.stamp(now)
     idle, ends = database.stamp(now + limits.idle), database.stamp(now + limits.absolute)
     control.execute(
-        "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-        (lookup(token), member_no, moment, moment, idle, ends),
+        "INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, ?)",
+        (lookup(token), member_no, moment, moment, idle, ends, moment),
     )
     use(control, member_no, now)
     return token
@@ -89,6 +89,17 @@ def use(control: sqlite3.Connection, member_no: int, now: datetime) -> None:
            ON CONFLICT (account_no) DO UPDATE SET used_on = excluded.used_on WHERE used_on < excluded.used_on""",
         (day, member_no),
     )
+
+
+def proved_at(control: sqlite3.Connection, found_by: bytes) -> datetime | None:
+    """When the person of a session last showed that it is they, by signing in or once more (naive UTC)."""
+    row = control.execute("SELECT proved_at FROM session WHERE lookup = ?", (found_by,)).fetchone()
+    return None if row is None else database.moment(row[0])
+
+
+def prove(control: sqlite3.Connection, found_by: bytes, now: datetime) -> None:
+    """Note that the person of a session has shown once more that it is they."""
+    control.execute("UPDATE session SET proved_at = ? WHERE lookup = ?", (database.stamp(now), found_by))
 
 
 def limits_of(control: sqlite3.Connection, found_by: bytes) -> Limits:
