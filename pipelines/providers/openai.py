@@ -119,7 +119,13 @@ def _usage(
     counted: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Iterator[tuple[date, _Rows]]:
     for day, results in _buckets(api, path, groups, _USAGE_LIMIT, first, after):
-        yield day, [counted(result) for result in results]
+        rows = [counted(result) for result in results]
+        if sum(row.pop("is_unsplit", False) for row in rows):
+            api.notes[f"classes of {day:%Y-%m}"] = (
+                f"OpenAI's usage of {day:%Y-%m}, last on {day}, tells more of some classes of tokens than of all: such"
+                " rows are counted whole, as uncached input or text output, so what they cost at list price may be less"
+            )
+        yield day, rows
 
 
 def _count(result: dict[str, Any], name: str) -> int:
@@ -131,21 +137,57 @@ def _count(result: dict[str, Any], name: str) -> int:
 
 
 def _completions(result: dict[str, Any]) -> dict[str, Any]:
-    """One row of completions in disjoint classes; OpenAI's input holds the cached part, its output the reasoning."""
-    cached, audio_in, image_in = (_count(result, f"input_{kind}_tokens") for kind in ("cached", "audio", "image"))
-    audio_out = _count(result, "output_audio_tokens")
-    return {
+    """One row of completions in disjoint classes that add up to its tokens.
+
+    OpenAI's input holds what was read from the cache and written to it, its output the reasoning. What it tells apart
+    beyond that sum cannot be told apart (`is_unsplit`).
+    """
+    classes, of_output = _input(result), _output(result)
+    row = {
         **_grouped(result),
         # A batch has its own price whatever tier it names.
         "service_tier": "batch" if result.get("batch") else result.get("service_tier"),
         "requests": _count(result, "num_model_requests"),
-        "uncached_tokens": max(_count(result, "input_tokens") - cached - audio_in - image_in, 0),
-        "cache_read_tokens": cached,
-        "audio_in_tokens": audio_in,
-        "image_in_tokens": image_in,
-        "text_out_tokens": max(_count(result, "output_tokens") - audio_out, 0),
-        "audio_out_tokens": audio_out,
+        **(classes or {"uncached_tokens": _count(result, "input_tokens")}),
+        **(of_output or {"text_out_tokens": _count(result, "output_tokens")}),
     }
+    return row if classes and of_output else row | {"is_unsplit": True}
+
+
+def _input(result: dict[str, Any]) -> dict[str, int] | None:
+    """The classes of input, None where they do not add up to it."""
+    total, cached = _count(result, "input_tokens"), _count(result, "input_cached_tokens")
+    fresh = total - cached
+    if result.get("input_cache_write_tokens") is not None:
+        written = _count(result, "input_cache_write_tokens")
+    elif result.get("input_uncached_tokens") is not None:
+        written = fresh - _count(result, "input_uncached_tokens")
+    else:
+        written = 0
+    uncached = fresh - written
+    is_told = result.get("input_uncached_tokens") is not None
+    if min(written, uncached) < 0 or (is_told and _count(result, "input_uncached_tokens") != uncached):
+        return None
+    audio, image = _count(result, "input_audio_tokens"), _count(result, "input_image_tokens")
+    if audio + image > uncached:
+        # Once they held what of them was read from the cache, too.
+        audio -= _count(result, "input_cached_audio_tokens")
+        image -= _count(result, "input_cached_image_tokens")
+    if min(audio, image, uncached - audio - image) < 0:
+        return None
+    return {
+        "uncached_tokens": uncached - audio - image,
+        "cache_read_tokens": cached,
+        "cache_write_5m_tokens": written,
+        "audio_in_tokens": audio,
+        "image_in_tokens": image,
+    }
+
+
+def _output(result: dict[str, Any]) -> dict[str, int] | None:
+    """The classes of output, None where they do not add up to it."""
+    total, audio = _count(result, "output_tokens"), _count(result, "output_audio_tokens")
+    return None if audio > total else {"text_out_tokens": total - audio, "audio_out_tokens": audio}
 
 
 def _grouped(result: dict[str, Any]) -> dict[str, Any]:

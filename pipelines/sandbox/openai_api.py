@@ -95,6 +95,7 @@ def _usage(api: AdminApi, query: Query) -> dict[str, Any]:
                 "object": "organization.usage.completions.result",
                 "input_tokens": row["uncached_tokens"] + row["cache_read_tokens"],
                 "input_cached_tokens": row["cache_read_tokens"],
+                "input_cache_write_tokens": 0,
                 "input_uncached_tokens": row["uncached_tokens"],
                 "output_tokens": row["text_out_tokens"],
                 "input_audio_tokens": 0,

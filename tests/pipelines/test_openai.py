@@ -11,6 +11,7 @@ import pytest
 from pipelines.providers import openai
 from pipelines.sandbox import openai_usage_api
 from tests.pipelines.fixture_api import FIXTURES, answering, fixture
+from warehouse.tables import INPUT_CLASSES, OUTPUT_CLASSES
 
 DAY, AFTER = date(2026, 6, 20), date(2026, 6, 22)
 ENDPOINTS = sorted(path.stem for path in (FIXTURES / "openai/usage").iterdir())
@@ -72,10 +73,84 @@ def test_completions_are_told_in_disjoint_classes() -> None:
     """All input is the sum of its classes, and a batch is a tier."""
     with answering(FILES) as api:
         ((row,), _) = api.read(openai.BILLER, "usage", DAY, AFTER).values()
-    assert sum(row[name] for name in row if name.endswith("_in_tokens")) + row["uncached_tokens"] == 600
-    assert row["cache_read_tokens"] == 400
+    assert sum(row[name] for name in INPUT_CLASSES if name in row) == 1000
+    assert (row["cache_read_tokens"], row["cache_write_5m_tokens"], row["uncached_tokens"]) == (400, 100, 400)
     assert row["text_out_tokens"] + row["audio_out_tokens"] == 500
     assert row["service_tier"] == "batch"
+
+
+def completions(tmp_path: Path, **told: int | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """How a row of completions is counted that tells this much, and what is said of it; None is not told at all."""
+    answer = fixture("openai/usage/completions.json")
+    result = answer["data"][0]["results"][0]
+    counts = {name: 0 for name in result if name.endswith("_tokens")} | {"input_uncached_tokens": None} | told
+    for name, count in counts.items():
+        if count is None:
+            del result[name]
+        else:
+            result[name] = count
+    written = tmp_path / "completions.json"
+    written.write_text(json.dumps(answer))
+    (report,) = [one for one in openai.BILLER.reports if one.name == "usage"]
+    with answering({"/organization/usage/completions": str(written)}) as api, api.session(openai.BILLER) as session:
+        ((row,), _) = dict(report.read(session, DAY, AFTER)).values()
+        return row, dict(session.notes)
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [
+        # OpenAI's own example: 1000 = 400 cached + 100 written + 400 text + 50 audio + 50 image.
+        (
+            {"input_cached_tokens": 400, "input_cache_write_tokens": 100, "input_uncached_tokens": 500}
+            | {"input_cached_audio_tokens": 50, "input_audio_tokens": 50, "input_image_tokens": 50},
+            {"uncached": 400, "cache_read": 400, "cache_write_5m": 100, "audio_in": 50, "image_in": 50},
+        ),
+        # What is neither cached nor uncached was written, though the answer has no word for it.
+        (
+            {"input_cached_tokens": 400, "input_cache_write_tokens": None, "input_uncached_tokens": 500},
+            {"uncached": 500, "cache_read": 400, "cache_write_5m": 100},
+        ),
+        # As once: no split but these, and audio holds what of it was cached.
+        (
+            {"input_cached_tokens": 900, "input_cache_write_tokens": None, "input_uncached_tokens": None}
+            | {"input_audio_tokens": 950, "input_cached_audio_tokens": 900},
+            {"uncached": 50, "cache_read": 900, "audio_in": 50},
+        ),
+    ],
+)
+def test_classes_of_input_add_up_to_it(tmp_path: Path, told: dict[str, int | None], counted: dict[str, int]) -> None:
+    """Written to the cache is a class of its own, no token is in two, and nothing is said."""
+    row, notes = completions(tmp_path, input_tokens=1000, output_tokens=10, output_audio_tokens=10, **told)
+    assert {name.removesuffix("_tokens"): row[name] for name in INPUT_CLASSES if row.get(name)} == counted
+    assert sum(counted.values()) == 1000
+    assert (row["text_out_tokens"], row["audio_out_tokens"]) == (0, 10)
+    assert notes == {}
+    assert "is_unsplit" not in row
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"input_cached_tokens": 1001},
+        {"input_cached_tokens": 600, "input_audio_tokens": 500},
+        {"input_cached_tokens": 600, "input_cache_write_tokens": 500},
+        {"input_cached_tokens": 600, "input_cache_write_tokens": 0, "input_uncached_tokens": 300},
+        {"input_cached_tokens": 600, "input_cache_write_tokens": 0, "input_uncached_tokens": 0},
+        {"input_uncached_tokens": 1001, "input_cache_write_tokens": None},
+        {"output_audio_tokens": 11},
+    ],
+)
+def test_classes_that_do_not_add_up_are_counted_whole_and_said(tmp_path: Path, told: dict[str, int | None]) -> None:
+    """No token is lost or made up; what cannot be told apart is counted where it costs most, and a note says so."""
+    row, notes = completions(tmp_path, **{"input_tokens": 1000, "output_tokens": 10, **told})
+    assert sum(row.get(name, 0) for name in INPUT_CLASSES) == 1000
+    assert sum(row.get(name, 0) for name in OUTPUT_CLASSES) == 10
+    ((topic, said),) = notes.items()
+    assert topic == "classes of 2026-06"
+    assert "last on 2026-06-20" in said
+    if "output_audio_tokens" not in told:
+        assert row["uncached_tokens"] == 1000
 
 
 @pytest.mark.parametrize(
