@@ -152,7 +152,8 @@ def settle(home: Home, control: sqlite3.Connection) -> None:
         return
     for part in sorted(folder(home, "").glob(".*.part")):
         month = part.name[1:].removesuffix(".part")
-        if known.get(month) == _digest(part) and known[month] != _digest(folder(home, month)):
+        vouched = month in known and known[month] == _digest(part)
+        if vouched and known[month] != _digest(folder(home, month)):
             if folder(home, month).exists():
                 folder(home, month).rename(_old(home, month))
             part.rename(folder(home, month))
