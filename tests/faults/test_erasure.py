@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -15,14 +14,12 @@ import pytest
 
 from pipelines import erasing
 from pipelines.exports import close
-from pipelines.gateways import ingest, reading
-from pipelines.materialization import build
 from pipelines.materialization.landed import missing_loads
 from pipelines.passage import run_pass
 from retention import erase
 from retention.errors import RetentionError
 from tests.faults.healed import assert_published
-from tests.pipelines.gateway_log import put, query, take_in, taken
+from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, Canary, begin, erased, lived
 from warehouse import conservation, database, withholding
 from warehouse.control import erasure as erasures
@@ -195,79 +192,3 @@ def test_a_pass_under_way_opens_no_version_to_people(full: Home) -> None:
     erasing.resume(full, NOW, lambda *_: None)
     assert _ANNE.found(full) == {}
     assert_published(full, database.current_version(full) or 0)
-
-
-@pytest.mark.clause("AL-4.2")
-def test_a_load_under_way_gives_way_between_files(full: Home) -> None:
-    """Begun while the second of four files is read, an erasure has ended before the third is; nothing is lost by it."""
-    for number in range(4):
-        put(full, f"more-{number}.jsonl", _BELA.lines([3], request_id=f"b-{number}"))
-    told = _Told(full, lambda what, done, _: (what, done) == ("reading gateway_jsonl", 1))
-    report = run_pass(full, NOW, told)
-    assert told.order("reading gateway_jsonl 1", "begun", "erased 1", "reading gateway_jsonl 2", "modelling days 0")
-    assert (report.gave_way, taken(report).files, taken(report).rows) == (1, 4, 4)
-    _assert_gave_way(full, 10)
-
-
-@pytest.mark.clause("AL-4.2")
-def test_a_load_under_way_gives_way_between_rounds(full: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that make a round are landed before the next is read: what landed before an erasure is not read again."""
-    monkeypatch.setattr(ingest, "MOST_ROWS", 1)
-    monkeypatch.setattr(reading, "CAREFUL_ROWS", 1)
-    for number in range(4):
-        put(full, f"more-{number}.jsonl", _BELA.lines([3], request_id=f"b-{number}"))
-    told = _Told(full, lambda what, done, _: (what, done) == ("reading gateway_jsonl", 2))
-    run_pass(full, NOW, told)
-    assert told.order(
-        "reading gateway_jsonl 2", "begun", "erased 1", "reading gateway_jsonl 2", "reading gateway_jsonl 3"
-    )
-    assert [told.events.count(f"reading gateway_jsonl {number}") for number in range(4)] == [1, 1, 2, 1]
-    _assert_gave_way(full, 10)
-
-
-@pytest.mark.clause("AL-4.2")
-def test_a_pass_that_models_gives_way_between_days(full: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begun while one of four days is made, an erasure has ended before the next is; each is made, and once."""
-    monkeypatch.setattr(build, "RUN_ROWS", 1)
-    put(full, "more.jsonl", [each for back in range(4) for each in _BELA.lines([back], request_id=f"b-{back}")])
-    told = _Told(full, lambda what, done, _: (what, done) == ("modelling days", 1))
-    report = run_pass(full, NOW, told)
-    assert told.order("modelling days 1", "begun", "erased 1", "modelling days 0", "publishing 0")
-    assert [told.before("erased 1").count(f"modelling days {number}") for number in range(4)] == [1, 1, 0, 0]
-    assert (report.gave_way, len(report.built.days)) == (1, 4)
-    _assert_gave_way(full, 10)
-
-
-class _Told:
-    """What a pass tells, in its order; at the first thing that `begins` an erasure of Anne's is begun."""
-
-    def __init__(self, home: Home, begins: Callable[[str, int, int], bool]) -> None:
-        self.events: list[str] = []
-        self._home, self._begins = home, begins
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Note it."""
-        self.events.append(f"{what} {done}")
-        if "begun" not in self.events and self._begins(what, done, total):
-            begin(self._home, "account", _ANNE.account)
-            self.events.append("begun")
-
-    def order(self, *events: str) -> bool:
-        """Whether these came one after the other, whatever came between."""
-        came = iter(self.events)
-        return all(event in came for event in events)
-
-    def before(self, event: str) -> list[str]:
-        """What came before it."""
-        return self.events[: self.events.index(event)]
-
-
-def _assert_gave_way(home: Home, requests: int) -> None:
-    assert _ANNE.found(home) == {}
-    assert query(home, "SELECT account, sum(requests) FROM mart.spend_daily GROUP BY 1") == [(_BELA.account, requests)]
-    with database.read_only(home.build_file) as build_file, database.control(home) as control:
-        assert missing_loads(build_file, control) == []
-        assert conservation.differences(build_file) == []
-        assert control.execute("SELECT count(*) FROM load WHERE state = 'begun'").fetchone() == (0,)
-    assert not erase.is_pending(home)
-    assert_published(home, database.current_version(home) or 0)
