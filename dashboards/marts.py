@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
-from dashboards import viewer
+from dashboards import viewer, withheld
 from dashboards.viewer import Viewer
 from warehouse import database, withholding
+from warehouse.errors import WithheldError
 from warehouse.home import Home
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ class _Reading:
         newest = (str(home().root), version())
         if newest not in self.open:
             self.held.close()
-            self.open = {newest: self.held.enter_context(database.published(home()))}
-        # Asked each time: nobody reads what is withheld, however it came to be open.
-        withholding.hold(home())
+            self.open = {newest: self.held.enter_context(database.published(home(), is_filtered=True))}
         return self.open[newest]
 
 
@@ -60,13 +59,23 @@ def reading() -> Iterator[None]:
 
 
 @contextmanager
-def _opened() -> Iterator["DuckDBPyConnection"]:
+def _opened(looks: Viewer) -> Iterator["DuckDBPyConnection"]:
+    """The newest version, for a question of this viewer's; WithheldError where it may show them whom it must not."""
     run = _reading.get()
-    if run is not None:
-        yield run.connection()
-        return
-    with database.published(home()) as connection:
-        yield connection
+    with ExitStack() as held:
+        if run is not None:
+            connection = run.connection()
+        else:
+            connection = held.enter_context(database.published(home(), is_filtered=True))
+        # Asked each time: nobody reads what is withheld, however it came to be open.
+        withheld.hold(home(), connection, looks)
+        asked = version()
+        try:
+            yield connection
+        except database.ReadError:
+            if version() == asked:
+                raise
+            raise WithheldError("this version was withdrawn while it was read; the next one is there") from None
 
 
 def home() -> Home:
@@ -82,12 +91,11 @@ def version() -> int | None:
 def answer(question: Question[Asked, Answer], asked: Asked) -> Answer:
     """What `question` answers to `asked` for this viewer, from the newest version.
 
-    Raises WarehouseError while nothing is published, WithheldError while somebody is being erased: what is remembered
-    is forgotten then.
+    Raises WarehouseError while nothing is published, WithheldError while somebody is being erased whom this viewer
+    might be shown. What is remembered is forgotten then, so that each is looked at.
     """
     if withholding.is_withheld(home()):
         forget()
-        withholding.hold(home())
     name = f"{question.__module__}.{question.__qualname__}"
     found = _remembered(str(home().root), version(), viewer.current(), name, asked, question)
     return cast("Answer", found)
@@ -99,7 +107,7 @@ def once(question: Question[Asked, Answer], asked: Asked, who: Callable[[], View
     `who` is viewer.again() where it is asked after the page's run.
     """
     looks = viewer.current() if who is None else who()
-    with _opened() as connection:
+    with _opened(looks) as connection:
         return question(connection, looks, asked)
 
 
@@ -117,5 +125,5 @@ def _remembered(
     asked: object,
     _question: Callable[..., object],
 ) -> object:
-    with _opened() as connection:
+    with _opened(looks) as connection:
         return _question(connection, looks, asked)

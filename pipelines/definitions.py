@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 
-from pipelines import passage
+from pipelines import erasing, passage
 from pipelines.bills.biller import billers
 from pipelines.gateways import ingest, watch
 from pipelines.gateways.provider import Gateway, gateways
-from pipelines.materialization import landed
+from pipelines.materialization import build
 from pipelines.orchestration import (
     alert,
     audit_asset,
@@ -109,6 +109,7 @@ def _raw(gateway: Gateway) -> dg.AssetsDefinition:
                 "late_rows_refused": taken.late_rows,
                 "refused_files": len(taken.refused),
                 "days": len(taken.days),
+                **run_log.gave_way(context, taken.gave_way),
                 **{f"watched/{place.place}": place.skipped or place.things for place in visited},
             }
         )
@@ -134,11 +135,10 @@ def _model_spec(table: Table) -> dg.AssetSpec:
 @dg.multi_asset(specs=[_model_spec(table) for table in _MODELS], retry_policy=_BUSY, can_subset=False)
 def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Make the dirty days anew, from rows to months."""
-    with database.held(HOME.build_lock), database.build(HOME) as connection:
-        with database.control(HOME) as control:
-            landed.hold(connection, control)
-        built = passage.modelled(HOME, connection, _now(), run_log.told(context.log))
+    built = build.Built()
+    with passage.modelling(HOME, _now(), run_log.told(context.log), built) as connection:
         counts = {table.full_name: _count(connection, table.full_name) for table in _MODELS}
+    gave_way = run_log.gave_way(context, built.gave_way)
     for table in _MODELS:
         yield dg.MaterializeResult(
             asset_key=_key(table),
@@ -146,6 +146,7 @@ def models(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[N
                 "dagster/row_count": counts[table.full_name],
                 "rows_made": built.rows.get(table.full_name, 0),
                 "days_made": len(built.days),
+                **gave_way,
             },
         )
 
@@ -171,9 +172,9 @@ def _mart_spec(name: str) -> dg.AssetSpec:
 
 
 @dg.multi_asset(specs=[_mart_spec(name) for name in mart.names()], retry_policy=_BUSY, can_subset=False)
-def mart_views() -> Iterator[dg.MaterializeResult[None]]:
+def mart_views(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Views over the models, so that a name is always today's."""
-    with database.held(HOME.build_lock), database.build(HOME) as connection:
+    with erasing.build_after(HOME, _now(), run_log.told(context.log)) as connection:
         mart.create(connection)
         for name in mart.names():
             described = connection.execute(f"DESCRIBE mart.{name}").fetchall()
@@ -200,9 +201,9 @@ _LEDGER = credit_asset.ledger(HOME, [*_MARTS, _key(tables.USAGE_MONTHLY)])
     retry_policy=_BUSY,
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26)),
 )
-def published() -> dg.MaterializeResult[None]:
+def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
     """Publish, where the build holds what the newest version does not."""
-    with database.held(HOME.build_lock), database.build(HOME) as connection:
+    with erasing.build_after(HOME, _now(), run_log.told(context.log)) as connection:
         version = publication.publish(HOME, connection, _now()) if publication.due(HOME, connection) else None
         publication.mend(HOME)
         (newest, as_of) = connection.execute(f"SELECT version, as_of FROM {tables.PUBLISHED.full_name}").fetchall()[0]

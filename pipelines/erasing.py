@@ -1,16 +1,66 @@
-"""Pending erasures are taken up before anything is read, modelled or published; backups' ledger learns of them."""
+"""Pending erasures are taken up before anything is read, modelled or published; backups' ledger learns of them.
 
-from collections.abc import Callable
-from contextlib import suppress
+A pass that is under way looks for one at its safe points: between sources and tries to reach one, between files and a
+hundred thousand of their rows, parts of a load, runs of days, and before it publishes. It gives way: it lets go of its
+locks as if it had been killed there, the erasure is carried out, and the pass takes up what it left.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+
+import duckdb
 
 from pipelines.backups import ledger_copy
 from pipelines.backups.errors import BackupError
+from pipelines.errors import GaveWayError
 from retention import erase, tombstone_ledger
 from warehouse import closed_month, database, withholding
+from warehouse.control import erasure as erasures
 from warehouse.control import tombstone
 from warehouse.control.vault import Vault
 from warehouse.home import Home
+
+GAVE_WAY = "gave way to an erasure"
+
+
+def is_waited_for(home: Home, control: sqlite3.Connection | None = None) -> bool:
+    """Whether an erasure waits that can be carried out; `control` where it is open."""
+    if _is_lost(home):
+        return False
+    if control is not None:
+        return erasures.is_waited_for(control)
+    with database.control(home) as opened:
+        return erasures.is_waited_for(opened)
+
+
+def give_way(home: Home, control: sqlite3.Connection) -> None:
+    """Raise GaveWayError where an erasure waits: whoever catches it holds no lock any more, and calls `resume`."""
+    if is_waited_for(home, control):
+        raise GaveWayError("somebody is to be erased, and goes first; the pass goes on afterwards")
+
+
+def sleep(home: Home, control: sqlite3.Connection, seconds: float) -> None:
+    """Wait, as before a provider is tried again; GaveWayError as soon as an erasure waits."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        give_way(home, control)
+        time.sleep(min(left, 1.0))
+
+
+@contextmanager
+def build_after(
+    home: Home, now: datetime, progress: Callable[[str, int, int], None]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The build, held, once nobody waits to be erased."""
+    while True:
+        resume(home, now, progress)
+        with database.held(home.build_lock), database.build(home) as connection:
+            if not is_waited_for(home):
+                yield connection
+                return
 
 
 def resume(
@@ -20,9 +70,7 @@ def resume(
 
     What `erase.carry_out` raises stops the pass: nothing is read or published while somebody waits to be erased.
     """
-    # Nobody is known yet, or the build is lost and comes back first.
-    is_lost = database.current_version(home) is not None and not home.build_file.exists()
-    if not home.control_file.exists() or is_lost:
+    if _is_lost(home):
         return []
     now = now.replace(tzinfo=None)
     if closed_month.is_unsettled(home):
@@ -38,6 +86,12 @@ def resume(
         with suppress(BackupError, OSError):
             ledger_copy.push(home)
     return receipts
+
+
+def _is_lost(home: Home) -> bool:
+    """Whether nobody is known yet, or the build is lost and comes back first."""
+    is_lost = database.current_version(home) is not None and not home.build_file.exists()
+    return not home.control_file.exists() or is_lost
 
 
 def _take_up_forgotten(home: Home, now: datetime) -> None:

@@ -35,3 +35,7 @@ class PriceFetchError(PipelineError):
 
 class PlaceError(PipelineError):
     """A log that is watched where it lies cannot be read: it is skipped until the next pass, and the others go on."""
+
+
+class GaveWayError(PipelineError):
+    """Somebody waits to be erased: what was begun is let go with its locks, and taken up again after the erasure."""

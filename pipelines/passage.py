@@ -1,13 +1,14 @@
 """One whole pass through the house: bills and inboxes -> raw -> models -> conservation -> a new version.
 
 What `apiledger run` does in the foreground and Dagster's assets do step by step. It is taken up where it broke off, and
-does nothing twice.
+does nothing twice. An erasure goes first, also before a pass that is under way.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import duckdb
 
@@ -31,7 +32,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class PassReport:
-    """What a pass did: what gateways and providers gave, what was modelled, the version published (None: none)."""
+    """What a pass did: what gateways and providers gave, what was modelled, the version published (None: none).
+
+    `gave_way` counts the erasures that landing, modelling and publishing let go first.
+    """
 
     watched: list[watch.Collected] = field(default_factory=list)
     ingested: list[ingest.Ingested] = field(default_factory=list)
@@ -39,6 +43,7 @@ class PassReport:
     paid: payments.Paid = field(default_factory=payments.Paid)
     built: build.Built = field(default_factory=build.Built)
     version: int | None = None
+    gave_way: int = 0
 
 
 def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
@@ -74,19 +79,46 @@ def _passed(home: Home, now: datetime, progress: Progress) -> PassReport:
     for gateway in gateways().values():
         report.watched += watch.collect(home, gateway, now, progress)
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
-    with database.held(home.build_lock), database.build(home) as connection:
-        with database.control(home) as control:
-            landed.hold(connection, control)
-        report.built = modelled(home, connection, now, progress)
-        if publication.due(home, connection):
-            conservation.hold(connection)
-            build_credits.deduct(home, connection, _utc(now))
-            progress("publishing", 0, 1)
-            report.version = publication.publish(home, connection, now, progress=progress)
-            progress("publishing", 1, 1)
-        else:
-            publication.mend(home)
+    report.gave_way = sum(taken.gave_way for taken in report.ingested)
+    while not _published(home, now, progress, report):
+        report.gave_way += 1
+        progress(erasing.GAVE_WAY, 1, 1)
+    report.gave_way += report.built.gave_way
     return report
+
+
+def _published(home: Home, now: datetime, progress: Progress, report: PassReport) -> bool:
+    """Model, and publish where anything is new; False where an erasure came before that."""
+    with modelling(home, now, progress, report.built) as connection:
+        if not publication.due(home, connection):
+            publication.mend(home)
+            return True
+        conservation.hold(connection)
+        if erasing.is_waited_for(home):
+            return False
+        build_credits.deduct(home, connection, _utc(now))
+        progress("publishing", 0, 1)
+        report.version = publication.publish(home, connection, now, progress=progress)
+        progress("publishing", 1, 1)
+        return True
+
+
+@contextmanager
+def modelling(home: Home, now: datetime, progress: Progress, built: build.Built) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The build, held, with everything made that changed, which `built` counts; erasures go before it and between.
+
+    `now` is UTC. RowsMissingError where rows are gone that were signed for.
+    """
+    while True:
+        with erasing.build_after(home, now, progress) as connection:
+            with database.control(home) as control:
+                landed.hold(connection, control)
+            made = modelled(home, connection, now, progress)
+            built.take_in(made)
+            if not made.gave_way:
+                yield connection
+                return
+        progress(erasing.GAVE_WAY, 1, 1)
 
 
 def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress) -> build.Built:
@@ -101,7 +133,7 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
         upstream_claim.follow(control, _utc(now))
     today = _utc(now).date()
     covered = build_fees.build_plans(home, connection, today)
-    built = build.build(home, connection, progress, covered)
+    built = build.build(home, connection, progress, covered, partial(erasing.is_waited_for, home))
     build_fees.build_invoices(home, connection)
     booking.book(home, connection, _utc(now))
     build_credits.build_credits(home, connection, today)

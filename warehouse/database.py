@@ -26,6 +26,8 @@ BUILD_MEMORY = "256MB"
 LOCK_PATIENCE_S = 120.0
 # What a control store raises that is damaged.
 ControlError = sqlite3.DatabaseError
+# What a version raises under a question, as one that was withdrawn does.
+ReadError = duckdb.Error
 # How DuckDB says that a block of a file it has opened is damaged or gone.
 _ROT = ("Corrupt database file", "Could not read enough bytes")
 
@@ -163,14 +165,15 @@ def _current_file(home: Home) -> Path | None:
 
 
 @contextmanager
-def published(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+def published(home: Home, *, is_filtered: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """The newest version, read-only and locked down: one short connection a query, so that a new version is seen.
 
-    Raises WarehouseError while nothing is published, WithheldError while somebody is being erased. A version that is
-    replaced between the look and the open is looked up again, at most twenty times.
+    WarehouseError while nothing is published, WithheldError while somebody is being erased, unless the caller sees to
+    it that nobody is shown them (`is_filtered`). Replaced between the look and the open, it is looked up again.
     """
     for _ in range(20):
-        withholding.hold(home)
+        if not is_filtered:
+            withholding.hold(home)
         target = _current_file(home)
         if target is None:
             raise WarehouseError(f"nothing is published in {home.root}; run `apiledger run` once")

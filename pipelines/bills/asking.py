@@ -4,7 +4,7 @@ A key is in clear from the moment its connection is asked until that has answere
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from queue import Empty, SimpleQueue
@@ -51,7 +51,7 @@ class _StoppedError(ProviderError):
 
 def answers(
     biller: Biller, questions: Iterator[Keyed], now: datetime, progress: Progress, clock: Clock | None, *, many: bool
-) -> Iterator[Answer | None]:
+) -> Generator[Answer | None, None, None]:
     """What each was told, or why it was not, as they come; None where none came for a while.
 
     A question is taken when there is room for it. A single one is asked in the caller's own thread.

@@ -7,8 +7,10 @@ pulled together stands in `turn.py`; what is stored, and how it heals, in `landi
 """
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pipelines import erasing
 from pipelines.bills import billing_key, delivery, delivery_pull, turn
 from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import Clock
@@ -58,10 +60,28 @@ def pull(
     if biller.files is not None:
         with turn.alone(home, biller):
             return delivery_pull.pull(home, biller, biller.files, _utc(now), progress)
-    found = turn.pull(home, biller, [connection_no], _utc(now), progress, clock)[connection_no]
+    found = _turn(home, biller, [connection_no], _utc(now), progress, clock)[connection_no]
     if isinstance(found, Pulled):
         return found
     raise found
+
+
+def _turn(
+    home: Home,
+    biller: Biller,
+    numbers: Sequence[int | None],
+    now: datetime,
+    progress: Progress,
+    clock: Clock | None = None,
+) -> turn.Found:
+    """A turn, taken up again by those whose answers gave way to an erasure."""
+    found: turn.Found = {}
+    while left := [number for number in numbers if number not in found]:
+        erasing.resume(home, now, progress)
+        found |= turn.pull(home, biller, left, now, progress, clock)
+        if len(found) < len(numbers):
+            progress(erasing.GAVE_WAY, 1, 1)
+    return found
 
 
 def pull_all(home: Home, now: datetime, progress: Progress) -> list[Pulled]:
@@ -90,7 +110,7 @@ def pull_each(home: Home, biller: Biller, now: datetime, progress: Progress) -> 
         if first:
             time.sleep(_GIVE_WAY_S)
         try:
-            found = turn.pull(home, biller, some, _utc(now), tell)
+            found = _turn(home, biller, some, _utc(now), tell)
         except BusyError as error:
             found = dict.fromkeys(some, error)
         given += [_said(biller, number, found[number]) for number in some]

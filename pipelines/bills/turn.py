@@ -6,10 +6,12 @@ an answer and its landing, the connection may have been removed, or its account 
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
+from pipelines import erasing
 from pipelines.bills import asking, billing_key, landing
 from pipelines.bills.asking import Keyed, Question
 from pipelines.bills.bill_boundary import BillBoundary
@@ -17,7 +19,7 @@ from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import Clock, is_loopback
 from pipelines.bills.landing import Landing, Pulled
 from pipelines.bills.report_reader import Progress, Told, report_name
-from pipelines.errors import KeyRefusedError, ProviderError
+from pipelines.errors import GaveWayError, KeyRefusedError, ProviderError
 from warehouse import database
 from warehouse.control import connection as connections
 from warehouse.control import consent, coverage, credential, restriction
@@ -64,7 +66,10 @@ def pull(
     progress: Progress,
     clock: Clock | None = None,
 ) -> Found:
-    """Pull some connections of a provider: what each gave, or why not. BusyError where another pull is under way."""
+    """Pull some connections of a provider: what each gave, or why not. BusyError where another pull is under way.
+
+    Of those that are to be asked again, since an erasure waits, nothing is said.
+    """
     if None in numbers and (unfit := _unfit(home, biller)):
         others = [number for number in numbers if number is not None]
         rest = pull(home, biller, others, now, progress, clock) if others else {}
@@ -160,20 +165,31 @@ def _ask(
 ) -> None:
     waiting: list[tuple[Question, Told]] = []
     questions, many, answered = _questions(control, biller, due, found, now), len(due) > 1, 0
-    for answer in asking.answers(biller, questions, now, progress, clock, many=many):
-        if answer is not None:
-            one, told = answer
-            if isinstance(told, Told):
-                waiting.append((one, told))
-            else:
-                _note_failure(control, biller, one, told, now)
-                found[one.connection_no] = told
-            answered += 1
-            if many:
-                progress(f"asking {biller.name}", answered, len(due))
-        if answer is None or sum(len(rows) for _, told in waiting for rows in told.days.values()) > _MOST_ROWS:
-            found |= _landed(home, control, biller, waiting, now)
-            waiting = []
+    give_way = partial(erasing.give_way, home, control)
+    clock = clock or Clock(sleep=partial(erasing.sleep, home, control))
+
+    def go_on(what: str, done: int, total: int) -> None:
+        if done < total:
+            give_way()
+        progress(what, done, total)
+
+    with suppress(GaveWayError), closing(asking.answers(biller, questions, now, go_on, clock, many=many)) as answers:
+        for answer in answers:
+            if answer is not None:
+                one, told = answer
+                if isinstance(told, Told):
+                    waiting.append((one, told))
+                else:
+                    _note_failure(control, biller, one, told, now)
+                    found[one.connection_no] = told
+                answered += 1
+                if many:
+                    progress(f"asking {biller.name}", answered, len(due))
+            if answer is None or sum(len(rows) for _, told in waiting for rows in told.days.values()) > _MOST_ROWS:
+                found |= _landed(home, control, biller, waiting, now)
+                waiting = []
+            if answered < len(due):
+                give_way()
     found |= _landed(home, control, biller, waiting, now)
 
 

@@ -27,7 +27,7 @@ from warehouse.control.vault import Vault
 # One of DuckDB's row groups: whole groups are written once, past the write-ahead log.
 PART_ROWS = 122_880
 # dlt loads a part in a job and a transaction of its own, each with a price of its own.
-_MOST_ROWS = 16 * PART_ROWS
+MOST_ROWS = 16 * PART_ROWS
 _PLACE = ("account", "key", "key_name", "project", "project_name", "team", "team_name", "upstream")
 _SERVICE = ("provider", "model", "service_tier", "region", "tags")
 _WORDS = ("provider", "model", "outcome", "service_tier", "region", "tags")
@@ -81,7 +81,7 @@ class Boundary:
     def _write(self, rows: pl.DataFrame) -> None:
         """Add rows to the part that is being written, as a row group of their own."""
         table = rows.to_arrow()
-        if self._writer is None or self.parts[-1][1] + rows.height > _MOST_ROWS:
+        if self._writer is None or self.parts[-1][1] + rows.height > MOST_ROWS:
             self.cut()
             path = self._folder / f"part-{len(self.parts):05d}.parquet"
             self._writer = pq.ParquetWriter(

@@ -5,7 +5,7 @@ that line, puts it into quarantine by number, length and reason, and takes the r
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,21 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Reader:
-    """Reads files of one gateway into a boundary; small files are gathered into parts of CAREFUL_ROWS rows."""
+    """Reads files of one gateway into a boundary; small files are gathered into parts of CAREFUL_ROWS rows.
 
-    def __init__(self, gateway: Gateway, scratch: duckdb.DuckDBPyConnection, boundary: Boundary, tmp: Path) -> None:
+    `give_way` is called before each part: what it raises comes through.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        scratch: duckdb.DuckDBPyConnection,
+        boundary: Boundary,
+        tmp: Path,
+        give_way: Callable[[], None] = lambda: None,
+    ) -> None:
         self._gateway = gateway
+        self._give_way = give_way
         self._scratch = scratch
         self._boundary = boundary
         self._tmp = tmp
@@ -64,6 +75,7 @@ class Reader:
         if not self._rows:
             self._boundary.cut()
             return
+        self._give_way()
         *columns, load_nos, line_nos, sizes = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
         arrays = [pa.array(values, type=f.type) for values, f in zip(columns, self._gateway.columns, strict=True)]
@@ -116,6 +128,7 @@ class Reader:
     def _all_admitted(self, query: str) -> bool:
         batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS)
         for batch in _ahead(batches):
+            self._give_way()
             table = pa.Table.from_batches([batch])
             if table.column("problem").null_count < table.num_rows:
                 return False

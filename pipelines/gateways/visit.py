@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pipelines import erasing
 from warehouse import database
 from warehouse.control import watched
 from warehouse.control.vault import Vault
@@ -52,7 +53,11 @@ class Visit:
     def hand_over(
         self, lines: Sequence[bytes], things: Iterable[Watched] = (), forgotten: Iterable[bytes] = ()
     ) -> None:
-        """Lay lines into the inbox, then remember what they were read of and forget what need not be known any more."""
+        """Lay lines into the inbox, then remember what they were read of and forget what need not be known any more.
+
+        GaveWayError where an erasure waits; what was handed over before need not be read again.
+        """
+        erasing.give_way(self.home, self.control)
         if lines:
             self._lay(b"".join(line + b"\n" for line in lines))
             self.lines += len(lines)

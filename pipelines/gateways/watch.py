@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.errors import PlaceError
+from pipelines import erasing
+from pipelines.errors import GaveWayError, PlaceError
 from pipelines.gateways.provider import Gateway, Place, gateways
 from pipelines.gateways.visit import Visit
 from warehouse import database
@@ -47,14 +48,28 @@ def collect(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> 
     found = []
     for place in (place for place in gateway.places if is_on(place) and not home.is_sandbox):
         collected = Collected(place.name)
-        with database.held(home.inbox_lock), _visit(home, gateway, place, now, progress) as visit:
-            try:
-                place.collect(visit)
-            except PlaceError as error:
-                collected.skipped = str(error)
-            collected.things, collected.lines = visit.things, visit.lines
+        while not _visited(home, gateway, place, collected, now, progress):
+            progress(erasing.GAVE_WAY, 1, 1)
+            erasing.resume(home, now, progress)
         found.append(collected)
     return found
+
+
+def _visited(
+    home: Home, gateway: Gateway, place: Place, collected: Collected, now: datetime, progress: Progress
+) -> bool:
+    """Visit a place; False where it gave way to an erasure: what it has handed over stays."""
+    with database.held(home.inbox_lock), _visit(home, gateway, place, now, progress) as visit:
+        try:
+            place.collect(visit)
+        except PlaceError as error:
+            collected.skipped = str(error)
+        except GaveWayError:
+            return False
+        finally:
+            collected.things += visit.things
+            collected.lines += visit.lines
+    return True
 
 
 @contextmanager

@@ -41,14 +41,21 @@ RUN_ROWS = 245_760
 
 @dataclass
 class Built:
-    """What was made: the days, and how many rows each model got."""
+    """What was made: the days, and how many rows each model got; `gave_way`: how often days waited for an erasure."""
 
     days: list[date] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    gave_way: int = 0
 
     def add(self, table: tables.Table, rows: int) -> None:
         """Count rows written to a model."""
         self.rows[table.full_name] = self.rows.get(table.full_name, 0) + rows
+
+    def take_in(self, more: "Built") -> None:
+        """Count what was made afterwards, too."""
+        self.days += more.days
+        self.rows = {name: self.rows.get(name, 0) + more.rows.get(name, 0) for name in {**self.rows, **more.rows}}
+        self.gave_way += more.gave_way
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,11 @@ def build(
     connection: duckdb.DuckDBPyConnection,
     progress: Callable[[str, int, int], None],
     covered: Collection[date] = (),
+    gives_way: Callable[[], bool] = lambda: False,
 ) -> Built:
     """Make every dirty day and stale month, the names and the source states; `connection` is the build, held.
 
+    Where `gives_way` says so, the days that are left stay dirty, and all that hangs on those that were made is made.
     `covered` are days of which a plan pays for other calls than before: why log and bill differ is said of them anew.
     """
     built = Built()
@@ -86,17 +95,23 @@ def build(
     runs = list(_runs(dirty, landed))
     done = 0
     while runs:
+        if gives_way():
+            built.gave_way = 1
+            break
         days = runs.pop(0)
         progress("modelling days", done, done + len(days) + sum(map(len, runs)))
         loads = [load for load in landed if load.day in set(days)]
         again = _make(connection, book, days, loads, landed_at, built, may_be_read)
         runs.extend([day] for day in again)
         done += len(days)
-    progress("modelling days", done, done)
+    if not built.gave_way:
+        progress("modelling days", done, done)
     _months(connection, built)
     repriced_daily.refresh(connection, listed_now, built.days)
     _names(connection, names)
-    _states(connection, states)
+    if not built.gave_way:
+        # What has landed and is not made yet is not said to have come.
+        _states(connection, states)
     pulls = _pulls(connection)
     with database.control(home) as control:
         rows, moved = build_bills.build(connection, control, book, FxRates.load(home))

@@ -17,3 +17,11 @@ def told(log: dg.DagsterLogManager) -> Callable[[str, int, int], None]:
             log.info("%s: %d of %d", what, done, total)
 
     return tell
+
+
+def gave_way(context: dg.AssetExecutionContext, times: int) -> dict[str, int]:
+    """Metadata that says how often a step let an erasure go first; the run is marked with it, and has not failed."""
+    if times:
+        context.instance.add_run_tags(context.run.run_id, {"gave_way_to": "erasure"})
+        context.log.info("gave way to an erasure and went on after it: %d times", times)
+    return {"gave_way_to_erasures": times}

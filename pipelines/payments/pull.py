@@ -12,14 +12,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
+from pipelines import erasing
 from pipelines.bills.billing_api import BillingApi, Clock, is_loopback
-from pipelines.errors import PipelineError, ProviderError
+from pipelines.errors import GaveWayError, PipelineError, ProviderError
 from pipelines.materialization import dlt_load
 from pipelines.providers import stripe
 from pipelines.providers.stripe import RAW_TRANSACTIONS, Told
@@ -33,6 +35,8 @@ from warehouse.home import Home
 Progress = Callable[[str, int, int], None]
 _BACK, _FAR_BACK = timedelta(days=3), timedelta(days=31)
 _STATE = "stripe_state"
+# Stripe gives so many at once.
+_PAGE = 100
 _FRAME: dict[str, Any] = {"BIGINT": pl.Int64, "VARCHAR": pl.String, "TIMESTAMP": pl.Datetime("us")}
 
 
@@ -75,6 +79,15 @@ def pull(home: Home, now: datetime, progress: Progress, clock: Clock | None = No
     """Read what is new; ProviderError where Stripe gives no usable answer, or the key is none that only reads."""
     if not _key().startswith(stripe.KEY_PREFIX) and not is_loopback(_address()):
         raise ProviderError(f"{stripe.KEY_VARIABLE} holds no restricted key, and was sent nowhere; {stripe.KEY_HELP}")
+    while True:
+        erasing.resume(home, now, progress)
+        try:
+            return _pulled(home, now, progress, clock)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
+
+
+def _pulled(home: Home, now: datetime, progress: Progress, clock: Clock | None) -> Paid:
     with _alone(home):
         with database.held(home.build_lock), database.build(home) as build:
             newest = _newest(build)
@@ -83,8 +96,14 @@ def pull(home: Home, now: datetime, progress: Progress, clock: Clock | None = No
         progress("asking stripe", 0, 1)
         since = None if newest is None else newest - (_FAR_BACK if is_far else _BACK)
         field = os.environ.get(stripe.FIELD_VARIABLE, "").strip() or None
-        with BillingApi(stripe.TITLE, _address(), stripe.headers(_key()), clock) as api:
-            told = list(stripe.transactions(api, since, field))
+        told: list[Told] = []
+        with database.control(home) as control:
+            clock = clock or Clock(sleep=partial(erasing.sleep, home, control))
+            with BillingApi(stripe.TITLE, _address(), stripe.headers(_key()), clock) as api:
+                for one in stripe.transactions(api, since, field):
+                    if len(told) % _PAGE == 0:
+                        erasing.give_way(home, control)
+                    told.append(one)
         progress("asking stripe", 1, 1)
         paid = Paid(read=len(told), new=_landed(home, told, now))
         with database.control(home) as control:

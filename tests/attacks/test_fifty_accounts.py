@@ -53,7 +53,7 @@ def _figures(weak: pytest.MonkeyPatch) -> None:
 def _cache_key(weak: pytest.MonkeyPatch) -> None:
     @st.cache_data(show_spinner=False)
     def remembered(key: tuple[object, ...], _looks: Viewer, _question: Any) -> object:
-        with marts._opened() as connection:
+        with marts._opened(_looks) as connection:
             return _question(connection, _looks, key[-1])
 
     def answered(root: str, version: int | None, looks: Viewer, name: str, asked: object, question: Any) -> object:

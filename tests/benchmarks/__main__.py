@@ -26,7 +26,7 @@ PAIRS = {
     "rewrite": (5_000, "1.3", 3),
 }
 # These print figures of several parts: name -> rows.
-REPORTS = {"pages": 1_000_000, "people": 1_000_000, "erase": 1_000_000, "services": 5}
+REPORTS = {"pages": 1_000_000, "people": 1_000_000, "erase": 1_000_000, "erase_loading": 1_000_000, "services": 5}
 
 
 def main() -> None:

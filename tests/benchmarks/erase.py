@@ -31,7 +31,7 @@ QUESTION = "the largest of 40 accounts erased"
 _TODAY = datetime(2026, 11, 20)  # noqa: DTZ001 (UTC, naive as everywhere below the pipelines)
 _DAYS = 30
 _FILE_ROWS = 1_000_000
-_WHO = "account-0"
+WHO = "account-0"
 
 
 def prepare(rows: int, folder: Path) -> Home:
@@ -85,7 +85,7 @@ def erasing(work: Path) -> dict[str, float]:
         with database.transaction(control):
             vault = Vault(control, _TODAY)
         moments["click"] = _clock()
-        erase.begin(home, control, people.find(control, vault, "account", _WHO), _TODAY)
+        erase.begin(home, control, people.find(control, vault, "account", WHO), _TODAY)
     try:
         with database.published(home):
             raise AssertionError("a version is read while somebody is being erased")

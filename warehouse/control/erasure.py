@@ -56,6 +56,11 @@ def pending(control: sqlite3.Connection) -> list[Erasure]:
     ]
 
 
+def is_waited_for(control: sqlite3.Connection) -> bool:
+    """Whether an erasure is written down and not done: asked between any two parts of a pass."""
+    return control.execute("SELECT 1 FROM erasure WHERE step <> 'done' LIMIT 1").fetchone() is not None
+
+
 def keep(control: sqlite3.Connection, erasure: Erasure) -> None:
     """Write down how far an erasure is and what it counted."""
     counts = json.dumps({"rows": erasure.rows, "months": erasure.months, "is_shown": erasure.is_shown})
