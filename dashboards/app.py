@@ -38,6 +38,7 @@ from dashboards import (
     theme,
 )
 from dashboards.address import AddressError
+from dashboards.browser_policy import BrowserPolicy
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
 from dashboards.transport import Transport
@@ -124,6 +125,7 @@ app = App(
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
     middleware=[
         Middleware(Transport),
+        Middleware(BrowserPolicy),
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],

@@ -118,6 +118,7 @@ def test_a_person_restricts_objects_and_withdraws_by_themselves(site: Site, worl
         assert restriction.labels(control) == ()
 
 
+@pytest.mark.attack("T16")
 @pytest.mark.clause("VA-8.6")
 def test_the_operator_sees_what_is_due_and_answers(site: Site, world: Held) -> None:
     """The person's words are text, never markup; the answer is on the person's page, and on nobody else's."""
