@@ -42,6 +42,7 @@ from dashboards import (
     withdrawal,
 )
 from dashboards.address import AddressError
+from dashboards.browser_policy import BrowserPolicy
 from dashboards.gate import Gate
 from dashboards.session import SignedOutError
 from dashboards.transport import Transport
@@ -132,6 +133,7 @@ app = App(
     # Streamlit holds allowedHosts against the WebSocket alone; a rebound name must not get the pages' files either.
     middleware=[
         Middleware(Transport),
+        Middleware(BrowserPolicy),
         Middleware(TrustedHostMiddleware, allowed_hosts=[host.strip("[]") for host in HOSTS]),
         Middleware(Gate),
     ],

@@ -4,10 +4,8 @@ Native forms, so that a password manager knows them and no script holds a passwo
 that takes a ticket out of its own address, where no server and no log sees it.
 """
 
-import base64
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import sha256
 from html import escape
 from urllib.parse import parse_qsl
 
@@ -16,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboards import address, session
+from dashboards.browser_policy import digest
 from dashboards.form_style import STYLE
 from warehouse import branding
 from warehouse.home import Home
@@ -32,14 +31,10 @@ _SCRIPT = (
 )
 
 
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src {_digest(STYLE)}; script-src {_digest(_SCRIPT)}; img-src data:; "
+        f"default-src 'none'; style-src {digest(STYLE)}; script-src {digest(_SCRIPT)}; img-src data:; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "Referrer-Policy": "same-origin",

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg, ForwardMsgMetadata
 
-from dashboards import handed, privacy, session
+from dashboards import address, handed, privacy, session
 from dashboards.handed import Handed
 
 # Whoever is erased or signed out is cut off within a second.
@@ -72,7 +72,7 @@ class Gate:
         token = session.token_of_header(headers.get("cookie", ""))
         found = await run_in_threadpool(session.find, token)
         if scope["type"] == "websocket":
-            if found is None or await run_in_threadpool(privacy.is_due, found):
+            if found is None or not _is_our_page(headers) or await run_in_threadpool(privacy.is_due, found):
                 await send({"type": "websocket.close", "code": 1008})
             else:
                 socket = _Watched(found.lookup, receive, send, self._handed)
@@ -92,6 +92,15 @@ class Gate:
 def _is_open(scope: Scope) -> bool:
     path = scope["path"]
     return scope["type"] == "http" and (path in _OPEN or path.startswith(_OPEN_FOLDERS))
+
+
+def _is_our_page(headers: Headers) -> bool:
+    """Whether a socket is asked for by a page of ours, or by no browser, which has to say so.
+
+    Asked instead, Streamlit lets in every port of loopback, and looks up this machine's address on the internet.
+    """
+    origin = headers.get("origin")
+    return origin is None or address.is_ours(origin, headers.get("host"))
 
 
 def _refusal(scope: Scope, headers: Headers) -> ASGIApp:

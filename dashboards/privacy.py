@@ -25,8 +25,8 @@ from warehouse.home import Home
 
 PATH = "/policy"
 _COOKIES = (
-    "<p>Essential ones only, and none of anybody else: <code>sid</code> (<code>__Host-sid</code> over TLS) keeps you "
-    "signed in, <code>_streamlit_xsrf</code> lets no other site send forms. Nothing counts what you look at.</p>"
+    "<p>One, and none of anybody else: <code>sid</code> (<code>__Host-sid</code> over TLS) keeps you signed in and "
+    "lets no other site send forms. Nothing counts what you look at.</p>"
 )
 
 

@@ -39,7 +39,11 @@ async def _sign_in_page(request: Request) -> Response:
     if session.find(session.token_of(request.cookies)):
         return form.turned(_inside(request.query_params.get("to", "/")))
     said = _SAID.get(request.query_params.get("said", ""), "")
-    return _shown(request, request.query_params.get("to", "/"), said=said)
+    response = _shown(request, request.query_params.get("to", "/"), said=said)
+    if said:
+        # Where a session ended the browser is left without what its pages kept.
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
 
 
 def _shown(request: Request, to: str, *, said: str = "", wrong: str = "", status: int = 200) -> Response:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.asvs_marks import AsvsMarks
 from tests.clause_marks import ClauseMarks
 from tests.templates import Templates, stores
 from warehouse.home import PROJECT, Home
@@ -88,8 +89,9 @@ _MAIN = sys.modules["__main__"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Every run notes which promises its tests carry."""
+    """Every run notes which promises its tests carry, and which requirements."""
     config.pluginmanager.register(ClauseMarks())
+    config.pluginmanager.register(AsvsMarks())
 
 
 def pytest_collection_finish() -> None:
@@ -152,6 +154,19 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("no ../shared beside the checkout: its real logs are not part of the project")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def whole_dashboard() -> Iterator[int]:
+    """The port of the dashboard, served whole in this process; it shows the home of the test that asks.
+
+    Once for all tests: a process has one Streamlit, which is not begun a second time.
+    """
+    from dashboards import app
+    from tests.dashboards.people_site import served
+
+    with served(app.app) as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ def admitted(source: str, load_no: str, also: str = "") -> str:
     error here would stop every pass at the same line. A call id that is no id is replaced by its keyed hash; the
     caller binds `pepper`, so that no error can repeat it.
     """
-    hashed = "'id-' || md5($pepper || request_id)"
+    hashed = "'id-' || left(sha256($pepper || request_id), 32)"
     request_id = (
         f"CASE WHEN regexp_full_match(request_id, '{labels.CALL_ID}') "
         f"AND NOT regexp_full_match(request_id, '{labels.NO_CALL_ID}') THEN request_id ELSE {hashed} END"

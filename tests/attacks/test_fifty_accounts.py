@@ -26,7 +26,6 @@ from tests.attacks import canary_fields
 from tests.attacks.canary_accounts import Accounts, lived
 from tests.attacks.canary_search import Search
 from tests.attacks.canary_walk import Walk
-from tests.dashboards.people_site import served
 from warehouse.control import claim, credential
 from warehouse.home import Home
 
@@ -159,12 +158,9 @@ def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
 
 
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+def port(whole_dashboard: int) -> int:
     """The dashboard, served whole."""
-    from dashboards import app
-
-    with served(app.app) as port:
-        yield port
+    return whole_dashboard
 
 
 @pytest.fixture
@@ -199,6 +195,8 @@ def test_every_text_carries_a_word(four: Accounts) -> None:
     assert canary_fields.contract() <= json.loads(told).keys() | {"service_tier"}
 
 
+@pytest.mark.attack("T01")
+@pytest.mark.attack("T02")
 @pytest.mark.clause("AL-3.1")
 @pytest.mark.clause("AL-5.4")
 def test_four_accounts_never_meet(four: Accounts, port: int, tmp_path: Path, log: Log) -> None:
@@ -208,6 +206,7 @@ def test_four_accounts_never_meet(four: Accounts, port: int, tmp_path: Path, log
     assert found.met, "a search that never meets one's own words proves nothing"
 
 
+@pytest.mark.attack("T01", weakened=True)
 def test_without_a_filter_they_do(four: Accounts, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weakened: an answer that is remembered for whoever asks next is found within a few interleavings."""
     assert _found(four, port, tmp_path, monkeypatch, "who looks, in the key of the cache", 12)
@@ -229,6 +228,8 @@ def _found(accounts: Accounts, port: int, folder: Path, weak: pytest.MonkeyPatch
     return walk.search.foreign
 
 
+@pytest.mark.attack("T01")
+@pytest.mark.attack("T02")
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_fifty_accounts_never_meet_in_five_hundred_interleavings(
@@ -244,6 +245,8 @@ def test_fifty_accounts_never_meet_in_five_hundred_interleavings(
     assert {kind.split()[0] for kind in found.met} >= {"page", "file", "route", "form", "mail", "bundle", "machine"}
 
 
+@pytest.mark.attack("T01", weakened=True)
+@pytest.mark.attack("T02", weakened=True)
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", REMOVED)

@@ -59,11 +59,13 @@ def _fifty(site: Site) -> None:
         assert {one.result()[0] for one in found} == {303}
 
 
+@pytest.mark.attack("T28")
 def test_fifty_sign_in_at_once_in_little_memory(site: Site) -> None:
     """T28: everybody gets in, and two hashes at a time take less than a tenth of the gigabyte."""
     assert _peak_mb(lambda: _fifty(site)) < 100
 
 
+@pytest.mark.attack("T28", weakened=True)
 @pytest.mark.soak
 def test_without_waiting_they_take_ten_times_as_much(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T28, weakened: where every hash is made at once the same fifty need hundreds of megabytes."""

@@ -77,6 +77,7 @@ def stolen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, list[str]]:
     return home, handed
 
 
+@pytest.mark.attack("T22")
 @pytest.mark.clause("AL-5.2")
 @pytest.mark.clause("VA-7.1")
 def test_a_thief_without_the_key_reads_nothing_personal(stolen: tuple[Home, list[str]]) -> None:
@@ -93,6 +94,7 @@ def test_a_thief_without_the_key_reads_nothing_personal(stolen: tuple[Home, list
     ] == []
 
 
+@pytest.mark.attack("T21")
 @pytest.mark.parametrize("place", SEALED)
 def test_what_is_swapped_or_changed_does_not_open(home: Home, master_key: str, place: str) -> None:
     """T21: another account's ciphertext, another column's, any letter changed: refused each time."""
@@ -114,6 +116,7 @@ def test_what_is_swapped_or_changed_does_not_open(home: Home, master_key: str, p
                 vault.open(account_no, where, sealed)
 
 
+@pytest.mark.attack("T20")
 def test_a_pickle_that_somebody_lays_down_is_not_opened(home: Home, master_key: str, tmp_path: Path) -> None:
     """T20: nothing of ours reads one, and what lies in the tools' folders is removed before they look."""
     assert master_key
@@ -143,6 +146,7 @@ def test_a_pickle_that_somebody_lays_down_is_not_opened(home: Home, master_key: 
     assert imported & {"pickle", "shelve", "marshal", "dill", "joblib", "cloudpickle"} == set()
 
 
+@pytest.mark.attack("T30")
 def test_who_comes_back_after_an_erasure_is_new(home: Home, master_key: str) -> None:
     """T30: the same address gets another account, with nothing of the one before; no tombstone stands in the way."""
     assert master_key

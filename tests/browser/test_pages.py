@@ -74,6 +74,7 @@ def test_spend_is_told_apart_as_chosen(page: Page, dashboard: Dashboard) -> None
     expect(page.get_by_role("list", name="Series").first).to_contain_text("support-bot")
 
 
+@pytest.mark.attack("T16")
 def test_names_from_data_are_text(page: Page, dashboard: Dashboard) -> None:
     """A project called like a script, a formula or an image is shown as it is written, and runs nowhere."""
     _open(page, dashboard)
@@ -102,6 +103,7 @@ def test_a_filter_is_in_the_address_and_survives_a_reload(page: Page, dashboard:
     expect(whole).to_contain_text(shown(expected))
 
 
+@pytest.mark.attack("T09")
 def test_a_hostile_address_shows_the_usual_view(page: Page, dashboard: Dashboard) -> None:
     """What an address says and nothing knows is ignored: the view is the usual one, without an error."""
     _open(page, dashboard, "/spend?by=evil&grain=x&from=no&provider=%27)%20OR%20true--&model=<script>")

@@ -105,7 +105,7 @@ def test_the_printed_link_signs_in_once(served: Dashboard, context: Callable[[],
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
     assert not cookie["secure"]
-    assert {one["name"] for one in page.context.cookies()} <= {"sid", "_streamlit_xsrf"}
+    assert {one["name"] for one in page.context.cookies()} == {"sid"}
     other = context().new_page()
     other.goto(link)
     expect(other.get_by_role("alert")).to_contain_text("used already")
@@ -138,6 +138,7 @@ def test_a_person_signs_up_in_and_out(served: Dashboard, context: Callable[[], B
     expect(page).to_have_url(re.compile(r"/sign-in\?to=/spend"))
 
 
+@pytest.mark.attack("T04")
 def test_signing_out_everywhere_ends_an_open_page(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """T04: the tab of another device shows nothing any more within seconds, though nobody touched it."""
     _sign_up(context().new_page(), served, "eve@team.example")
@@ -155,6 +156,7 @@ def test_signing_out_everywhere_ends_an_open_page(served: Dashboard, context: Ca
     expect(other.get_by_role("heading", name="Nothing here is yours yet")).to_have_count(0)
 
 
+@pytest.mark.attack("T08")
 def test_a_reset_sets_a_password_and_ends_sessions(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """T08: the link works once, the old password no more, and who was signed in with it is out."""
     page = context().new_page()
@@ -288,6 +290,7 @@ def _handshake(served: Dashboard, origin: str, cookie: str) -> int:
     return status
 
 
+@pytest.mark.attack("T05")
 def test_a_socket_is_opened_by_our_own_page_alone(served: Dashboard) -> None:
     """T05: with a living session the page's own origin gets a socket, another site's does not; without one nobody."""
     cookie = f"sid={served.signed_in()}"

@@ -53,6 +53,7 @@ def test_old_figures_are_said_to_be_old(page: Page, dashboard: Dashboard) -> Non
     expect(page.get_by_role("status", name="Stale data")).to_contain_text("Nothing new for 3 days")
 
 
+@pytest.mark.attack("T13")
 def test_what_goes_wrong_is_an_incident_and_no_more(page: Page, dashboard: Dashboard) -> None:
     """The person gets a number, the log its place; neither gets SQL, a path of the file or a value."""
     made_version.publish(dashboard.home, 5, NOW, extra="ALTER TABLE mart.latency_daily DROP COLUMN bucket_ms")
@@ -67,6 +68,7 @@ def test_what_goes_wrong_is_an_incident_and_no_more(page: Page, dashboard: Dashb
     assert "Binder Error" not in log + page.content()
 
 
+@pytest.mark.attack("T05")
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 403), ("localhost", 403), ("evil.example", 400)])
 def test_a_rebound_name_gets_nothing(dashboard: Dashboard, host: str, status: int) -> None:
     """A page of another site that points its name at loopback is refused by its Host; ours only wants a session."""

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 def test_over_tls_a_person_signs_in_and_accepts_a_change(
     browser: Browser, home: Home, master_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Figures come over wss; both cookies are Secure and there is no third; a changed policy stands before them."""
+    """Figures come over wss; the one cookie is Secure; a changed policy stands before them."""
     assert master_key == MASTER_KEY
     made_version.publish(home, 1, datetime.now(UTC).replace(tzinfo=None))
     cert, key = certificate.made(tmp_path)
@@ -66,7 +66,7 @@ def test_over_tls_a_person_signs_in_and_accepts_a_change(
             page.goto(sign_in_link(home))
             expect(page.get_by_role("region", name="This month so far")).to_contain_text("$")
             told = {one["name"]: (one["secure"], one["sameSite"]) for one in context.cookies()}
-            assert told == {"__Host-sid": (True, "Strict"), "_streamlit_xsrf": (True, "Strict")}
+            assert told == {"__Host-sid": (True, "Strict")}
             privacy.file_of(home).write_text('version = "2027-01-05"\nregion = "Elsewhere"\n', encoding="utf-8")
             page.goto(f"{url}/spend")
             expect(page.get_by_role("heading", name="The privacy policy has changed")).to_be_visible()

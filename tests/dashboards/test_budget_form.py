@@ -105,8 +105,9 @@ def test_anothers_scope_is_not_there(site: Site) -> None:
     assert site.post("/budget/set", _fields(site, mine))[0] == 303
 
 
+@pytest.mark.attack("T06")
 def test_a_form_of_another_site_sets_nothing(site: Site) -> None:
-    """T04: without our token, from another origin, or without a session, nothing is done."""
+    """T06: without our token, from another origin, or without a session, nothing is done."""
     fields = _fields(site, _places(site)["acme"])
     assert site.post("/budget/set", {**fields, "form": "a" * 64})[0] == 403
     assert site.post("/budget/set", fields, Origin="https://evil.example")[0] == 403

@@ -17,6 +17,7 @@ from warehouse.home import Home
 COST = pa.decimal128(38, 12)
 
 
+@pytest.mark.attack("T14")
 @pytest.mark.parametrize("name", ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\n=1"])
 def test_text_that_could_run_is_marked_as_text(name: str) -> None:
     """A leading apostrophe, and nothing else changed."""
@@ -24,6 +25,7 @@ def test_text_that_could_run_is_marked_as_text(name: str) -> None:
     assert field == f"'{name}"
 
 
+@pytest.mark.attack("T14")
 def test_numbers_stay_numbers() -> None:
     """A negative amount keeps its sign and all its places, large and small ones have no exponent."""
     costs = [Decimal("-1.500000000001"), Decimal("0E-12"), Decimal("0.000000000001"), Decimal(10) ** 20, None]

@@ -89,6 +89,7 @@ def _receipt_page(site: Site, path: str) -> str:
     raise AssertionError("the receipt did not come")
 
 
+@pytest.mark.attack("T04")
 @pytest.mark.clause("AL-4.2")
 @pytest.mark.clause("AL-8.3")
 @pytest.mark.clause("VA-8.3")

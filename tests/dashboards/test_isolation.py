@@ -3,12 +3,16 @@
 import ast
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
@@ -183,6 +187,8 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer) -> str:
     return "".join(str(one.to_pylist() if hasattr(one, "to_pylist") else one) for one in found)
 
 
+@pytest.mark.attack("T02")
+@pytest.mark.attack("T09")
 @pytest.mark.clause("AL-3.1")
 @pytest.mark.clause("AL-5.4")
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "dashboards.spend_figures.view"])
@@ -222,6 +228,64 @@ def test_the_page_of_spend_holds_no_canary(canaries: Home) -> None:
             assert "canary-Beta" not in str(found.table.to_pylist()) + str(found.series)
 
 
+@pytest.mark.attack("T09", weakened=True)
+def test_a_search_is_sql_where_it_is_put_into_the_text(canaries: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T09: what is searched for is bound; pasted into the question, one word of it shows every account's rows."""
+    hostile = "x'))) OR (true AND (lower('y') = lower('y"
+    asked = replace(ALL, grain="total", group_by=("account", "project"), search=hostile)
+    bound = SpendFilter.condition
+
+    def pasted(asked: SpendFilter, viewer: Viewer) -> tuple[str, list[object]]:
+        sql, values = bound(replace(asked, search=""), viewer)
+        return f"{sql} AND (contains(lower(project), lower('{asked.search}')))", values
+
+    def found() -> str:
+        with database.published(canaries) as connection:
+            return str(spend_figures.rows(connection, Viewer(("Acme",)), asked).to_pylist())
+
+    assert "canary-Beta" not in found()
+    monkeypatch.setattr(SpendFilter, "condition", pasted)
+    assert "canary-Beta" in found()
+
+
+REACHING = (
+    "SELECT content FROM read_text('{file}')",
+    "SELECT * FROM read_csv('{file}', header = false)",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM '{file}.parquet'",
+    "ATTACH '{folder}/other.duckdb' AS other",
+    "COPY (SELECT 1) TO '{folder}/taken.csv'",
+    "SET enable_external_access = true",
+    "SELECT * FROM secret_of_python",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "CREATE TABLE mart.mine AS SELECT 1",
+    "SELECT getenv('HOME')",
+)
+
+
+@pytest.mark.attack("T09")
+@pytest.mark.attack("T09", weakened=True)
+def test_sql_that_got_in_reaches_nothing(canaries: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T09: no file, no variable, no setting, no other database; in one that is merely read-only, some of them."""
+    file = tmp_path / "secret.txt"
+    file.write_text("canary-of-a-file")
+    secret_of_python = pa.table({"secret": ["canary-of-python"]})
+    assert secret_of_python.num_rows
+
+    def reached() -> list[str]:
+        got = []
+        for sql in REACHING:
+            with database.published(canaries) as connection, suppress(duckdb.Error):
+                connection.execute(sql.format(file=file, folder=tmp_path)).fetchall()
+                got.append(sql)
+        return got
+
+    assert reached() == []
+    monkeypatch.setattr(database, "read_only", lambda path: duckdb.connect(str(path), read_only=True))
+    assert {REACHING[0], REACHING[2], REACHING[5]} <= set(reached())
+
+
 def test_a_viewer_of_one_project_sees_it_alone(canaries: Home) -> None:
     """What knows no projects says nothing to them; what does, theirs alone, and the operator's sum is untouched."""
     mine = Viewer(("Acme", "Beta GmbH"), (), ("canary-Acme-project",))
@@ -233,6 +297,7 @@ def test_a_viewer_of_one_project_sees_it_alone(canaries: Home) -> None:
         assert frame_figures.frame(connection, mine, TODAY).sources == []
 
 
+@pytest.mark.attack("T01")
 def test_answers_are_remembered_in_one_place_alone() -> None:
     """T01: no function of the pages but the one whose key has the viewer is cached, and nothing is kept on disk."""
     cached = []

@@ -61,6 +61,7 @@ def mine(site: Site) -> str:
     return session.form_token(site.cookie.partition("=")[2])
 
 
+@pytest.mark.attack("T08")
 @pytest.mark.clause("AL-5.4")
 def test_a_forgotten_password_is_set_by_a_letter_once(site: Site, trap: Trap) -> None:
     """T08: asked for on the page, sent by the postman, good once; the owner is told, and nothing of it stays."""
@@ -79,6 +80,7 @@ def test_a_forgotten_password_is_set_by_a_letter_once(site: Site, trap: Trap) ->
     assert EMAIL.encode() not in held
 
 
+@pytest.mark.attack("T07")
 def test_nobody_learns_who_has_an_account(site: Site, trap: Trap) -> None:
     """T07: the same words and the same time for a member and for nobody; the second gets no letter."""
     took: dict[str, list[float]] = {EMAIL: [], "nobody@team.example": []}
@@ -190,6 +192,7 @@ def test_without_a_mail_server_the_page_names_the_command(site: Site) -> None:
         assert control.execute("SELECT count(*) FROM mail").fetchone() == (0,)
 
 
+@pytest.mark.attack("T08")
 def test_a_link_never_names_a_host_of_the_request(site: Site, trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
     """T08: whatever Host is asked for, the letter's link leads to the address that was set."""
     hidden = site.fresh("/forgot")

@@ -224,6 +224,7 @@ def test_who_withdraws_a_consent_is_told_that_the_key_goes_and_asked_who_they_ar
     assert site.post(path, fields | {"sure": "yes", "proof": PASSWORD})[0] == 404
 
 
+@pytest.mark.attack("T16")
 @pytest.mark.clause("VA-8.6")
 def test_the_operator_sees_what_is_due_and_answers(site: Site, world: Held) -> None:
     """The person's words are text, never markup; the answer is on the person's page, and on nobody else's."""

@@ -87,6 +87,7 @@ def test_without_a_session_nothing_is_given(site: Site) -> None:
     assert site.ask("GET", "/figures")[2] == "figures"
 
 
+@pytest.mark.attack("T03")
 @pytest.mark.clause("AL-5.4")
 def test_the_id_is_new_at_every_sign_in_and_only_its_hash_rests(site: Site) -> None:
     """T03: a planted id is worth nothing after the sign-in; the store has no id that a browser could send."""
@@ -108,6 +109,7 @@ def test_the_id_is_new_at_every_sign_in_and_only_its_hash_rests(site: Site) -> N
     assert site.ask("GET", "/figures", Cookie=f"sid={sessions.lookup(value).hex()}")[0] == 403
 
 
+@pytest.mark.attack("T03")
 @pytest.mark.clause("AL-5.1")
 def test_over_tls_the_cookie_is_bound_to_the_host(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T03: `__Host-sid`, Secure, behind a proxy that is named; its origin alone may send forms."""
@@ -133,6 +135,7 @@ FORGED = {
 }
 
 
+@pytest.mark.attack("T06")
 @pytest.mark.parametrize(
     "path",
     [
@@ -153,6 +156,7 @@ def test_a_form_of_another_site_does_nothing(site: Site, path: str, forged: str)
     assert site.ask("GET", "/figures")[0] == 200
 
 
+@pytest.mark.attack("T06")
 def test_a_form_without_its_token_does_nothing(site: Site) -> None:
     """T06: not without the token, not with another browser's, not by GET; with it, the same form signs out."""
     site.sign_in()
@@ -166,6 +170,7 @@ def test_a_form_without_its_token_does_nothing(site: Site) -> None:
     assert site.ask("GET", "/figures")[0] == 403
 
 
+@pytest.mark.attack("T06", weakened=True)
 def test_a_forged_form_hits_where_the_origin_is_not_looked_at(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T06, weakened: without the checks of origin and token the other site's form signs the person out."""
     site.sign_in()
@@ -207,6 +212,8 @@ def _apart_ms(site: Site) -> float:
     return known - unknown
 
 
+@pytest.mark.attack("T07")
+@pytest.mark.attack("T07", weakened=True)
 @pytest.mark.clause("AL-5.4")
 def test_who_is_a_member_is_told_by_no_text_and_no_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T07: status and words are the same, the medians lie within 5 ms; weakened, a hash's time tells who is known."""
@@ -217,6 +224,7 @@ def test_who_is_a_member_is_told_by_no_text_and_no_time(site: Site, monkeypatch:
     assert _apart_ms(site) > 10
 
 
+@pytest.mark.attack("T07")
 def test_a_second_sign_up_of_an_address_is_answered_as_the_first(site: Site) -> None:
     """T07: and its password does not hold."""
     hidden = site.fresh("/sign-up")
@@ -230,6 +238,7 @@ def test_a_second_sign_up_of_an_address_is_answered_as_the_first(site: Site) -> 
     assert site.sign_in(EMAIL, PASSWORD)[0] == 303
 
 
+@pytest.mark.attack("T07")
 @pytest.mark.clause("AL-2.3")
 @pytest.mark.clause("VA-4.6")
 def test_guesses_wait_and_no_owner_is_locked_out(home: Home, master_key: str) -> None:
@@ -254,6 +263,7 @@ def test_guesses_wait_and_no_owner_is_locked_out(home: Home, master_key: str) ->
         assert not throttle.admit(control, many[-1], moment + timedelta(hours=2))
 
 
+@pytest.mark.attack("T07")
 def test_the_throttle_answers_in_the_same_words(site: Site) -> None:
     """T07: the sixth wrong guess in a row waits, for a member and for nobody alike."""
     for email in (EMAIL, "nobody@team.example"):
@@ -262,6 +272,7 @@ def test_the_throttle_answers_in_the_same_words(site: Site) -> None:
         assert 429 in answers[5:]
 
 
+@pytest.mark.attack("T08")
 def test_a_reset_is_good_once_for_ten_minutes_and_one_member(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T08: reused, expired, of another kind or made before a newer one: refused, and the password stays."""
     with database.control(site.home) as control:
@@ -301,6 +312,7 @@ def said(connection: socket.socket) -> bytes:
     return connection.recv(4096)
 
 
+@pytest.mark.attack("T04")
 def test_a_socket_ends_with_its_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T04: no handshake without a session; after signing out an open socket is cut and gives no more figures."""
     monkeypatch.setattr(gate, "LOOK_EVERY_S", 0.2)
@@ -322,6 +334,7 @@ def test_a_socket_ends_with_its_session(site: Site, monkeypatch: pytest.MonkeyPa
         assert said(connection)[:1] in {b"\x88", b""} or b"\x88" in told
 
 
+@pytest.mark.attack("T04", weakened=True)
 def test_a_socket_outlives_its_session_where_nobody_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """T04, weakened: without looking again the socket goes on after the sign-out."""
     monkeypatch.setattr(gate, "LOOK_EVERY_S", 3600.0)
@@ -332,6 +345,7 @@ def test_a_socket_outlives_its_session_where_nobody_looks(site: Site, monkeypatc
         assert b"figures x" in said(connection)
 
 
+@pytest.mark.attack("T02")
 def test_what_is_anothers_is_answered_as_what_is_not_there(site: Site) -> None:
     """T02: a member of another account, one that is not there, and the operator's doors: the same 404."""
     with database.control(site.home) as control:

@@ -4,6 +4,7 @@ import struct
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 from streamlit import dataframe_util
 
 from dashboards import spend_table
@@ -19,6 +20,8 @@ def _left_over(word: bytes) -> pa.Table:
     return pa.table({"model": ["gpt-4o", "gpt-5"], "cost_usd": column})
 
 
+@pytest.mark.attack("T01")
+@pytest.mark.attack("T01", weakened=True)
 def test_nothing_of_before_lies_in_the_place_of_a_missing_amount() -> None:
     """T01: the bytes of a drawn table hold no text that memory held; without the blanking they do."""
     found = _left_over(b"canary-key")

@@ -202,6 +202,7 @@ def test_a_key_that_is_none_is_not_repeated(key: str) -> None:
     assert key.strip() not in str(caught.value)
 
 
+@pytest.mark.attack("T13")
 def test_an_error_repeats_nothing_of_the_answer() -> None:
     """Providers echo keys in their errors; ours do not, nor does what they come from."""
     for status in (400, 401, 403, 404, 422, 500):

@@ -194,6 +194,7 @@ def test_a_stall_ends_in_time(provider: Served, monkeypatch: pytest.MonkeyPatch)
     assert len(provider.pauses) == 1
 
 
+@pytest.mark.attack("T13")
 @EACH
 def test_a_refused_key_is_asked_once_and_repeated_nowhere(
     provider: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -61,6 +61,8 @@ def telling(name: str = "web", spent: str = "412.07", **changed: object) -> Tell
     return Telling(**{**told, **changed})  # type: ignore[arg-type]  # the fields above, by name
 
 
+@pytest.mark.attack("T15")
+@pytest.mark.attack("T16")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_changes_no_header_and_makes_no_markup(name: str) -> None:
     """One From, To and Subject, two parts, no tag and no address that a mail program would follow."""
@@ -88,6 +90,7 @@ def test_a_hostile_name_changes_no_header_and_makes_no_markup(name: str) -> None
         assert b"\n" not in line
 
 
+@pytest.mark.attack("T15")
 @pytest.mark.parametrize(
     "text",
     [

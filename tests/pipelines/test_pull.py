@@ -248,6 +248,7 @@ def test_a_redirect_never_carries_the_key_on(billed: World) -> None:
     assert met == []
 
 
+@pytest.mark.attack("T13")
 @pytest.mark.clause("AL-1.2")
 def test_the_keys_rest_in_no_file(billed: World, caplog: pytest.LogCaptureFixture) -> None:
     """After good pulls and failed ones no file of the home holds a key, and no log line says it."""

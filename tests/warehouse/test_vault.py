@@ -25,6 +25,7 @@ def control(home: Home) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+@pytest.mark.attack("T21")
 @pytest.mark.clause("AL-5.2")
 @pytest.mark.clause("VA-7.1")
 def test_what_is_sealed_opens_only_where_it_belongs(control: sqlite3.Connection, master_key: str) -> None:
