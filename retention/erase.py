@@ -23,6 +23,7 @@ from retention import (
     policy,
     rewrite,
     self_scan,
+    stones_anywhere,
     stores,
     tombstone_ledger,
     verify_receipt,
@@ -60,7 +61,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         people.hold_there(control, subject)
         vault = Vault(control, now)
         erasure = erasures.begin(control, subject.kind, now, is_shown=is_shown)
-        stones = forget.stones_of(control, subject, now)
+        stones = forget.stones_of(control, subject, now) + stones_anywhere.of(control, vault, subject, now)
         erasures.seal_needles(control, vault, erasure.erasure_no, people.needles(control, vault, subject))
         tombstone.lay(control, erasure.erasure_no, stones)
         people.hand_over(control, vault, subject)
@@ -124,7 +125,9 @@ def _delete(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection, 
     with database.transaction(control):
         stones = tombstone.of_erasure(control, erasure.erasure_no) if came_back else []
         if not came_back:
+            vault = Vault(control, erasure.begun_at)
             stones = forget.late(control, erasure.erasure_no)
+            stones += stones_anywhere.late(control, vault, erasure.erasure_no)
             tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))
