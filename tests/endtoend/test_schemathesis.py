@@ -13,7 +13,7 @@ import pytest
 from dashboards import api_document, representation
 from tests.conftest import MASTER_KEY
 from tests.dashboards import machine_site, made_version
-from tests.dashboards.people_site import now, served
+from tests.dashboards.people_site import now
 from warehouse.home import PROJECT, Home
 
 REQUIREMENT = "schemathesis==4.32.5"
@@ -52,7 +52,7 @@ def schemathesis() -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def site(tmp_path_factory: pytest.TempPathFactory, whole_dashboard: int) -> Iterator[Served]:
     """The dashboard, whole, with ten weeks of figures up to this moment."""
     home = Home(tmp_path_factory.mktemp("schemathesis") / "own")
     with pytest.MonkeyPatch.context() as environment:
@@ -60,10 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         made_version.publish(home, 1, now().replace(microsecond=0))
         made = machine_site.people(home)
-        from dashboards import app
-
-        with served(app.app) as port:
-            yield Served(home, port, made.tokens["ada"])
+        yield Served(home, whole_dashboard, made.tokens["ada"])
 
 
 def run(schemathesis: Path, site: Served, folder: Path, examples: int) -> subprocess.CompletedProcess[str]:
