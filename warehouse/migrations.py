@@ -33,6 +33,13 @@ def _made(connection: duckdb.DuckDBPyConnection, made: Iterable[tables.Table]) -
             connection.execute(statement)
 
 
+def _widened(connection: duckdb.DuckDBPyConnection, table: tables.Table) -> None:
+    for column in table.columns:
+        connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
+    for statement in table.ddl()[2:]:
+        connection.execute(statement)
+
+
 def m001_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the model tables, with their meanings as comments in the file."""
     _made(connection, tables.MODEL_TABLES)
@@ -53,10 +60,7 @@ def m004_sources(connection: duckdb.DuckDBPyConnection) -> None:
     for table in (*tables.MODEL_TABLES, *bill_tables.BILL_TABLES):
         for statement in table.ddl()[:2]:
             connection.execute(statement)
-        for column in table.columns:
-            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
-        for statement in table.ddl()[2:]:
-            connection.execute(statement)
+        _widened(connection, table)
     for table in (bill_tables.BUILT_PULL, bill_tables.CHARGES, bill_tables.USAGE_REPORTED):
         connection.execute(f"DELETE FROM {table.full_name}")
 
@@ -161,11 +165,7 @@ def m034_made_again(connection: duckdb.DuckDBPyConnection) -> None:
 def m034_invoice_currency(connection: duckdb.DuckDBPyConnection) -> None:
     """Widen the invoices by the currency they are billed in, and publish the mart that shows it."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    table = fee_tables.INVOICE
-    for column in table.columns:
-        connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
-    for statement in table.ddl()[2:]:
-        connection.execute(statement)
+    _widened(connection, fee_tables.INVOICE)
 
 
 def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
@@ -187,10 +187,7 @@ def m040_upstream(connection: duckdb.DuckDBPyConnection) -> None:
     for table in (bill_tables.UPSTREAM_CLAIM, spend_tables.UNCLAIMED_DAILY, spend_tables.SPEND_DAILY):
         for statement in table.ddl()[:2]:
             connection.execute(statement)
-        for column in table.columns:
-            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
-        for statement in table.ddl()[2:]:
-            connection.execute(statement)
+        _widened(connection, table)
     raw = "SELECT schema_name FROM duckdb_columns() WHERE table_name = 'calls' AND column_name = 'upstream_no'"
     for (schema,) in connection.execute(raw).fetchall():
         connection.execute(
@@ -205,6 +202,13 @@ def m042_allocated(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
     _made(connection, allocation_tables.ALLOCATED_TABLES)
     stale_allocation.mark(connection, None)
+
+
+def m047_classes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell spend by every class of tokens and at list price whoever pays, every day of it anew, and publish it."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    _widened(connection, spend_tables.SPEND_DAILY)
+    stale_spend.mark(connection, None)
 
 
 # Never edit a migration that has been released: append the next.
@@ -229,6 +233,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m034_invoice_currency,
     m040_upstream,
     m042_allocated,
+    m047_classes,
 )
 
 

@@ -1,6 +1,6 @@
 """The tables of spend as pages ask for it every morning: added up where a day changes, not where it is asked."""
 
-from warehouse.tables import MONEY, Column, Table
+from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
 _ACCOUNT = Column("account_no", "BIGINT", "The account that spends or pays; names in model.account.")
 _PROJECT = Column("project_no", "BIGINT", "As in model.requests.")
@@ -19,6 +19,8 @@ _TOKENS = (
     Column("output_tokens", "BIGINT", "All output, reasoning included."),
     Column("cache_read_tokens", "BIGINT", "Input read from the provider's prompt cache."),
 )
+# Each class of tokens but the one that stands among the others.
+CLASSES_TOLD = tuple(column for column in TOKEN_CLASSES if column.name != "cache_read_tokens")
 _COST = (
     Column("cost_usd", MONEY, "What it cost; NULL where no price is known, or where a bill that is counted holds it."),
     Column("unpriced_requests", "BIGINT", "Calls with tokens and no known price: they are missing from cost_usd."),
@@ -46,6 +48,10 @@ SPEND_DAILY = Table(
         *_BASIS,
         Column("invoice", "VARCHAR", "The number of the invoice that the day is on."),
         Column("connection_no", "BIGINT", "Which connection paid; NULL where none did, or nobody can say which."),
+        *CLASSES_TOLD,
+        Column(
+            "list_cost_usd", MONEY, "What the calls cost at list price, whoever pays; NULL where no price is known."
+        ),
     ),
 )
 SPEND_SUMMARY_DAILY = Table(

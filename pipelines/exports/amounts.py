@@ -2,6 +2,23 @@
 
 import pyarrow as pa
 
+# Tokens by class, which months that were frozen before they were told lack.
+CLASSES = (
+    "x_UncachedInputTokens",
+    "x_CacheWrite5mTokens",
+    "x_CacheWrite1hTokens",
+    "x_AudioInputTokens",
+    "x_ImageInputTokens",
+    "x_TextOutputTokens",
+    "x_ReasoningOutputTokens",
+    "x_AudioOutputTokens",
+)
+# A day's whole bill in its own currency, which no part of it has.
+OF_BILL = {
+    "x_BillCurrency": "NULL::VARCHAR",
+    "x_BillAmount": "NULL::DECIMAL(38,12)",
+    "x_BillUsdPerUnit": "NULL::DECIMAL(38,12)",
+}
 # A row's amounts; everything else of it is a name, or follows from one.
 SUMS = (
     "BilledCost",
@@ -14,12 +31,21 @@ SUMS = (
     "x_InputTokens",
     "x_CacheReadTokens",
     "x_OutputTokens",
+    *CLASSES,
 )
 
 
 def type_of(name: str) -> str:
     """The DuckDB type of an amount."""
     return "BIGINT" if name.startswith("x_") else "DECIMAL(38,12)"
+
+
+def with_classes(table: pa.Table) -> pa.Table:
+    """Frozen rows with every class, NULL where nothing was told of one."""
+    for name in CLASSES:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.int64()))
+    return table
 
 
 def in_utc(table: pa.Table) -> pa.Table:

@@ -13,10 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.exports import protected_rows
-from pipelines.exports.amounts import SUMS, in_utc, naive, type_of
+from pipelines.exports.amounts import CLASSES, OF_BILL, SUMS, in_utc, naive, type_of, with_classes
 
 # What may become known, or be forgotten, without an amount being another.
-_OPEN = ("InvoiceId", "x_Settlement", "ChargeClass", "BillingPeriodStart", "BillingPeriodEnd", "ChargeDescription")
+_OPEN = (
+    "InvoiceId",
+    "x_Settlement",
+    "ChargeClass",
+    "BillingPeriodStart",
+    "BillingPeriodEnd",
+    "ChargeDescription",
+    *OF_BILL,
+)
 # A key's name goes from old days; a day of the same amounts has not changed.
 _COARSE = ("ChargePeriodStart", "BillingAccountId", "InvoiceIssuerName", "ChargeCategory", "SubAccountId", "x_Model")
 
@@ -55,12 +63,18 @@ def corrections(
     if not closed:
         return today(connection, view, open_month).slice(0, 0)
     # The closed months' rows, their own corrections of earlier months among them.
-    then = pa.concat_tables(closed.values())
+    then = with_classes(pa.concat_tables(closed.values(), promote_options="default"))
     # The published version is locked down: a frame is handed to it by name.
     connection.register("frozen_rows", naive(then))
+    # Held against what they said, which was no class, and of the list price what was billed.
+    older = [month for month, table in closed.items() if not set(CLASSES) <= {*table.column_names}]
+    said = {**dict.fromkeys(CLASSES, "NULL"), "ListCost": "BilledCost"}
+    is_older = "BillingPeriodStart IN (SELECT unnest($older::TIMESTAMP[]))"
     names = [name for name in then.column_names if name not in {*SUMS, *_OPEN}]
     listed = ", ".join(names)
-    now_sums = ", ".join(f"{name} AS {name}" for name in SUMS)
+    now_sums = ", ".join(
+        f"CASE WHEN {is_older} THEN {said[name]} ELSE {name} END AS {name}" if name in said else name for name in SUMS
+    )
     less = ", ".join(f"-{name} AS {name}" for name in SUMS)
     sums = ", ".join(f"sum({name})::{type_of(name)} AS {name}" for name in SUMS)
     moved = " OR ".join(f"coalesce(sum({name}), 0) <> 0" for name in SUMS)
@@ -79,11 +93,11 @@ def corrections(
                 SELECT {", ".join(_COARSE)} FROM apart GROUP BY ALL HAVING {moved}
             )
             SELECT * FROM apart WHERE EXISTS (SELECT 1 FROM moved WHERE {same})""",
-        {"starts": sorted(closed)},
+        {"starts": sorted(closed), "older": sorted(older)},
     ).to_arrow_table()
     connection.register("moved_rows", made)
     columns = [column for (column, *_) in connection.execute(f"DESCRIBE {view}").fetchall()]
-    meant = {
+    meant = OF_BILL | {
         "InvoiceId": "concat_ws('-', 'provisional', InvoiceIssuerName, BillingAccountId, strftime($open, '%Y-%m'))",
         "x_Settlement": "'corrected'",
         "ChargeClass": "'Correction'",

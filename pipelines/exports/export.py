@@ -85,11 +85,12 @@ def _fenced(home: Home, parts: Iterator[tuple[str, pa.Table]]) -> Iterator[tuple
 
 
 def _without(table: pa.Table, accounts: tuple[str, ...]) -> pa.Table:
-    column = next((name for name in ("BillingAccountId", "account") if name in table.column_names), None)
-    if not accounts or column is None:
-        return table
-    listed = pc.is_in(table[column], value_set=pa.array(accounts))
-    return table.filter(pc.invert(pc.fill_null(listed, False)))
+    # Whose key it is may be another than who pays.
+    for column in ("BillingAccountId", "account", "key_account"):
+        if accounts and column in table.column_names:
+            listed = pc.is_in(table[column], value_set=pa.array(accounts))
+            table = table.filter(pc.invert(pc.fill_null(listed, False)))
+    return table
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import cli
-from pipelines.exports import close, export
+from pipelines.exports import amounts, close, export
 from pipelines.exports.close import CloseError
 from retention import hunter, policy
 from tests.pipelines.billed_world import LATER, World, world
@@ -101,6 +102,22 @@ def test_a_correction_that_is_closed_is_not_made_again(filled: Home, tmp_path: P
     months = exported(filled, tmp_path)
     assert [row["ChargePeriodStart"][:10] for row in months["2026-12"]] == ["2026-11-02"]
     assert {row["ChargeClass"] for row in months["2026-12"]} == {"Correction"}
+
+
+def test_a_month_that_was_frozen_before_classes_were_told_is_not_corrected(filled: Home, tmp_path: Path) -> None:
+    """What an earlier release froze has no classes: nothing of it moved; a late call is a correction without them."""
+    made = close.close(filled, OCTOBER, NOW)
+    file = made.folder / "focus_1_2.parquet"
+    table = pq.read_table(file)
+    added = [name for name in (*amounts.CLASSES, *amounts.OF_BILL) if name in table.column_names]
+    assert len(added) == 11
+    file.chmod(0o600)
+    pq.write_table(table.drop_columns(added), file)
+    months = exported(filled, tmp_path)
+    assert not [row for rows in months.values() for row in rows if row["ChargeClass"]]
+    later(filled, "late", "2026-10-03", input_tokens=800_000)
+    (row,) = [row for row in exported(filled, tmp_path)["2026-11"] if row["ChargeClass"]]
+    assert (row["x_InputTokens"], row["x_UncachedInputTokens"], row["ListCost"]) == ("800000", "", row["BilledCost"])
 
 
 def test_a_key_that_is_forgotten_corrects_no_month(filled: Home, tmp_path: Path) -> None:

@@ -130,6 +130,20 @@ def test_every_mart_leaves_as_parquet(sandbox_home: Home, tmp_path: Path) -> Non
     assert (tmp_path / "spend_daily.parquet").exists()
 
 
+def test_no_key_of_a_restricted_account_leaves_in_anothers_bill(sandbox_home: Home) -> None:
+    """Who pays for its calls is exported; the rows of its keys are not."""
+    kept = "SELECT count(*) FROM mart.reconciliation_by_key WHERE key_account {} 'tandem'"
+    with database.published(sandbox_home) as connection:
+        ((others,),) = connection.execute(kept.format("IS DISTINCT FROM")).fetchall()
+        ((its,),) = connection.execute(kept.format("=")).fetchall()
+        table = connection.execute("FROM mart.reconciliation_by_key").to_arrow_table()
+    assert its > 0
+    left = export._without(table, ("tandem",))
+    assert left.num_rows == others
+    assert "tandem" not in left["key_account"].to_pylist()
+    assert "own" in left["account"].to_pylist()
+
+
 def test_an_s3_prefix_gets_the_same_bytes_as_a_folder(
     sandbox_home: Home, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

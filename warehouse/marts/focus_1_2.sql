@@ -1,11 +1,11 @@
--- mart.spend_daily -> mart.focus_1_2: spend in FOCUS 1.2's columns, one row per UTC day, account, project, team, key and model
+-- mart.spend_daily, model.charges -> mart.focus_1_2: spend in FOCUS 1.2's columns, one row per UTC day, account, project, team, key and model
 SELECT
     coalesce(account, 'unnamed') AS BillingAccountId,
     coalesce(account, 'unnamed') AS BillingAccountName,
-    date_trunc('month', day)::TIMESTAMP AS BillingPeriodStart,
-    (date_trunc('month', day) + INTERVAL 1 MONTH)::TIMESTAMP AS BillingPeriodEnd,
-    day::TIMESTAMP AS ChargePeriodStart,
-    (day + 1)::TIMESTAMP AS ChargePeriodEnd,
+    date_trunc('month', spend.day)::TIMESTAMP AS BillingPeriodStart,
+    (date_trunc('month', spend.day) + INTERVAL 1 MONTH)::TIMESTAMP AS BillingPeriodEnd,
+    spend.day::TIMESTAMP AS ChargePeriodStart,
+    (spend.day + 1)::TIMESTAMP AS ChargePeriodEnd,
     CASE basis WHEN 'bill' THEN 'Adjustment' WHEN 'plan' THEN 'Purchase' ELSE 'Usage' END AS ChargeCategory,
     NULL::VARCHAR AS ChargeClass,
     CASE
@@ -14,11 +14,13 @@ SELECT
         ELSE concat_ws(' ', provider, model, 'tokens')
     END AS ChargeDescription,
     CASE WHEN basis = 'plan' THEN 'Recurring' ELSE 'Usage-Based' END AS ChargeFrequency,
+    -- Every amount is in USD; what was billed in another currency stands in x_ columns.
     'USD' AS BillingCurrency,
     cost_usd AS BilledCost,
     cost_usd AS EffectiveCost,
     cost_usd AS ContractedCost,
-    cost_usd AS ListCost,
+    -- What a plan pays for has a list price, too; of what is billed beyond its detail FOCUS wants the billed amount.
+    CASE WHEN basis IN ('log', 'usage') THEN coalesce(list_cost_usd, cost_usd) ELSE cost_usd END AS ListCost,
     CASE WHEN basis NOT IN ('bill', 'plan') THEN tokens END::DECIMAL(38,12) AS ConsumedQuantity,
     CASE WHEN basis NOT IN ('bill', 'plan') THEN 'Tokens' END AS ConsumedUnit,
     CASE basis WHEN 'bill' THEN NULL WHEN 'plan' THEN 1 ELSE tokens * 0.000001::DECIMAL(7,6) END::DECIMAL(38,12)
@@ -27,7 +29,7 @@ SELECT
     CASE WHEN basis <> 'bill' THEN 'Standard' END AS PricingCategory,
     -- FOCUS knows provisional invoices: a month's, until the invoice is entered.
     coalesce(
-        invoice, concat_ws('-', 'provisional', provider, coalesce(account, 'unnamed'), strftime(day, '%Y-%m'))
+        invoice, concat_ws('-', 'provisional', provider, coalesce(account, 'unnamed'), strftime(spend.day, '%Y-%m'))
     ) AS InvoiceId,
     provider AS InvoiceIssuerName,
     provider AS ProviderName,
@@ -48,7 +50,30 @@ SELECT
     cache_read_tokens AS x_CacheReadTokens,
     output_tokens AS x_OutputTokens,
     basis AS x_Basis,
-    settlement AS x_Settlement
+    settlement AS x_Settlement,
+    uncached_tokens AS x_UncachedInputTokens,
+    cache_write_5m_tokens AS x_CacheWrite5mTokens,
+    cache_write_1h_tokens AS x_CacheWrite1hTokens,
+    audio_in_tokens AS x_AudioInputTokens,
+    image_in_tokens AS x_ImageInputTokens,
+    text_out_tokens AS x_TextOutputTokens,
+    reasoning_out_tokens AS x_ReasoningOutputTokens,
+    audio_out_tokens AS x_AudioOutputTokens,
+    foreign_bill.currency AS x_BillCurrency,
+    foreign_bill.amount AS x_BillAmount,
+    foreign_bill.fx_usd_per_unit AS x_BillUsdPerUnit
 -- What has no known price has no cost, and FOCUS no row for it.
 FROM (SELECT *, (input_tokens + output_tokens)::DECIMAL(26,0) AS tokens FROM mart.spend_daily) AS spend
+LEFT JOIN (
+    -- A day's whole bill as it was billed, where all of it is in one other currency at one rate.
+    SELECT
+        day, connection_no, 'bill' AS told_by, max(billing_currency) AS currency,
+        sum(billed_amount)::DECIMAL(38,12) AS amount, max(fx_usd_per_unit) AS fx_usd_per_unit
+    FROM model.charges
+    GROUP BY day, connection_no
+    HAVING count(DISTINCT coalesce(billing_currency, 'USD')) = 1 AND currency <> 'USD'
+        AND count(DISTINCT fx_usd_per_unit) = 1
+) AS foreign_bill
+    ON foreign_bill.day = spend.day AND foreign_bill.connection_no = spend.connection_no
+    AND foreign_bill.told_by = spend.basis
 WHERE cost_usd IS NOT NULL AND (cost_usd <> 0 OR tokens <> 0)

@@ -17,7 +17,16 @@ SELECT
     spend.basis,
     spend.settlement,
     spend.invoice,
-    spend.connection_no
+    spend.connection_no,
+    spend.uncached_tokens,
+    spend.cache_write_5m_tokens,
+    spend.cache_write_1h_tokens,
+    spend.audio_in_tokens,
+    spend.image_in_tokens,
+    spend.text_out_tokens,
+    spend.reasoning_out_tokens,
+    spend.audio_out_tokens,
+    spend.list_cost_usd
 FROM model.spend_daily AS spend
 LEFT JOIN model.account AS account ON account.account_no = spend.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = spend.project_no AND project.valid_to IS NULL

@@ -5,6 +5,7 @@ from datetime import date
 import duckdb
 
 from warehouse import payer
+from warehouse.spend_tables import CLASSES_TOLD
 from warehouse.stretch import between
 
 _SPEND = """
@@ -13,14 +14,14 @@ WITH used AS (
     FROM model.usage_daily AS call {named}
     WHERE {days}
 ), usage AS (
-    SELECT *, false AS is_covered
+    SELECT *, list_cost_usd AS listed_usd, false AS is_covered
     FROM used AS usage
     ANTI JOIN model.plan_cover AS cover
         ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
         AND usage.day BETWEEN cover.starts_on AND cover.ends_on
     UNION ALL
     -- What a plan pays for costs the plan's fee, a row of its own: such calls count, their price does not.
-    SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests), true
+    SELECT * REPLACE (0::DECIMAL(38,12) AS list_cost_usd, 0::BIGINT AS unpriced_requests), list_cost_usd, true
     FROM used AS usage
     SEMI JOIN model.plan_cover AS cover
         ON cover.gateway = usage.gateway AND cover.provider = usage.provider AND cover.account_no = usage.account_no
@@ -54,6 +55,7 @@ WITH used AS (
         sum(reported.input_tokens)::BIGINT AS input_tokens,
         sum(reported.output_tokens)::BIGINT AS output_tokens,
         sum(reported.cache_read_tokens)::BIGINT AS cache_read_tokens,
+        {sums_reported},
         sum(reported.list_cost_usd)::DECIMAL(38,12) AS cost_usd,
         coalesce(sum(reported.requests) FILTER (reported.list_cost_usd IS NULL), 0)::BIGINT AS unpriced_requests
     FROM model.usage_reported AS reported
@@ -86,7 +88,7 @@ WITH used AS (
             THEN logged.cost_usd
         END AS cost_usd,
         logged.unpriced_requests, 'log' AS basis, coalesce(bill.settlement, 'provisional') AS settlement, bill.invoice,
-        CASE WHEN NOT logged.is_covered THEN {connection} END AS connection_no
+        CASE WHEN NOT logged.is_covered THEN {connection} END AS connection_no, {classes}, logged.listed_usd
     FROM (
         SELECT
             day, account_no, connection_no, project_no, team_no, key_no, provider, model, is_covered,
@@ -97,7 +99,9 @@ WITH used AS (
             sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
             -- Unpriced calls are not in the sum; unpriced_requests says how many.
             sum(list_cost_usd)::DECIMAL(38,12) AS cost_usd,
-            sum(unpriced_requests)::BIGINT AS unpriced_requests
+            sum(unpriced_requests)::BIGINT AS unpriced_requests,
+            {sums},
+            sum(listed_usd)::DECIMAL(38,12) AS listed_usd
         FROM usage
         GROUP BY ALL
     ) AS logged {holders}
@@ -112,21 +116,21 @@ WITH used AS (
         counted.day, connection.account_no, counted.project_no, NULL, counted.key_no, connection.provider,
         counted.model, counted.requests, 0, counted.input_tokens, counted.output_tokens, counted.cache_read_tokens,
         counted.cost_usd, counted.unpriced_requests, 'usage', coalesce(bill.settlement, 'provisional'),
-        bill.invoice, counted.connection_no
+        bill.invoice, counted.connection_no, {classes}, counted.cost_usd
     FROM counted
     JOIN model.connection AS connection ON connection.connection_no = counted.connection_no
     LEFT JOIN bill ON bill.day = counted.day AND bill.connection_no = counted.connection_no
     UNION ALL
     SELECT
         day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, cost_usd::DECIMAL(38,12), 0,
-        'estimate', 'provisional', NULL, connection_no
+        'estimate', 'provisional', NULL, connection_no, {none}, NULL
     FROM estimated
     UNION ALL
     -- One signed row a bill: what it is more, or less, than its detail adds up to.
     SELECT
         bill.day, bill.account_no, NULL, NULL, NULL, bill.provider, NULL, 0, 0, 0, 0, 0,
         (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice,
-        bill.connection_no
+        bill.connection_no, {none}, NULL
     FROM bill
     LEFT JOIN (
         SELECT day, connection_no, sum(cost_usd) AS cost_usd
@@ -142,7 +146,7 @@ WITH used AS (
     SELECT
         plan_day.day, plan_day.account_no, NULL, NULL, NULL, plan_day.provider, NULL, 0, 0, 0, 0, 0,
         sum(plan_day.fee_usd)::DECIMAL(38,12), 0, 'plan', coalesce(invoiced.settlement, 'settled'), invoiced.number,
-        NULL
+        NULL, {none}, NULL
     FROM model.plan_day AS plan_day
     LEFT JOIN model.invoice_day AS invoiced ON invoiced.day = plan_day.day AND invoiced.plan_no = plan_day.plan_no
     WHERE plan_day.{days}
@@ -150,9 +154,11 @@ WITH used AS (
 )
 SELECT
     day, account_no, project_no, team_no, key_no, provider, model, requests, error_requests, input_tokens,
-    output_tokens, cache_read_tokens, cost_usd, unpriced_requests, basis, settlement, invoice, connection_no
+    output_tokens, cache_read_tokens, cost_usd, unpriced_requests, basis, settlement, invoice, connection_no, {classes},
+    listed_usd
 FROM spend
 """
+_CLASSES = [column.name for column in CLASSES_TOLD]
 
 _PAID = {
     "holder": payer.HOLDER,
@@ -160,6 +166,10 @@ _PAID = {
     "named": payer.named("call", "call.day"),
     "connection": payer.connection("logged"),
     "payer": payer.PAYER,
+    "classes": ", ".join(_CLASSES),
+    "sums": ", ".join(f"sum({name})::BIGINT AS {name}" for name in _CLASSES),
+    "sums_reported": ", ".join(f"sum(reported.{name})::BIGINT AS {name}" for name in _CLASSES),
+    "none": ", ".join("0" * len(_CLASSES)),
 }
 
 
