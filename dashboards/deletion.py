@@ -32,7 +32,7 @@ _GOES = {
     "bill's total stays, without you.",
     "member": "Your address, your password, your sessions and links, and from where you signed in. What the account "
     "has stays with its other members; alerts that were mailed to you go to its owner.",
-    "user": "Their number on every call, with the addresses and user agents of those calls; what they spent stays, "
+    "user": "What goes is their id, and their number, address and user agent on every call; what they spent stays, "
     "unnamed.",
 }
 

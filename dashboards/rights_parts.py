@@ -43,8 +43,8 @@ def own_copy(control: sqlite3.Connection, vault: Vault, member: Member) -> str:
     """The copy of the member alone, whatever their role."""
     there = [one for one in right.of_account(control, vault, member.account_no) if one.member_no == member.member_no]
     return (
-        "<h2>A copy of what is held of you</h2><p>Your address, role, sessions, sign-ins and acts, in the same form. "
-        "What the account has is in its owners' bundle.</p>"
+        "<h2>A copy of what is held of you</h2><p>Your address, role, sessions, sign-ins and acts, as JSON, CSV and "
+        "Parquet. What the account has is in its owners' bundle.</p>"
         f"{_form('copy', reauthentication.asked(member, 'own-proof'), 'Make my copy')}{_waiting(there, 'Copy')}"
     )
 
