@@ -78,20 +78,23 @@ def forget(
     what they were.
     """
     closed_month.settle(home, control)
-    if not (known := month_close.listed(control)):
+    if not month_close.listed(control):
         return
     gone = _gone(build, control, erasure, accounts, now)
     counts: dict[str, int] = {}
-    changed: dict[str, Files] = {}
-    for one in known:
-        for path in _files(home, one):
+
+    def without(month: str) -> Files:
+        files: Files = {}
+        for path in _files(home, month):
             with suppress(*_NOT_FROZEN):
                 for name, content, rows in _without(path, gone):
-                    changed.setdefault(one.month, {})[name] = content
+                    files[name] = content
                     stem = name.partition(".")[0]
                     counts[f"closes.{stem}"] = counts.get(f"closes.{stem}", 0) + rows
-    if changed:
-        closes = _written(home, control, changed, f"erasure {erasure.erasure_no}", now)
+        return files
+
+    closes = _written(home, control, without, f"erasure {erasure.erasure_no}", now)
+    if counts:
         with database.transaction(control):
             month_close.rehash(control, closes)
             erasure.counted(counts)
@@ -133,28 +136,30 @@ def renamed(
         tags = json.loads(text)
         return _tags(tags | {kind: new}) if tags.get(kind) == old else text
 
-    closed_month.settle(home, control)
-    changed: dict[str, Files] = {}
-    for one in month_close.listed(control):
-        for path in _files(home, one):
+    def anew(month: str) -> Files:
+        files: Files = {}
+        for path in _files(home, month):
             with suppress(*_NOT_FROZEN):
-                for name, content in _put_right(path, accounts, put_right):
-                    changed.setdefault(one.month, {})[name] = content
-    return _written(home, control, changed, "a rectification", now) if changed else []
+                files |= dict(_put_right(path, accounts, put_right))
+        return files
+
+    return _written(home, control, anew, "a rectification", now)
 
 
 def _tags(tags: dict[str, str]) -> str:
     return json.dumps(tags, separators=(",", ":"), ensure_ascii=False)
 
 
-def _files(home: Home, close: Close) -> list[Path]:
+def _files(home: Home, month: str) -> list[Path]:
     """The files of a month that are read: of spend the Parquet file, of which the CSV is made."""
-    there = [path for path in sorted(closed_month.folder(home, close.month).glob("[!.]*.*")) if path.is_file()]
+    there = [path for path in sorted(closed_month.folder(home, month).glob("[!.]*.*")) if path.is_file()]
     tables = {path.stem for path in there if path.suffix == ".parquet"}
     return [path for path in there if path.name != MANIFEST and (path.suffix == ".parquet" or path.stem not in tables)]
 
 
-def _written(home: Home, control: sqlite3.Connection, changed: dict[str, Files], by: str, now: datetime) -> list[Close]:
+def _written(
+    home: Home, control: sqlite3.Connection, changed: Callable[[str], Files], by: str, now: datetime
+) -> list[Close]:
     try:
         return closed_month.written_anew(home, control, changed, by, now)
     except OSError as error:

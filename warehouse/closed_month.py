@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,11 +86,11 @@ def _sha256(body: bytes) -> str:
 
 
 def written_anew(
-    home: Home, control: sqlite3.Connection, changed: Mapping[str, Mapping[str, Content]], by: str, now: datetime
+    home: Home, control: sqlite3.Connection, changed: Callable[[str], Mapping[str, Content]], by: str, now: datetime
 ) -> list[Close]:
     """Write months with other content beside themselves, and the later ones that are chained to them.
 
-    `changed` has the new files by month and name; `by` says in the manifest why, without a word of whom. Gives the
+    `changed` gives the new files of a month by name; `by` says in the manifest why, without a word of whom. Gives the
     closes as they will be: `month_close.rehash` them, then `settle`. The caller holds the build's lock. A month that
     somebody has tampered with goes on being found: its files are changed where they lie, and no hash vouches for them.
     """
@@ -98,7 +98,7 @@ def written_anew(
     made: list[Close] = []
     before: tuple[str, str] | None = None
     for one in month_close.listed(control):
-        files, manifest = changed.get(one.month, {}), manifest_of(home, one)
+        files, manifest = changed(one.month), manifest_of(home, one)
         previous = manifest and manifest["previous"]
         is_moved = bool(before and previous and before[0] != before[1] and previous["manifest_sha256"] == before[0])
         now_sha256 = one.manifest_sha256

@@ -21,6 +21,7 @@ from retention.errors import RetentionError
 from tests.faults.healed import assert_published
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, Canary, begin, erased, lived
+from tests.templates import Templates
 from warehouse import conservation, database, withholding
 from warehouse.control import erasure as erasures
 from warehouse.errors import WarehouseError
@@ -29,13 +30,16 @@ from warehouse.home import PROJECT, Home
 _ANNE, _BELA = Canary(1), Canary(2)
 
 
-@pytest.fixture
-def full(home: Home, master_key: str) -> Home:
-    """A home with the calls of two accounts, whose month is closed."""
-    assert master_key
+def _full(home: Home) -> None:
     lived(home, [_ANNE, _BELA])
     close.close(home, NOW.date().replace(day=1), NOW, provisional=True)
-    return home
+
+
+@pytest.fixture
+def full(templates: Templates, home: Home, master_key: str) -> Home:
+    """A home with the calls of two accounts, whose month is closed."""
+    assert master_key
+    return templates.once(home, _full)
 
 
 def _run(home: Home, step: int) -> subprocess.CompletedProcess[str]:

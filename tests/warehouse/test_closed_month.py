@@ -16,7 +16,11 @@ from warehouse.home import Home
 
 NOW = datetime(2026, 12, 10)  # noqa: DTZ001 (naive moments are UTC here)
 MONTHS = ("2026-09", "2026-10", "2026-11")
-NEW = {"2026-10": {"focus_1_2.parquet": Content(b"new", 1, "2.5")}}
+
+
+def new(month: str) -> dict[str, Content]:
+    """What October is to say."""
+    return {"focus_1_2.parquet": Content(b"new", 1, "2.5")} if month == "2026-10" else {}
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def _bytes(home: Home) -> dict[str, bytes]:
 
 def _write(home: Home, control: Connection) -> None:
     with database.transaction(control):
-        month_close.rehash(control, closed_month.written_anew(home, control, NEW, "erasure 7", NOW))
+        month_close.rehash(control, closed_month.written_anew(home, control, new, "erasure 7", NOW))
 
 
 def test_a_month_and_what_is_chained_to_it_are_written_anew(home: Home, control: Connection) -> None:
@@ -76,7 +80,7 @@ def test_a_month_and_what_is_chained_to_it_are_written_anew(home: Home, control:
 def test_what_is_broken_off_is_as_before_or_ended(home: Home, control: Connection) -> None:
     """Before the new hashes stand nothing has changed; after that it is put in place, from either half of the move."""
     before = _bytes(home)
-    closed_month.written_anew(home, control, NEW, "erasure 7", NOW)
+    closed_month.written_anew(home, control, new, "erasure 7", NOW)
     assert closed_month.is_unsettled(home)
     closed_month.settle(home, control)
     assert _bytes(home) == before
