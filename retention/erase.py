@@ -43,7 +43,7 @@ from warehouse.models import reconciliation
 from warehouse.prices import PriceBook
 
 Progress = Callable[[str, int, int], None]
-# A load of ten million rows holds the locks for minutes.
+# A pass gives way; a backup, an expiry, or a day of ten million calls hold the locks for minutes.
 PATIENCE_S = 900.0
 REASONS = ("request", "minor", "inactive")
 _SWEPT = ("S-work", "S-copies", "S-spill", "S-exports")

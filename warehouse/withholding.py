@@ -1,5 +1,7 @@
 """`published/withheld`: while it lies there nobody reads a version, since one still shows somebody who is being erased.
 
+Who looks each time that a version shows its reader nothing of them, as pages do for other accounts, may go on.
+
 A file, so that asking costs a look at a folder and no database. It is laid before the erasure is written down and taken
 away once a version without the erased is published; one that lies there without an erasure is taken away by the next
 pass.

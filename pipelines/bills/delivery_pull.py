@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pipelines import erasing
 from pipelines.bills import bill_bounds, delivery, landing
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller
@@ -23,7 +24,10 @@ _MOST_ROWS = 20_000
 
 
 def pull(home: Home, biller: Biller, files: Files, now: datetime, progress: Progress) -> Pulled:
-    """Take what has come; the caller holds the source's lock. ProviderError as `delivery.deliveries`."""
+    """Take what has come; the caller holds the source's lock. ProviderError as `delivery.deliveries`.
+
+    GaveWayError where an erasure waits: bills that landed stay, their delivery is read again.
+    """
     given = Pulled(biller.name)
     with database.control(home) as control:
         numbers = connections.numbers(control, biller.name)
@@ -35,6 +39,7 @@ def pull(home: Home, biller: Biller, files: Files, now: datetime, progress: Prog
                 file_receipts.forget(control, biller.name)
         for one in delivery.deliveries(home, biller.name, files, control, now, progress):
             for bills in _some(one.bills):
+                erasing.give_way(home, control)
                 for landed in _landed(home, biller, bills, one.notes, now):
                     if isinstance(landed, ProviderError):
                         raise landed

@@ -14,10 +14,11 @@ from pipelines import erasing
 from pipelines.bills import billing_key, delivery, delivery_pull, turn
 from pipelines.bills.biller import Biller, billers
 from pipelines.bills.billing_api import Clock
+from pipelines.bills.delivery import Files
 from pipelines.bills.landing import Pulled
 from pipelines.bills.report_reader import Progress
 from pipelines.bills.turn import Failure
-from pipelines.errors import ProviderError
+from pipelines.errors import GaveWayError, ProviderError
 from warehouse import database
 from warehouse.control import credential
 from warehouse.errors import BusyError, KeyUnavailableError
@@ -58,12 +59,21 @@ def pull(
     under way. A provider without a key, with one that is another's, or that refused it today, is skipped and said.
     """
     if biller.files is not None:
-        with turn.alone(home, biller):
-            return delivery_pull.pull(home, biller, biller.files, _utc(now), progress)
+        return _delivered(home, biller, biller.files, _utc(now), progress)
     found = _turn(home, biller, [connection_no], _utc(now), progress, clock)[connection_no]
     if isinstance(found, Pulled):
         return found
     raise found
+
+
+def _delivered(home: Home, biller: Biller, files: Files, now: datetime, progress: Progress) -> Pulled:
+    while True:
+        erasing.resume(home, now, progress)
+        try:
+            with turn.alone(home, biller):
+                return delivery_pull.pull(home, biller, files, now, progress)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
 
 
 def _turn(

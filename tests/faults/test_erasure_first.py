@@ -9,6 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from pipelines.bills import pull
+from pipelines.bills.biller import billers
 from pipelines.gateways import ingest, reading
 from pipelines.gateways.provider import gateways
 from pipelines.materialization import build
@@ -17,6 +19,7 @@ from pipelines.orchestration import run_log
 from pipelines.passage import run_pass
 from retention import erase
 from tests.faults.healed import assert_published
+from tests.pipelines.bill_folder import Folder, as_csv, row
 from tests.pipelines.billed_world import LATER, world
 from tests.pipelines.gateway_log import put, query, taken
 from tests.retention.erased_world import NOW, Canary, begin, lived
@@ -99,6 +102,20 @@ def test_a_provider_is_not_waited_for(tmp_path: Path, master_key: str, monkeypat
                 "SELECT sum(cost_usd) FROM mart.spend_by_source WHERE source = 'bill' AND provider = ?", provider
             )
             assert billed == made.billed(provider)
+
+
+@pytest.mark.clause("AL-4.2")
+def test_a_bill_that_came_as_a_file_is_not_waited_for(lived_in: Home) -> None:
+    """Begun while it is read, an erasure ends before it lands; then it lands, once."""
+    inbox = Folder(lived_in)
+    inbox.drop("october.csv", as_csv([row(day, "1.5") for day in range(1, 5)]))
+    told = _Told(lived_in, lambda what, *_: what == "reading focus")
+    pulled = pull.pull(lived_in, billers()["focus"], NOW, told)
+    assert told.order("reading focus 0", "begun", "erased 1", "reading focus 0")
+    assert (pulled.rows, pulled.skipped) == (4, None)
+    assert not erase.is_pending(lived_in)
+    run_pass(lived_in, NOW, lambda *_: None)
+    assert inbox.billed() == 6
 
 
 @pytest.mark.clause("AL-4.2")
