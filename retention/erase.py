@@ -25,6 +25,7 @@ from retention import (
     policy,
     rewrite,
     self_scan,
+    stones_anywhere,
     stores,
     subjects,
     tombstone_ledger,
@@ -63,7 +64,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
         people.hold_there(control, subject)
         vault = Vault(control, now)
         erasure = erasures.begin(control, subject.kind, now, is_shown=is_shown)
-        stones = forget.stones_of(control, subject, now)
+        stones = forget.stones_of(control, subject, now) + stones_anywhere.of(control, vault, subject, now)
         needles = people.needles(control, vault, subject)
         erasures.seal_needles(control, vault, erasure.erasure_no, needles, subjects.names(control, subject))
         tombstone.lay(control, erasure.erasure_no, stones)
@@ -130,7 +131,9 @@ def _delete(
     with database.transaction(control):
         stones = tombstone.of_erasure(control, erasure.erasure_no) if came_back else []
         if not came_back:
+            vault = Vault(control, erasure.begun_at)
             stones = forget.late(control, erasure.erasure_no)
+            stones += stones_anywhere.late(control, vault, erasure.erasure_no)
             tombstone.lay(control, erasure.erasure_no, stones)
         erasure.counted(forget.forget(control, stones))
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))

@@ -1,75 +1,146 @@
-"""At the boundary: what is dated before an erasure and is offered again does not land, whoever sends it.
+"""At the boundary: what is dated before an erasure and is offered again does not land, whichever gateway offers it.
 
-Of an account no row lands; of a user or end user the row is their account's, so it lands without their id and without
-the address it came from. Asked once a batch, and only where a tombstone lies.
+Of an account, and of a key of its, no row lands; of a user or end user the row is their account's, so it lands without
+their id and without the address it came from. Asked once a batch, and only where a tombstone lies. An account or key
+that a gateway told of before the erasure, and that stayed, is somebody else's of the same name there.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
+from retention import stones_anywhere
+from retention.stones_anywhere import ANYWHERE, PEOPLE
+from warehouse import database, labels
 from warehouse.control import tombstone
+from warehouse.control.outside_id import UNNAMED_ACCOUNT
 from warehouse.control.receipt import Receipt
 from warehouse.control.vault import Vault
 
-PEOPLE = ("user", "end_user")
+_UNNAMED = labels.label_or_number(UNNAMED_ACCOUNT, "account", 0)
+_Row = tuple[Any, ...]
+
+
+def _part(account: str, *names: str | None) -> str | None:
+    """What the part of an account is called that its team or key is, where it is told apart by them."""
+    named = next((name for name in names if name is not None), "")
+    return f"{account or _UNNAMED}/{named}" if named else None
+
+
+# What the account of a record may be called: now, and where it was or will be told apart.
+_CALLED: tuple[tuple[tuple[str, ...], Callable[..., str | None]], ...] = (
+    (("account",), lambda account: account),
+    (("account", "team_name", "team"), _part),
+    (("account", "key_name"), _part),
+)
 
 
 class Tombstones:
-    """Those of one gateway, read once a pass."""
+    """Those that a gateway's log is held against, read once a pass."""
 
     def __init__(self, control: sqlite3.Connection, vault: Vault, gateway: str) -> None:
         self._control = control
         self._vault = vault
         self._gateway = gateway
-        self._stones = {kind: tombstone.erased_at(control, kind, gateway) for kind in ("account", *PEOPLE)}
+        kinds = ("account", *PEOPLE, "key")
+        self._here = {kind: tombstone.erased_at(control, kind, gateway) for kind in kinds}
+        self._anywhere = {kind: tombstone.erased_at(control, kind, ANYWHERE) for kind in kinds}
+        self._accounts: dict[str, datetime | None] = {}
 
     def passed(self, records: pl.DataFrame, receipts: Mapping[int, Receipt]) -> pl.DataFrame:
-        """The records (columns account, user, end_user, ip, user_agent, requested_at, load_no) that may land.
+        """The records (columns as of `record.admitted`) that may land.
 
-        Those of an erased account are counted as late rows of their load.
+        Those of an erased account or key are counted as late rows of their load.
         """
-        if self._stones["account"]:
-            erased = _before(records, ["account"], self._accounts(records))
+        if self._lies("account") or self._lies("key"):
+            erased = self._erased(records)
             for load_no, rows in records.filter(erased).group_by("load_no").len().iter_rows():
                 receipts[load_no].late_rows += rows
             records = records.filter(~erased)
         for kind in PEOPLE:
-            if self._stones[kind]:
-                erased = _before(records, ["account", kind], self._people(records, kind))
+            if self._lies(kind):
+                erased = self._erased_person(records, kind)
                 hidden = [pl.when(~erased).then(pl.col(name)).alias(name) for name in (kind, "ip", "user_agent")]
                 records = records.with_columns(hidden)
         return records
 
-    def _accounts(self, records: pl.DataFrame) -> dict[tuple[str, ...], datetime]:
-        names = {name: self._lookup(name) for (name,) in records.select("account").unique().iter_rows()}
-        stones = self._stones["account"]
-        return {(name,): stones[lookup] for name, lookup in names.items() if lookup in stones}
+    def _lies(self, kind: str) -> bool:
+        return bool(self._here[kind] or self._anywhere[kind])
 
-    def _people(self, records: pl.DataFrame, kind: str) -> dict[tuple[str, ...], datetime]:
-        stones = self._stones[kind]
-        found: dict[tuple[str, ...], datetime] = {}
+    def _erased(self, records: pl.DataFrame) -> pl.Series:
+        erased = pl.repeat(value=False, n=records.height, dtype=pl.Boolean, eager=True)
+        for columns, called in _CALLED if self._lies("account") else ():
+            erased |= _before(records, columns, lambda row, called=called: self._account(called(*row)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        if self._lies("key"):
+            erased |= _before(records, ("account", "key"), lambda row: self._key(*row))
+        return erased
+
+    def _erased_person(self, records: pl.DataFrame, kind: str) -> pl.Series:
+        erased = pl.repeat(value=False, n=records.height, dtype=pl.Boolean, eager=True)
+        for columns, called in _CALLED:
+            erased |= _before(
+                records,
+                (*columns, kind),
+                lambda row, called=called: self._person(kind, called(*row[:-1]), row[-1]),  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            )
+        return erased
+
+    def _account(self, name: str | None) -> datetime | None:
+        """When an account of this name was erased; None where none was."""
+        if name is None:
+            return None
+        if name not in self._accounts:
+            own = self._vault.lookup("account", self._gateway, "0", name)
+            anywhere = self._anywhere["account"].get(stones_anywhere.account_lookup(self._vault, name))
+            found = {self._here["account"].get(own), self._unless_there(anywhere, "account", own)} - {None}
+            self._accounts[name] = max((each for each in found if each), default=None)
+        return self._accounts[name]
+
+    def _key(self, account: str, text: str | None) -> datetime | None:
+        """When a key was erased with its account, whatever the account is called here."""
+        lookup = stones_anywhere.key_lookup(self._vault, text) if text else None
+        erased = None if lookup is None else self._anywhere["key"].get(lookup)
+        owner = self._number(account) if erased else None
+        if text is None or owner is None:
+            return erased
+        return self._unless_there(erased, "key", self._vault.lookup("key", self._gateway, str(owner), text))
+
+    def _person(self, kind: str, account: str | None, text: str | None) -> datetime | None:
+        """When a user or end user of an account was erased."""
+        if account is None or text is None:
+            return None
+        found = {self._anywhere[kind].get(stones_anywhere.person_lookup(self._vault, kind, account, text))}
+        if self._here[kind] and (owner := self._number(account)) is not None:
+            found.add(self._here[kind].get(self._vault.lookup(kind, self._gateway, str(owner), text)))
+        return max((each for each in found if each), default=None)
+
+    def _number(self, account: str) -> int | None:
+        lookup = self._vault.lookup("account", self._gateway, "0", account)
         query = "SELECT no FROM outside_id WHERE kind = 'account' AND lookup = ?"
-        pairs = records.select("account", kind).unique().drop_nulls().rows()
-        owners = {name: self._control.execute(query, (self._lookup(name),)).fetchone() for name, _ in pairs}
-        for name, person in pairs:
-            # An account nobody knows has nobody who was erased.
-            if (owner := owners[name]) is not None:
-                lookup = self._vault.lookup(kind, self._gateway, str(owner[0]), person)
-                if lookup in stones:
-                    found[name, person] = stones[lookup]
-        return found
+        row = self._control.execute(query, (lookup,)).fetchone()
+        return None if row is None else int(row[0])
 
-    def _lookup(self, account: str) -> bytes:
-        return self._vault.lookup("account", self._gateway, "0", account)
+    def _unless_there(self, erased: datetime | None, kind: str, lookup: bytes) -> datetime | None:
+        """The moment of an erasure, unless this gateway told of one who is called so before it, and they stayed."""
+        if erased is None:
+            return None
+        query = "SELECT 1 FROM outside_id WHERE kind = ? AND lookup = ? AND first_seen_at < ?"
+        stayed = self._control.execute(query, (kind, lookup, database.stamp(erased))).fetchone()
+        return None if stayed else erased
 
 
-def _before(records: pl.DataFrame, columns: list[str], erased: dict[tuple[str, ...], datetime]) -> pl.Series:
+def _before(records: pl.DataFrame, columns: tuple[str, ...], erased_at: Callable[[_Row], datetime | None]) -> pl.Series:
     """Which records are of somebody erased and dated before that."""
-    schema: dict[str, type[pl.DataType] | pl.DataType] = dict.fromkeys(columns, pl.String)
-    schema["erased_at"] = pl.Datetime("us")
-    stones = pl.DataFrame([(*key, when) for key, when in erased.items()], schema=schema, orient="row")
-    joined = records.select(*columns, "requested_at").join(stones, on=columns, how="left", maintain_order="left")
+    distinct = records.select(columns).unique()
+    rows = ((row, erased_at(row)) for row in distinct.rows())
+    found = [(*row, when) for row, when in rows if when is not None]
+    if not found:
+        return pl.repeat(value=False, n=records.height, dtype=pl.Boolean, eager=True)
+    stones = pl.DataFrame(found, schema=distinct.schema | {"erased_at": pl.Datetime("us")}, orient="row")
+    joined = records.select(*columns, "requested_at").join(
+        stones, on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
     return joined.select((pl.col("requested_at") < pl.col("erased_at")).fill_null(value=False)).to_series()

@@ -122,7 +122,8 @@ def _at_once(questions: Iterator[Keyed], ask: _Ask) -> Iterator[Answer | None]:
 
 
 def _ask(biller: Biller, one: Question, key: str, now: datetime, progress: Progress, clock: Clock | None) -> Told:
-    with BillingApi(biller.title, billing_key.address(biller), biller.headers(key), clock) as api:
+    address, headers = billing_key.address(biller), biller.headers(key)
+    with BillingApi(biller.title, address, headers, clock, organisation_header=biller.organisation_header) as api:
         api.dialect = one.dialect
         return report_reader.read(api, biller, _since(one.connection, one.known), one.known, now, progress)
 

@@ -51,6 +51,7 @@ class Biller:
     cannot read bills, with what they are called; `key_help` says where the right one is made, `policy_url` what the
     provider does with what it is asked. `beyond` finds what a key may do besides reading bills. Once a day the last
     `late_days` are read again: no more than its API still answers for, since a day without rows is a bill of nothing.
+    `organisation_header` is the header in which each answer says whose key it was asked with.
 
     Where its bills come as files, `files` says how they are read: they may tell of several providers and payers, each a
     connection of its own.
@@ -74,6 +75,7 @@ class Biller:
     key_help: str = ""
     policy_url: str = ""
     beyond: Callable[[BillingApi], str | None] = lambda _: None
+    organisation_header: str = ""
 
 
 @cache

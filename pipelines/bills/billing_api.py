@@ -50,7 +50,7 @@ class BillingApi:
     """One provider's API at one address with one key; ProviderError where it gives no usable answer.
 
     `dialect` is which of a provider's APIs this key reads, where there are several; `notes` are sentences for people
-    about what its reports do not cover, by topic.
+    about what its reports do not cover, by topic. `organisation` is what the last answer's `organisation_header` said.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class BillingApi:
         headers: Mapping[str, str],
         clock: Clock | None = None,
         most_tries: int | None = None,
+        organisation_header: str = "",
     ) -> None:
         self._title = title
         self._most_tries = most_tries or MOST_TRIES
@@ -67,6 +68,8 @@ class BillingApi:
         self._clock = clock or Clock()
         self.dialect: str | None = None
         self.notes: dict[str, str] = {}
+        self.organisation: str | None = None
+        self._organisation_header = organisation_header
         if not all(value.isascii() and value.isprintable() and value == value.strip() for value in headers.values()):
             raise ProviderError(f"{title}: the key has characters that no key has; set it again")
         self._session = requests.Session()
@@ -171,6 +174,8 @@ class BillingApi:
     def _judge(self, path: str, response: requests.Response) -> None:
         status = response.status_code
         if status == 200:
+            if self._organisation_header:
+                self.organisation = response.headers.get(self._organisation_header) or self.organisation
             return
         if status == 401:
             raise KeyRefusedError(f"{self._title} {path}: the key was refused (401); set another one")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pipelines.bills import delivery, landing
+from pipelines.bills import bill_bounds, delivery, landing
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller
 from pipelines.bills.delivery import Bills, Files
@@ -41,6 +41,8 @@ def pull(home: Home, biller: Biller, files: Files, now: datetime, progress: Prog
                     given.days += landed.days
                     given.new_days += landed.new_days
                     given.rows += landed.rows
+                    given.refused_days += landed.refused_days
+                    given.notes += [note for note in landed.notes if note not in given.notes]
             one.sign(control, now)
             given.notes += one.notes
     return given
@@ -74,10 +76,12 @@ def _landed(home: Home, biller: Biller, bills: Bills, notes: list[str], now: dat
                     continue
                 connection = connections.of_bill(control, ids, biller.name, provider, payer, now)
                 boundary = BillBoundary(ids, vault, connection)
-                told = Told(read_until=max(days) + timedelta(days=1))
-                for day, (rows, _) in days.items():
-                    told.days[report.name, day] = boundary.admit(report.table, day, rows)
-                parts = {(report.name, day): parts for day, (_, parts) in days.items()}
+                told = Told(read_until=max(days) + timedelta(days=1), organisation=payer)
+                told.days = {(report.name, day): rows for day, (rows, _) in days.items()}
+                bill_bounds.bound(control, vault, connection, told, now)
+                for name, day in told.days:
+                    told.days[name, day] = boundary.admit(report.table, day, told.days[name, day])
+                parts = {(name, day): days[day][1] for name, day in told.days}
                 known = receipts.days(control, connection.connection_no)
                 landings.append(Landing(connection, told, known, parts))
         return landing.land(build, control, home, biller, landings, now)

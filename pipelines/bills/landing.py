@@ -30,15 +30,17 @@ Parts = dict[tuple[str, date], frozenset[str]]
 
 @dataclass
 class Pulled:
-    """What a pull gave: days read, days told anew, raw rows landed; `skipped` says why there was none.
+    """What a pull gave: days read, days told anew, raw rows landed, days that an erasure keeps from landing.
 
-    `notes` say what its reports leave out or have lost. `connection_no` is there where the key is a stored one.
+    `skipped` says why there was nothing; `notes` what its reports leave out or have lost. `connection_no` is there
+    where the key is a stored one.
     """
 
     provider: str
     days: int = 0
     new_days: int = 0
     rows: int = 0
+    refused_days: int = 0
     skipped: str | None = None
     notes: list[str] = field(default_factory=list)
     connection_no: int | None = None
@@ -186,5 +188,6 @@ def _pulled(biller: Biller, one: _Ready) -> Pulled:
         days=len({day for _, day in told.days}),
         new_days=one.new_days,
         rows=sum(frame.height for frame in one.frames.values()),
+        refused_days=told.refused_days,
         notes=[note for topic, note in told.notes.items() if topic.startswith((LEFT_OUT, LOST_DAYS))],
     )

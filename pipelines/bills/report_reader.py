@@ -23,12 +23,15 @@ LEFT_OUT, LOST_DAYS = "left out: ", "lost days: "
 class Told:
     """What a provider told: rows by report and day, the day up to which all its reports were read, what to say of it.
 
-    A snapshot of a balance is a report of its own each hour: balance.13.
+    A snapshot of a balance is a report of its own each hour: balance.13. `organisation` is the provider's id of whose
+    bill it is, as it tells it with an answer; `refused_days` counts days that an erasure keeps from landing.
     """
 
     days: Days = field(default_factory=dict)
     read_until: date | None = None
     dialect: str | None = None
+    organisation: str | None = None
+    refused_days: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     refused: list[PathRefusedError] = field(default_factory=list)
 
@@ -103,6 +106,7 @@ def _read(
         raise told.refused[0]
     told.read_until = min(ends, default=None)
     told.notes = dict(api.notes)
+    told.organisation = api.organisation
     return told
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.bills import asking, billing_key, landing
+from pipelines.bills import asking, bill_bounds, billing_key, landing
 from pipelines.bills.asking import Keyed, Question
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller, billers
@@ -269,6 +269,7 @@ def _admitted(
             if why:
                 found[one.connection_no] = Pulled(biller.name, skipped=why, connection_no=one.connection_no)
                 continue
+            bill_bounds.bound(control, vault, one.connection, told, now, key=one.lookup)
             boundary = BillBoundary(ids, vault, one.connection)
             told.days = {
                 (name, day): boundary.admit(tables[report_name(name)], day, rows)

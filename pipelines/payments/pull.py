@@ -23,6 +23,7 @@ from pipelines.errors import PipelineError, ProviderError
 from pipelines.materialization import dlt_load
 from pipelines.providers import stripe
 from pipelines.providers.stripe import RAW_TRANSACTIONS, Told
+from retention import stones_anywhere
 from warehouse import database
 from warehouse.control import payment_claim, tombstone
 from warehouse.control.outside_id import OutsideIds
@@ -137,12 +138,17 @@ def _numbered(home: Home, told: list[Told], now: datetime) -> list[tuple[object,
     with database.control(home) as control, database.transaction(control):
         vault = Vault(control, now)
         ids = OutsideIds(control, vault, now)
-        gone = {kind: tombstone.erased_at(control, kind, payment_claim.GATEWAY) for kind in ("customer", "account")}
+        gone = {
+            "customer": tombstone.erased_at(control, "customer", payment_claim.GATEWAY),
+            "account": tombstone.erased_at(control, "account", payment_claim.GATEWAY),
+            "anywhere": tombstone.erased_at(control, "account", stones_anywhere.ANYWHERE),
+        }
 
         def is_gone(one: Told) -> bool:
             named = {
                 "customer": one.customer and payment_claim.lookup(vault, one.customer),
                 "account": one.account and vault.lookup("account", payment_claim.GATEWAY, "0", one.account),
+                "anywhere": one.account and stones_anywhere.account_lookup(vault, one.account),
             }
             return any(
                 found_by in gone[kind] and one.created_at <= gone[kind][found_by] for kind, found_by in named.items()

@@ -236,6 +236,7 @@ BILLER = Biller(
     ),
     probe=_probe,
     key_prefix="sk-ant-admin01-",
+    organisation_header="anthropic-organization-id",
     other_keys={
         "sk-ant-api03-": "an Anthropic API key",
         "sk-ant-oat01-": "a Claude sign-in token",

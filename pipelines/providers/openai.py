@@ -210,6 +210,7 @@ BILLER = Biller(
         *(_report(*other) for other in _OTHERS),
     ),
     key_prefix="sk-admin-",
+    organisation_header="openai-organization",
     other_keys={
         "sk-proj-": "an OpenAI project key",
         "sk-svcacct-": "an OpenAI service account's key",

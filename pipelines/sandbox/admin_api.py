@@ -66,7 +66,8 @@ class AdminApi:
 
     `faults` are taken one a request, in order, a status or one of pipelines/sandbox/misbehaviour.py's, or where a
     redirect leads; a request that finds none is answered well. `billed_until` empties the costs from that day on, as a
-    provider that is late. `refresh` is called before each request: what is billed may be more than a moment ago.
+    provider that is late. `says` are headers of each answer, such as whose key it is. `refresh` is called before each
+    request: what is billed may be more than a moment ago.
     """
 
     bill: Bill
@@ -79,6 +80,7 @@ class AdminApi:
     asked: list[str] = field(default_factory=list)
     stall_s: float = 5.0
     port: int = 0
+    says: tuple[tuple[str, str], ...] = ()
     refresh: Callable[["AdminApi"], None] = lambda _: None
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -199,7 +201,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _begin(self, status: int, promised: int, *headers: tuple[str, str]) -> None:
         self.send_response(status)
-        for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(promised))):
+        for name, value in (
+            *headers,
+            *self.server.api.says,
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(promised)),
+        ):
             self.send_header(name, value)
         self.end_headers()
 
