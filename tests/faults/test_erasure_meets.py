@@ -16,7 +16,8 @@ from pipelines.alerts import budget_state, postman
 from pipelines.exports import export
 from tests.conftest import MASTER_KEY
 from tests.faults.healed import assert_published
-from tests.pipelines.gateway_log import put, query, take_in, taken
+from tests.faults.offers import INBOXES
+from tests.pipelines.gateway_log import put, query, take_in
 from tests.pipelines.mail_trap import TAKEN, Trap
 from tests.retention.erased_world import NOW, Canary, begin, erased, lived
 from tests.retention.people_world import People, moved_in, rows_of
@@ -187,7 +188,7 @@ def _offered(home: Home, older: bytes, count: int, now: datetime) -> int:
     dice, late = random.Random(count), 0  # noqa: S311 (repeatable, not secret)
     for start in range(0, count, 10):
         for number in range(start, min(start + 10, count)):
-            road = dice.choice(["short", "wide", "packed", "broken", "restore"])
+            road = dice.choice(["short", "wide", "packed", "broken", "restore", *INBOXES])
             lines = _ANNE.lines([number % 6], request_id=f"offer-{number}")
             if road == "wide":
                 lines = [_ANNE._line(1, request_id=f"offer-{number}-{n}", pad="x" * 2_000) for n in range(600)]
@@ -196,8 +197,12 @@ def _offered(home: Home, older: bytes, count: int, now: datetime) -> int:
             if road == "restore":
                 home.build_file.write_bytes(older)
                 erasing.resume(home, now, lambda *_: None, restored=True)
-            put(home, f"offer-{number}.jsonl{'.gz' if road == 'packed' else ''}", lines)
-        late += taken(take_in(home, now)).late_rows
+            gateway = "gateway_jsonl"
+            if road in INBOXES:
+                gateway, told = INBOXES[road]
+                lines = [told(_ANNE, number, number % 6)]
+            put(home, f"offer-{number}.jsonl{'.gz' if road == 'packed' else ''}", lines, gateway)
+        late += sum(one.late_rows for one in take_in(home, now).ingested)
     return late
 
 
@@ -208,9 +213,9 @@ def _offer(ours: tuple[Home, People], count: int) -> None:
     late = _offered(home, older, count, _MOMENT)
     assert late >= count // 2
     with database.read_only(home.build_file) as build:
-        rows = build.execute("SELECT count(*) FROM model.requests WHERE request_id LIKE 'offer-%'").fetchall()
+        rows = build.execute("SELECT count(*) FROM model.requests").fetchall()
         names = build.execute("SELECT label FROM model.account").fetchall()
-    assert rows == [(0,)]
+    assert rows == [(6,)]
     assert sorted(names) == [("own",), (_BELA.account,)]
     assert _ANNE.found(home) == {}
     assert rows_of(home, people) == {}
@@ -219,7 +224,7 @@ def _offer(ours: tuple[Home, People], count: int) -> None:
 
 @pytest.mark.clause("AL-4.2")
 def test_what_was_erased_is_offered_ten_times_and_never_lands(ours: tuple[Home, People]) -> None:
-    """In files on both roads, packed, with a line that is none, and by putting the older build back."""
+    """In each gateway's files, on both roads, packed, with a line that is none, and by putting the older build back."""
     _offer(ours, 10)
 
 

@@ -16,6 +16,7 @@ from pipelines.backups.errors import BackupError
 from pipelines.cli import cli
 from pipelines.materialization.landed import missing_loads
 from retention import erase, tombstone_ledger, verify_receipt
+from tests.faults.offers import INBOXES
 from tests.pipelines.backed_up_world import ANNE, BELA, World, quiet, worlds
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, begin, erased
@@ -128,7 +129,9 @@ def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Pat
         assert control.execute("SELECT count(*) FROM data_key").fetchone() == (1,)
     # Offered again it is known still; what is dated after the erasure is somebody new.
     put(home, "again.jsonl", ANNE.lines())
-    take_in(home, _LATER)
+    for number, (gateway, tell) in enumerate(INBOXES.values()):
+        put(home, f"offer-{number}.jsonl", [tell(ANNE, number, 1)], gateway)
+    assert sum(one.rows for one in take_in(home, _LATER).ingested) == 0
     assert ANNE.found(home) == {}
 
 

@@ -104,7 +104,7 @@ def _without(made: World, kind: str) -> None:
 
 
 @pytest.mark.clause("AL-4.2")
-@pytest.mark.parametrize("known_by", ["billed", "credential", "organisation"])
+@pytest.mark.parametrize("known_by", ["billed", "organisation", pytest.param("credential", marks=pytest.mark.soak)])
 def test_days_before_the_erasure_do_not_come_back(billed: World, known_by: str) -> None:
     """By the provider's ids of projects and keys, by the key itself, or by the organisation each answer names."""
     for kind in {"billed", "credential", "organisation"} - {known_by}:
@@ -126,6 +126,7 @@ def test_days_before_the_erasure_do_not_come_back(billed: World, known_by: str) 
     assert ORGANISATION[0][1].encode() not in billed.home.control_file.read_bytes()
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_whoever_had_it_connected_before_keeps_their_bill(made: World, tmp_path: Path, master_key: str) -> None:
     """Two accounts read one organisation: the other's days stay, also those that are told anew, and with a new key."""
