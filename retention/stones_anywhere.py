@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 
 from retention.subjects import Subject
 from warehouse import database
@@ -17,15 +18,14 @@ from warehouse.control.tombstone import Tombstone
 from warehouse.control.vault import Vault
 from warehouse.errors import KeyUnavailableError
 
-# In a tombstone, the place of the gateway; none is called so.
-ANYWHERE = "*"
+# In a tombstone, the place of the gateway; none is called so. The second is of names like acme/red, a part of acme.
+ANYWHERE, PART = "*", "*/"
 PEOPLE = ("user", "end_user")
 # Kinds of what identifies an organisation at a provider, in tombstones.
 CREDENTIAL, ORGANISATION, BILLED = "credential", "organisation", "billed"
 # Whoever loads now has named what it found at the moment it began.
 _LONGEST_LOAD = timedelta(days=2)
 _SHORTEST_KEY, _FEWEST_DIGITS = 20, 4
-_Row = tuple[int, int, str, str, str]
 
 
 def account_lookup(vault: Vault, name: str) -> bytes:
@@ -54,13 +54,19 @@ def organisation_lookup(vault: Vault, provider: str, text: str) -> bytes:
     return vault.lookup("organisation", provider, text)
 
 
+def erased_at(control: sqlite3.Connection, kind: str) -> dict[bytes, datetime]:
+    """When each subject of a kind was erased last, by what finds it anywhere."""
+    return tombstone.erased_at(control, kind, ANYWHERE) | tombstone.erased_at(control, kind, PART)
+
+
 def of(control: sqlite3.Connection, vault: Vault, subject: Subject, now: datetime) -> list[Tombstone]:
     """The tombstones to lay for a subject besides those of its numbers; asked while its ids still open."""
+    numbers = sorted({*subject.numbers, *([subject.account_no] if subject.account_no is not None else [])})
+    found: list[tuple[str, str, bytes]] = []
     if subject.kind in PEOPLE:
-        found = [(subject.kind, ANYWHERE, each) for each in _people(control, vault, subject)]
-    else:
-        numbers = sorted({*subject.numbers, *([subject.account_no] if subject.account_no is not None else [])})
-        found = [("account", ANYWHERE, account_lookup(vault, name)) for name in _names(control, vault, subject)]
+        found += _people(control, vault, subject)
+    elif numbers:
+        found += (("account", _place(name), account_lookup(vault, name)) for name in _names(control, vault, subject))
         found += _keys(control, vault, numbers)
         found += _bills(control, vault, numbers)
     return [_drawn(*each, now) for each in dict.fromkeys(found)]
@@ -71,34 +77,28 @@ def late(control: sqlite3.Connection, vault: Vault, erasure_no: int) -> list[Tom
     laid = {
         (stone.kind, stone.lookup): stone
         for stone in tombstone.of_erasure(control, erasure_no)
-        if stone.gateway == ANYWHERE and stone.kind in {"account", *PEOPLE}
+        if stone.gateway in {ANYWHERE, PART} and stone.kind in {"account", *PEOPLE}
     }
     if not laid:
         return []
     begun = min(stone.erased_at for stone in laid.values())
-    query = """SELECT no, account_no, gateway, sealed, kind FROM outside_id
-               WHERE kind IN ('account', 'user', 'end_user') AND first_seen_at >= ?"""
-    found = []
-    for row in control.execute(query, (database.stamp(begun - _LONGEST_LOAD),)).fetchall():
-        for lookup in _called(control, vault, row):
-            if stone := laid.get((row[4], lookup)):
-                own = "SELECT lookup FROM outside_id WHERE no = ?"
-                ((there,),) = control.execute(own, (row[0],)).fetchall()
-                found.append(Tombstone(row[4], row[2], there, row[0], stone.erased_at))
+    ((kind, _), *_) = laid
+    query = "SELECT no, account_no, gateway, lookup, sealed FROM outside_id WHERE kind = ? AND first_seen_at >= ?"
+    found, names = [], cache(lambda account_no: _called_accounts(control, vault, account_no))
+    for number, account_no, gateway, own, sealed in control.execute(
+        query, (kind, database.stamp(begun - _LONGEST_LOAD))
+    ).fetchall():
+        if kind == "account":
+            # One that has another name, too, was there before and is somebody else.
+            lookups = {account_lookup(vault, name) for name in names(number) - {f"account {number}"}}
+            is_theirs = bool(lookups) and all((kind, lookup) in laid for lookup in lookups)
+        else:
+            text = _opened(vault, account_no, sealed)
+            called = names(account_no) if text is not None else ()
+            is_theirs = any((kind, person_lookup(vault, kind, name, text or "")) in laid for name in called)
+        if is_theirs:
+            found.append(Tombstone(kind, gateway, own, number, begun))
     return found
-
-
-def _called(control: sqlite3.Connection, vault: Vault, row: _Row) -> Iterator[bytes]:
-    """The lookups of an outside id, of an account or of somebody within one."""
-    _, account_no, _, sealed, kind = row
-    text = _opened(vault, account_no, sealed)
-    if text is None:
-        return
-    if kind == "account":
-        yield account_lookup(vault, text)
-        return
-    for name in _called_accounts(control, vault, account_no):
-        yield person_lookup(vault, kind, name, text)
 
 
 def _called_accounts(control: sqlite3.Connection, vault: Vault, account_no: int) -> set[str]:
@@ -129,13 +129,17 @@ def _names(control: sqlite3.Connection, vault: Vault, subject: Subject) -> list[
     return sorted(name for name in names if name and name not in others)
 
 
-def _people(control: sqlite3.Connection, vault: Vault, subject: Subject) -> Iterator[bytes]:
+def _place(name: str) -> str:
+    return PART if "/" in name else ANYWHERE
+
+
+def _people(control: sqlite3.Connection, vault: Vault, subject: Subject) -> Iterator[tuple[str, str, bytes]]:
     for number, _, account_no, _ in subject.ids:
         ((sealed,),) = control.execute("SELECT sealed FROM outside_id WHERE no = ?", (number,)).fetchall()
         text = _opened(vault, account_no, sealed)
         if text is not None:
             for name in sorted(_called_accounts(control, vault, account_no)):
-                yield person_lookup(vault, subject.kind, name, text)
+                yield subject.kind, _place(name), person_lookup(vault, subject.kind, name, text)
 
 
 def _keys(control: sqlite3.Connection, vault: Vault, numbers: list[int]) -> Iterator[tuple[str, str, bytes]]:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from retention import stones_anywhere
-from retention.stones_anywhere import ANYWHERE, PEOPLE
+from retention.stones_anywhere import PART, PEOPLE
 from warehouse import database, labels
 from warehouse.control import tombstone
 from warehouse.control.outside_id import UNNAMED_ACCOUNT
@@ -30,7 +30,7 @@ def _part(account: str, *names: str | None) -> str | None:
     return f"{account or _UNNAMED}/{named}" if named else None
 
 
-# What the account of a record may be called: now, and where it was or will be told apart.
+# What the account of a record may be called: now, and where it was told apart when a part of it was erased.
 _CALLED: tuple[tuple[tuple[str, ...], Callable[..., str | None]], ...] = (
     (("account",), lambda account: account),
     (("account", "team_name", "team"), _part),
@@ -47,7 +47,9 @@ class Tombstones:
         self._gateway = gateway
         kinds = ("account", *PEOPLE, "key")
         self._here = {kind: tombstone.erased_at(control, kind, gateway) for kind in kinds}
-        self._anywhere = {kind: tombstone.erased_at(control, kind, ANYWHERE) for kind in kinds}
+        self._anywhere = {kind: stones_anywhere.erased_at(control, kind) for kind in kinds}
+        parts = any(tombstone.erased_at(control, kind, PART) for kind in kinds)
+        self._called = _CALLED if parts else _CALLED[:1]
         self._accounts: dict[str, datetime | None] = {}
 
     def passed(self, records: pl.DataFrame, receipts: Mapping[int, Receipt]) -> pl.DataFrame:
@@ -72,7 +74,7 @@ class Tombstones:
 
     def _erased(self, records: pl.DataFrame) -> pl.Series:
         erased = pl.repeat(value=False, n=records.height, dtype=pl.Boolean, eager=True)
-        for columns, called in _CALLED if self._lies("account") else ():
+        for columns, called in self._called if self._lies("account") else ():
             erased |= _before(records, columns, lambda row, called=called: self._account(called(*row)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         if self._lies("key"):
             erased |= _before(records, ("account", "key"), lambda row: self._key(*row))
@@ -80,7 +82,7 @@ class Tombstones:
 
     def _erased_person(self, records: pl.DataFrame, kind: str) -> pl.Series:
         erased = pl.repeat(value=False, n=records.height, dtype=pl.Boolean, eager=True)
-        for columns, called in _CALLED:
+        for columns, called in self._called:
             erased |= _before(
                 records,
                 (*columns, kind),

@@ -62,6 +62,7 @@ def _asset(home: Home, biller: Biller) -> dg.AssetsDefinition:
                     "rows_landed": sum(one.rows for one in each),
                     "days_read": sum(one.days for one in each),
                     "days_told_anew": sum(one.new_days for one in each),
+                    "days_refused": sum(one.refused_days for one in each),
                     "skipped": skipped,
                 },
             )

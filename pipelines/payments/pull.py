@@ -141,7 +141,7 @@ def _numbered(home: Home, told: list[Told], now: datetime) -> list[tuple[object,
         gone = {
             "customer": tombstone.erased_at(control, "customer", payment_claim.GATEWAY),
             "account": tombstone.erased_at(control, "account", payment_claim.GATEWAY),
-            "anywhere": tombstone.erased_at(control, "account", stones_anywhere.ANYWHERE),
+            "anywhere": stones_anywhere.erased_at(control, "account"),
         }
 
         def is_gone(one: Told) -> bool:
