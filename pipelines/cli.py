@@ -147,7 +147,7 @@ def _pass(home: "Home") -> None:
         held_back = f", {taken.quarantined:,} lines in quarantine" if taken.quarantined else ""
         click.echo(f"{taken.gateway:<14} {taken.rows:,} rows of {taken.files:,} files{held_back}")
         if taken.late_rows:
-            said = f"{taken.late_rows:,} rows refused: the calls of their days have expired"
+            said = f"{taken.late_rows:,} rows refused: their days have expired, or whose they are was erased"
             click.echo(f"{taken.gateway:<14} {said}", err=True)
         for reason in taken.refused:
             click.echo(f"{taken.gateway:<14} set aside: {reason}", err=True)
