@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-<<<<<<< HEAD
 from pipelines import erasing
-=======
->>>>>>> stones
 from pipelines.bills import bill_bounds, delivery, landing
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller
