@@ -126,7 +126,10 @@ def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Pat
         assert verify_receipt.broken(receipts) == []
         again = json.loads(receipts[1][0])
         assert (again["found_in"], again["searched"]["for"] > 3) == ({}, True)
-        assert control.execute("SELECT count(*) FROM data_key").fetchone() == (1,)
+        # The one who stays, and whoever owns the installation and made a token.
+        assert control.execute("SELECT count(*) FROM data_key").fetchone() == (2,)
+        operators = "SELECT count(*) FROM data_key JOIN account USING (account_no) WHERE is_operator = 1"
+        assert control.execute(operators).fetchone() == (1,)
     # Offered again it is known still; what is dated after the erasure is somebody new.
     put(home, "again.jsonl", ANNE.lines())
     for number, (gateway, tell) in enumerate(INBOXES.values()):
