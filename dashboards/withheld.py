@@ -7,6 +7,7 @@ gateway's user or an end user goes: whose rows they are in is not looked for.
 from typing import TYPE_CHECKING
 
 from dashboards.viewer import Viewer
+from retention.stones_anywhere import ANYWHERE, PART
 from warehouse import database, withholding
 from warehouse.control import erasure as erasures
 from warehouse.control import protection, tombstone
@@ -31,8 +32,10 @@ def _goes_on(home: Home, connection: "DuckDBPyConnection", looks: Viewer) -> boo
     # Laid before the erasure is written down: who it is cannot be told yet.
     if not stones or {each.kind for each in pending} - {"account", "member"}:
         return False
-    gone = [stone.number for stone in stones if stone.kind == "account"]
-    logged = {stone.number for stone in stones if stone.kind == "account" and stone.lookup}
+    # The number of what no gateway bounds is drawn: no version knows it.
+    accounts = [stone for stone in stones if stone.kind == "account" and stone.gateway not in {ANYWHERE, PART}]
+    gone = [stone.number for stone in accounts]
+    logged = {stone.number for stone in accounts if stone.lookup}
     # A version that was published since knows them no more, and may have what a load under way brought.
     ((known, is_shared),) = connection.execute(
         """SELECT list(DISTINCT account_no), coalesce(bool_or(list_contains($labels::VARCHAR[], label)), false)

@@ -189,12 +189,14 @@ def take_up(control: sqlite3.Connection, vault: Vault, ledger: Ledger) -> list[i
     known = of_control(control)
     begun = []
     with database.transaction(control):
+        # Before anything is begun anew, which would take the number of one that was done.
         for key, entry in ledger.items():
+            if key not in known:
+                _take_over(control, entry)
+        for entry in ledger.values():
             # Asked each time: of one who was brought back and erased once more two erasures tell.
             there = tombstone.numbers(control)
             stones = [stone for number, stone in entry.stones.items() if number not in there]
-            if key not in known:
-                _take_over(control, entry)
             if stones:
                 begun.append(_begin(control, vault, entry, stones))
     return begun

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.errors import PlaceError
 from pipelines.gateways import watch
+from pipelines.gateways.ingest import Ingested
 from pipelines.gateways.visit import Visit
 from pipelines.providers import claude_code
 from tests.pipelines.gateway_log import NOW, facts, one, quarantine, query, take_in
@@ -229,7 +230,7 @@ def test_what_was_said_and_where_is_in_no_file(projects: Path, home: Home, monke
     broken = json.dumps(answered(3, 2))[:-3]
     append(projects / "p/a.jsonl", asked(), answered(1, 0), broken, f'{{"type":"assistant","usage":"{ANSWER}')
     with monkeypatch.context() as patched:
-        patched.setattr("pipelines.gateways.ingest.ingest", lambda *_: None)
+        patched.setattr("pipelines.gateways.ingest.ingest", lambda _, gateway, *__: Ingested(gateway.name))
         take_in(home)
     waiting = list((home.inbox / "claude_code").iterdir())
     assert len(waiting) == 1

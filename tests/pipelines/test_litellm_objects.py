@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipelines.gateways import litellm_objects
+from pipelines.gateways.ingest import Ingested
 from tests.pipelines.gateway_log import NOW, PAYLOADS, SPEND_LOGS, facts, lines_of, one, put, quarantine, take_in
 from tests.pipelines.test_boundary import found
 from warehouse import database
@@ -227,7 +228,7 @@ def test_what_was_said_is_in_no_file(
     record["metadata"]["requester_metadata"] = {"note": canaries["prompt"]}
     bucket.put(key(1), json.dumps(record))
     with monkeypatch.context() as patched:
-        patched.setattr("pipelines.gateways.ingest.ingest", lambda *_: None)
+        patched.setattr("pipelines.gateways.ingest.ingest", lambda _, gateway, *__: Ingested(gateway.name))
         take_in(home)
     assert len(list((home.inbox / "litellm").iterdir())) == 1
     assert found(home.root, canaries) == set()

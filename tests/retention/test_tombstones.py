@@ -129,5 +129,6 @@ def test_another_gateways_load_under_way_brings_nothing_back(ours: Home, kind: s
     erasing.resume(ours, NOW, lambda *_: None)
     assert query(ours, _SPEND) == [*([] if kind == "account" else [(_ANNE.account, 2)]), (_BELA.account, 2)]
     with database.read_only(ours.build_file) as build:
-        ((people,),) = build.execute("SELECT count(user_no) FROM raw_litellm.calls").fetchall()
-    assert people == 0
+        # A load that gave way to the erasure may have had nothing left to land.
+        told = build.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw_litellm' AND table_name = 'calls'")
+        assert not told.fetchall() or build.execute("SELECT count(user_no) FROM raw_litellm.calls").fetchall() == [(0,)]
