@@ -140,7 +140,7 @@ def test_a_restricted_or_withdrawn_connection_is_not_asked(home: Home, monkeypat
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-made-up")
     monkeypatch.setenv("APILEDGER_OPENAI_API", "http://127.0.0.1:9")
     clock = Clock(sleep=lambda _: None, jitter=lambda: 1.0)
-    monkeypatch.setattr("pipelines.bills.billing_api.Clock", lambda: clock)
+    monkeypatch.setattr("pipelines.bills.turn.Clock", lambda **_: clock)
     home.make((), sandbox=True)
 
     def said() -> str:
