@@ -157,16 +157,28 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole_dashboard() -> Iterator[int]:
-    """The port of the dashboard, served whole in this process; it shows the home of the test that asks.
+def served_dashboard() -> Iterator[tuple[int, object]]:
+    """The dashboard, served whole in this process, once: its port, and its Streamlit, which is not begun again."""
+    from streamlit.runtime import Runtime
 
-    Once for all tests: a process has one Streamlit, which is not begun a second time.
-    """
     from dashboards import app
     from tests.dashboards.people_site import served
 
     with served(app.app) as port:
-        yield port
+        yield port, Runtime.instance()
+
+
+@pytest.fixture(scope="module")
+def whole_dashboard(served_dashboard: tuple[int, object]) -> int:
+    """The port of the dashboard; it shows the home of the test that asks.
+
+    Streamlit's own tester of a page leaves a process without a Streamlit: pages of the one there is are drawn no more.
+    """
+    from streamlit.runtime import Runtime
+
+    port, runtime = served_dashboard
+    Runtime._instance = runtime  # type: ignore[assignment] # nothing else puts it back
+    return port
 
 
 @pytest.fixture(scope="session")
