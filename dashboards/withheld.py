@@ -7,7 +7,7 @@ gateway's user or an end user goes: whose rows they are in is not looked for.
 from typing import TYPE_CHECKING
 
 from dashboards.viewer import Viewer
-from retention.stones_anywhere import ANYWHERE, PART
+from retention.stones_anywhere import BOUNDLESS
 from warehouse import database, withholding
 from warehouse.control import erasure as erasures
 from warehouse.control import protection, tombstone
@@ -33,7 +33,7 @@ def _goes_on(home: Home, connection: "DuckDBPyConnection", looks: Viewer) -> boo
     if not stones or {each.kind for each in pending} - {"account", "member"}:
         return False
     # The number of what no gateway bounds is drawn: no version knows it.
-    accounts = [stone for stone in stones if stone.kind == "account" and stone.gateway not in {ANYWHERE, PART}]
+    accounts = [stone for stone in stones if stone.kind == "account" and stone.gateway not in BOUNDLESS]
     gone = [stone.number for stone in accounts]
     logged = {stone.number for stone in accounts if stone.lookup}
     # A version that was published since knows them no more, and may have what a load under way brought.

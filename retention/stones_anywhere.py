@@ -20,6 +20,7 @@ from warehouse.errors import KeyUnavailableError
 
 # In a tombstone, the place of the gateway; none is called so. The second is of names like acme/red, a part of acme.
 ANYWHERE, PART = "*", "*/"
+BOUNDLESS = frozenset({ANYWHERE, PART})
 PEOPLE = ("user", "end_user")
 # Kinds of what identifies an organisation at a provider, in tombstones.
 CREDENTIAL, ORGANISATION, BILLED = "credential", "organisation", "billed"
@@ -77,7 +78,7 @@ def late(control: sqlite3.Connection, vault: Vault, erasure_no: int) -> list[Tom
     laid = {
         (stone.kind, stone.lookup): stone
         for stone in tombstone.of_erasure(control, erasure_no)
-        if stone.gateway in {ANYWHERE, PART} and stone.kind in {"account", *PEOPLE}
+        if stone.gateway in BOUNDLESS and stone.kind in {"account", *PEOPLE}
     }
     if not laid:
         return []
