@@ -134,9 +134,10 @@ def stolen(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> Non
     """What was another's falls into their hands: a file's address, a button's number, a session of Streamlit's."""
     if other.files:
         scene.look("stolen file", guest, guest.visitor.get(dice.choice(other.files)))
-    if other.tab.buttons:
+    # Theirs as they are now: the other one goes on meanwhile, and a page that is drawn anew has other buttons.
+    if buttons := list(other.tab.buttons):
         guest.tab.run("")
-        told = guest.tab.press(dice.choice(other.tab.buttons)[1])
+        told = guest.tab.press(dice.choice(buttons)[1])
         fetched = [guest.visitor.get(address) for address in _addresses(told)]
         scene.look("stolen button", guest, told, *fetched)
     if other.tab.session_id:

@@ -171,9 +171,9 @@ def test_a_sender_killed_at_a_step_repeats_only_after_the_servers_250(
 
 @pytest.mark.clause("AL-2.2")
 def test_crossings_under_four_processes_and_kills_are_told_once(home: Home, master_key: str) -> None:
-    """Eighty at once, four kills."""
+    """Forty at once, three kills."""
     assert master_key
-    crossings(home, 80, 4, 120)
+    crossings(home, 40, 3, 120)
 
 
 @pytest.mark.soak

@@ -158,6 +158,7 @@ def test_an_alert_under_way_leaves_nothing(
     _assert_gone(home, people)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_an_export_under_way_is_not_called_whole(
     ours: tuple[Home, People], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,7 +86,7 @@ def _killed_at(lived: tuple[Home, Days], tmp_path: Path, every: int) -> None:
 @pytest.mark.clause("VA-6.3")
 def test_an_expiry_killed_at_some_steps_is_taken_up(lived: tuple[Home, Days], tmp_path: Path) -> None:
     """At some steps: whoever reads meanwhile reads whole sums, and the next expiry leaves no expired byte."""
-    _killed_at(lived, tmp_path, 48)
+    _killed_at(lived, tmp_path, 64)
 
 
 @pytest.mark.soak

@@ -75,6 +75,7 @@ def test_a_revoked_key_is_one_mail_and_one_try_a_day(
         assert "http" not in body
 
 
+@pytest.mark.soak
 def test_a_new_key_works_and_a_later_refusal_is_told_again(
     billed: World, trap: Trap, monkeypatch: pytest.MonkeyPatch
 ) -> None:

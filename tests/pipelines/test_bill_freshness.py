@@ -54,6 +54,7 @@ def test_a_bill_says_how_far_it_is_read(billed: World) -> None:
     ]
 
 
+@pytest.mark.soak
 def test_looking_again_publishes_nothing_and_a_silent_provider_is_said_once(billed: World) -> None:
     """A pull that tells nothing new makes no version; a silent provider makes one, and one more when it is back."""
     billed.take_in(NOW)

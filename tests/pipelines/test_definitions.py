@@ -29,6 +29,7 @@ def _done(*steps: str) -> list[Any]:
     return [json.loads(said) for said in done.stdout.splitlines() if said[0] in '{"']
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-3.1")
 def test_what_waits_is_one_run_and_what_does_not_add_up_is_held_back(home: Home, master_key: str) -> None:
     """Thirty files and a missed hour are one pass; a broken sum makes no version, an odd row of a late day is told.

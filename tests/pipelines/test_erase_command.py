@@ -74,6 +74,7 @@ def test_what_a_minor_left_is_erased_and_the_reason_written_down(home: Home, mas
         assert audit.wrong(control, []) == []
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_bill_that_somebody_else_pays_keeps_its_total(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str

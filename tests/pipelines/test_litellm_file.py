@@ -177,6 +177,7 @@ def test_what_no_record_says_fails_the_file(
         whole([record(form, {}, {}), wrong], form, tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("file", [PAYLOADS, SPEND_LOGS])
 def test_a_file_read_whole_is_the_home_of_its_lines(file: Path, shared: Path, home: Home, master_key: str) -> None:
     """One file in columns, or forty small ones line by line: the same calls, hours, days, tags and people."""

@@ -151,6 +151,7 @@ def test_a_span_without_tokens_is_held_back_and_its_neighbours_land(home: Home) 
     assert sum(taken.quarantined for taken in report.ingested) == 5
 
 
+@pytest.mark.soak
 def test_shuffled_split_packed_and_twice_is_the_same_table(home: Home) -> None:
     """Forty lines in one file, and in five shuffled, packed and repeated ones."""
     lines = [line(*(span(40 * n + m) for m in range(3))) for n in range(40)]

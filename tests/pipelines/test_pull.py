@@ -106,6 +106,7 @@ def test_a_month_of_spend_is_the_bill(seed: int, tmp_path: Path, monkeypatch: py
         adds_up(made)
 
 
+@pytest.mark.soak
 def test_three_full_replays_change_no_row(billed: World) -> None:
     """Asked again and again for everything, a provider that says the same adds no row and no version."""
     for provider in BOTH:

@@ -42,6 +42,7 @@ def test_a_report_that_a_newer_program_reads_is_read_from_the_start(billed: Worl
     assert "limit=3" in costs[0]
 
 
+@pytest.mark.soak
 def test_a_home_of_an_older_program_is_widened(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Raw tables without a new column are read as they are: its rows were told without it."""
     with database.held(billed.home.build_lock), database.build(billed.home) as build:

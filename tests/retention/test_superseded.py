@@ -120,6 +120,7 @@ def test_a_missed_night_is_told(corrected: World) -> None:
     assert {each.partition(" holds")[0] for each in said[92]} >= {f"R-pulls: {table}" for table in _RAW.values()}
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.3")
 def test_a_backfill_beside_a_bill_brings_nothing_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str

@@ -83,6 +83,7 @@ def _lived(home: Home, how_long: int, calls_a_day: int, pass_every: int = 1, sea
         assert build.execute(query).fetchall() == [(tomorrow - timedelta(days=3),)]
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.3")
 @pytest.mark.clause("VA-6.1")
 @pytest.mark.usefixtures("plain_bytes")

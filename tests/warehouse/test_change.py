@@ -87,6 +87,7 @@ def test_a_move_that_is_taken_back_on_its_date_is_none(home: Home) -> None:
         assert gone == ("late", None)
 
 
+@pytest.mark.soak
 def test_how_long_a_source_moves_its_days_is_measured(home: Home) -> None:
     """Days whose last calls come 2 days late, one 5 days late; days from before the first file are left out."""
     put(home, "old.jsonl", [call("old", back=-40)])
@@ -110,6 +111,7 @@ def test_changes_expire_with_their_clause_and_figures_stay(home: Home) -> None:
     assert one(home, "SELECT sum(cost_usd) FROM mart.spend_daily") == Decimal("0.0035")
 
 
+@pytest.mark.soak
 def test_a_home_of_before_is_published_with_the_new_marts_at_once(home: Home) -> None:
     """Nothing landed since, and still a version is due: pages ask for what the old one has not. Moves begin now."""
     put(home, "a.jsonl", [call("a")])

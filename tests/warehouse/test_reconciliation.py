@@ -295,43 +295,47 @@ SINGLE = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.sets(st.integers(1, 4)),
-    st.lists(LOGGED, max_size=8),
-    st.lists(COUNTED | USED, max_size=8),
-    st.lists(BILLED, max_size=8),
-    st.lists(SINGLE, max_size=4),
-)
-def test_in_any_world_the_causes_add_up_to_bill_less_log(
-    made: duckdb.DuckDBPyConnection,
-    connections: set[int],
-    log: list[dict[str, Any]],
-    counts: list[dict[str, Any]],
-    bill: list[dict[str, Any]],
-    singles: list[dict[str, Any]],
-) -> None:
+@pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.soak)])
+def test_in_any_world_the_causes_add_up_to_bill_less_log(made: duckdb.DuckDBPyConnection, examples: int) -> None:
     """To the last of twelve places, and each connection's log is what its claimed calls cost, bill what was billed."""
-    all_paid = {1: paid(1), 2: paid(2), 3: paid(3, "anthropic"), 4: paid(4, account=OTHER)}
-    claims = [claimed(91, 1, last=2), claimed(91, 2, first=3), claimed(92, 1, first=1)]
-    reconcile(
-        made,
-        {
-            bill_tables.CONNECTION: [all_paid[number] for number in sorted(connections)],
-            bill_tables.UPSTREAM_CLAIM: [row for row in claims if row["connection_no"] in connections],
-            tables.USAGE_DAILY: log,
-            bill_tables.USAGE_REPORTED: [row for row in counts if row["connection_no"] in connections],
-            bill_tables.CHARGES: [row for row in bill if row["connection_no"] in connections],
-            tables.REQUESTS: singles,
-        },
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        st.sets(st.integers(1, 4)),
+        st.lists(LOGGED, max_size=8),
+        st.lists(COUNTED | USED, max_size=8),
+        st.lists(BILLED, max_size=8),
+        st.lists(SINGLE, max_size=4),
     )
-    days = "FROM mart.reconciliation_daily WHERE bill_cost_usd IS NOT NULL"
-    assert made.execute(f"SELECT * {days} AND bill_cost_usd - log_cost_usd <> difference_usd").fetchall() == []
-    told, charged = (
-        made.execute(f"SELECT coalesce(sum({column}), 0) FROM {table}").fetchone()
-        for column, table in (("bill_cost_usd", "model.reconciliation"), ("amount_usd", "model.charges"))
-    )
-    assert told == charged
-    assert {cause for (cause,) in made.execute("SELECT DISTINCT cause FROM model.difference").fetchall()} <= set(
-        causes.CAUSES
-    )
+    def holds(
+        connections: set[int],
+        log: list[dict[str, Any]],
+        counts: list[dict[str, Any]],
+        bill: list[dict[str, Any]],
+        singles: list[dict[str, Any]],
+    ) -> None:
+        all_paid = {1: paid(1), 2: paid(2), 3: paid(3, "anthropic"), 4: paid(4, account=OTHER)}
+        claims = [claimed(91, 1, last=2), claimed(91, 2, first=3), claimed(92, 1, first=1)]
+        reconcile(
+            made,
+            {
+                bill_tables.CONNECTION: [all_paid[number] for number in sorted(connections)],
+                bill_tables.UPSTREAM_CLAIM: [row for row in claims if row["connection_no"] in connections],
+                tables.USAGE_DAILY: log,
+                bill_tables.USAGE_REPORTED: [row for row in counts if row["connection_no"] in connections],
+                bill_tables.CHARGES: [row for row in bill if row["connection_no"] in connections],
+                tables.REQUESTS: singles,
+            },
+        )
+        days = "FROM mart.reconciliation_daily WHERE bill_cost_usd IS NOT NULL"
+        assert made.execute(f"SELECT * {days} AND bill_cost_usd - log_cost_usd <> difference_usd").fetchall() == []
+        told, charged = (
+            made.execute(f"SELECT coalesce(sum({column}), 0) FROM {table}").fetchone()
+            for column, table in (("bill_cost_usd", "model.reconciliation"), ("amount_usd", "model.charges"))
+        )
+        assert told == charged
+        assert {cause for (cause,) in made.execute("SELECT DISTINCT cause FROM model.difference").fetchall()} <= set(
+            causes.CAUSES
+        )
+
+    holds()
