@@ -23,6 +23,7 @@ from tests.pipelines.bill_folder import Folder, as_csv, row
 from tests.pipelines.billed_world import LATER, world
 from tests.pipelines.gateway_log import put, query, taken
 from tests.retention.erased_world import NOW, Canary, begin, lived
+from tests.templates import Templates
 from warehouse import conservation, database
 from warehouse.home import Home
 
@@ -30,11 +31,14 @@ _ANNE, _BELA = Canary(1), Canary(2)
 
 
 @pytest.fixture
-def lived_in(home: Home, master_key: str) -> Home:
+def lived_in(home: Home, templates: Templates, master_key: str) -> Home:
     """A home with the calls of two accounts."""
     assert master_key
-    lived(home, [_ANNE, _BELA])
-    return home
+
+    def lived_in(home: Home) -> None:
+        lived(home, [_ANNE, _BELA])
+
+    return templates.once(home, lived_in)
 
 
 @pytest.mark.clause("AL-4.2")

@@ -10,19 +10,23 @@ from pipelines.cli import cli
 from pipelines.commands import policy as policy_command
 from pipelines.orchestration import retain
 from tests.pipelines.gateway_log import line, one, put, take_in
+from tests.templates import Templates
 from warehouse import database
 from warehouse.home import Home
 
 
 @pytest.fixture
-def old(home: Home, master_key: str) -> Home:
+def old(home: Home, templates: Templates, master_key: str) -> Home:
     """A home with a call of 100 days ago and one of now."""
     assert master_key
-    now = datetime.now(UTC)
-    put(home, "a.jsonl", [line(request_id="old", ts=(now - timedelta(days=100)).isoformat(), ip="203.0.113.4")])
-    put(home, "b.jsonl", [line(request_id="new", ts=(now - timedelta(minutes=5)).isoformat(), ip="203.0.113.4")])
-    take_in(home, now.replace(tzinfo=None))
-    return home
+
+    def old(home: Home) -> None:
+        now = datetime.now(UTC)
+        put(home, "a.jsonl", [line(request_id="old", ts=(now - timedelta(days=100)).isoformat(), ip="203.0.113.4")])
+        put(home, "b.jsonl", [line(request_id="new", ts=(now - timedelta(minutes=5)).isoformat(), ip="203.0.113.4")])
+        take_in(home, now.replace(tzinfo=None))
+
+    return templates.once(home, old)
 
 
 def _policy(home: Home, *command: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from pipelines.cli import cli
 from pipelines.commands import rights_overdue
 from tests.retention.erased_world import NOW, Canary, lived
+from tests.templates import Templates
 from warehouse import database
 from warehouse.control import claim, credential, objection, restriction, right
 from warehouse.control import member as members
@@ -20,11 +21,14 @@ ANNE, BELA = Canary(1), Canary(2)
 
 
 @pytest.fixture
-def filled(home: Home, master_key: str) -> Home:
+def filled(home: Home, templates: Templates, master_key: str) -> Home:
     """A home with two accounts of a log."""
     assert master_key
-    lived(home, [ANNE, BELA])
-    return home
+
+    def filled(home: Home) -> None:
+        lived(home, [ANNE, BELA])
+
+    return templates.once(home, filled)
 
 
 def _run(home: Home, *words: str) -> Result:

@@ -10,6 +10,7 @@ from dashboards.viewer import Viewer
 from pipelines.commands.account import account
 from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in
 from tests.retention.erased_world import erased
+from tests.templates import Templates
 from warehouse import database
 from warehouse.control import claim, claim_rule, told_apart
 from warehouse.control import member as members
@@ -37,25 +38,32 @@ def _calls(file: str, **fields: object) -> list[str]:
 
 
 @pytest.fixture
-def told(home: Home, master_key: str) -> tuple[Home, dict[str, int]]:
+def told(home: Home, templates: Templates, master_key: str) -> tuple[Home, dict[str, int]]:
     """Two people with a team each, of one account that has calls from before it was told apart."""
     assert master_key
+
+    def told(home: Home) -> None:
+        with database.control(home) as control:
+            vault = Vault(control, AT)
+            members.operator(control, vault, AT)
+            for team in TEAMS:
+                members.sign_up(control, vault, f"{team}@team.example", "no hash", AT)
+        put(home, "before.jsonl", _calls("before"))
+        take_in(home)
+        assert "told apart by team" in _ask(home, "split", "acme", "--by", "team")
+        for team in TEAMS:
+            _ask(home, "claim", f"{team}@team.example", f"acme/{team}*")
+        put(home, "after.jsonl", _calls("after"))
+        take_in(home)
+
+    templates.once(home, told)
     with database.control(home) as control:
         vault = Vault(control, AT)
-        operator = members.operator(control, vault, AT)
-        people = {"operator": operator.account_no}
+        people = {"operator": members.operator(control, vault, AT).account_no}
         for team in TEAMS:
-            members.sign_up(control, vault, f"{team}@team.example", "no hash", AT)
             found = members.find(control, vault, f"{team}@team.example")
             assert found is not None
             people[team] = found[0].account_no
-    put(home, "before.jsonl", _calls("before"))
-    take_in(home)
-    assert "told apart by team" in _ask(home, "split", "acme", "--by", "team")
-    for team in TEAMS:
-        _ask(home, "claim", f"{team}@team.example", f"acme/{team}*")
-    put(home, "after.jsonl", _calls("after"))
-    take_in(home)
     return home, people
 
 

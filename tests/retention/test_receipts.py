@@ -7,18 +7,22 @@ import pytest
 from retention import receipts
 from tests.pipelines.gateway_log import line, put, take_in
 from tests.retention.gateway_days import night_of
+from tests.templates import Templates
 from warehouse import database
 from warehouse.home import Home
 
 
 @pytest.fixture
-def expired(home: Home, master_key: str) -> Home:
+def expired(home: Home, templates: Templates, master_key: str) -> Home:
     """A home whose calls have expired up to their hours."""
     assert master_key
-    put(home, "a.jsonl", [line(request_id=f"canary-{n}", tags=["tag"], ip="203.0.113.8") for n in range(5)])
-    take_in(home)
-    night_of(home, date(2027, 5, 1))
-    return home
+
+    def expired(home: Home) -> None:
+        put(home, "a.jsonl", [line(request_id=f"canary-{n}", tags=["tag"], ip="203.0.113.8") for n in range(5)])
+        take_in(home)
+        night_of(home, date(2027, 5, 1))
+
+    return templates.once(home, expired)
 
 
 @pytest.mark.clause("AL-5.3")

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from tests.pipelines.gateway_log import line, put, query, take_in
+from tests.templates import Templates
 from warehouse import database, publication, stale_spend
 from warehouse.home import Home
 from warehouse.spend_tables import SPEND_TABLES
@@ -15,7 +16,7 @@ DAYS = [date(2026, 11, 18) + timedelta(days=n) for n in range(4)]
 
 
 @pytest.fixture
-def filled(home: Home, master_key: str) -> Home:
+def filled(home: Home, templates: Templates, master_key: str) -> Home:
     """A home with four days of calls of two accounts, priced and not."""
     assert master_key
     calls = [
@@ -30,9 +31,12 @@ def filled(home: Home, master_key: str) -> Home:
         )
         for n in range(120)
     ]
-    put(home, "a.jsonl", calls)
-    take_in(home)
-    return home
+
+    def filled(home: Home) -> None:
+        put(home, "a.jsonl", calls)
+        take_in(home)
+
+    return templates.once(home, filled)
 
 
 def _told(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
