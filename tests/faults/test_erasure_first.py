@@ -41,6 +41,7 @@ def lived_in(home: Home, templates: Templates, master_key: str) -> Home:
     return templates.once(home, lived_in)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_load_under_way_gives_way_between_files(lived_in: Home) -> None:
     """Begun while the second of four files is read, an erasure has ended before the third is; nothing is lost by it."""
@@ -108,6 +109,7 @@ def test_a_provider_is_not_waited_for(tmp_path: Path, master_key: str, monkeypat
             assert billed == made.billed(provider)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_bill_that_came_as_a_file_is_not_waited_for(lived_in: Home) -> None:
     """Begun while it is read, an erasure ends before it lands; then it lands, once."""

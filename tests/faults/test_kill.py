@@ -74,6 +74,7 @@ def test_a_pass_killed_at_random_moments_is_healed_by_the_next(
     _kill_at_random(begun[1], copies, 1)
 
 
+@pytest.mark.soak
 def test_a_pass_killed_before_a_step_on_the_disk_is_healed_by_the_next(
     begun: tuple[Home, Truth], copies: Iterator[Home]
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_build_that_was_truncated_is_put_back_from_the_version(home: Home, tru
     assert_healed(home, truth)
 
 
+@pytest.mark.soak
 def test_one_row_that_is_gone_is_noticed(home: Home, truth: Truth) -> None:
     """As a rotten write-ahead log loses it: without an error of the database."""
     with database.held(home.build_lock), database.build(home) as connection:
@@ -91,6 +92,7 @@ def test_one_row_that_is_gone_is_noticed(home: Home, truth: Truth) -> None:
     _assert_refused(home, truth, RowsMissingError)
 
 
+@pytest.mark.soak
 def test_an_old_build_in_the_place_of_the_new_one_is_noticed(home: Home, truth: Truth, tmp_path: Path) -> None:
     """A backup put back by hand lacks the loads since; the version has them."""
     shutil.copyfile(home.build_file, tmp_path / "backup")

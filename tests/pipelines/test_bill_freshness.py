@@ -99,6 +99,7 @@ def test_calls_that_a_bill_pays_for_are_not_told_as_unpriced() -> None:
     assert found.unpriced == (("other-model", 2), ("house-model", 1))
 
 
+@pytest.mark.soak
 def test_a_provider_that_was_never_reached_is_said(billed: World) -> None:
     """Without a day told, the reason stands there alone."""
     billed.apis["openai"].faults = [404]

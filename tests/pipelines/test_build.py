@@ -46,6 +46,7 @@ def test_a_replay_changes_no_row(home: Home) -> None:
     assert state(home) == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("first", ["early", "late", "together"])
 def test_of_one_call_told_on_two_days_the_first_start_wins(first: str, home: Home) -> None:
     """Whichever arrives first, the call is on the day it first began, in every roll-up, and on no other."""
@@ -66,6 +67,7 @@ def test_of_one_call_told_on_two_days_the_first_start_wins(first: str, home: Hom
     assert query(home, "SELECT month, requests, input_tokens FROM model.usage_monthly") == [(date(2026, 11, 1), 2, 17)]
 
 
+@pytest.mark.soak
 def test_a_call_that_moves_over_the_end_of_a_month_leaves_the_other(home: Home) -> None:
     """Told first on the 1st, then on the 31st before: the month it left has no row of it any more."""
     put(home, "a.jsonl", [line(request_id="x", ts="2026-11-01T00:00:01Z")])

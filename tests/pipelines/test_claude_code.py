@@ -167,6 +167,7 @@ def test_a_visit_that_was_killed_is_made_up_for(projects: Path, home: Home, monk
     assert one(home, "SELECT sum(requests) FROM model.usage_monthly") == 3
 
 
+@pytest.mark.soak
 def test_a_file_that_was_rewritten_is_read_from_its_start(projects: Path, home: Home) -> None:
     """Replaced, cut short, or rewritten under its own inode: never read from the middle of a line."""
     path = append(projects / "p/a.jsonl", answered(1, 0), answered(2, 1), answered(3, 2))
@@ -184,6 +185,7 @@ def test_a_file_that_was_rewritten_is_read_from_its_start(projects: Path, home: 
     assert quarantine(home) == []
 
 
+@pytest.mark.soak
 def test_what_the_agent_prunes_stays_in_the_books(projects: Path, home: Home) -> None:
     """The file goes, the figures stay."""
     path = append(projects / "p/a.jsonl", answered(1, 0))

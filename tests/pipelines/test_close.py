@@ -92,6 +92,7 @@ def test_what_changes_later_is_a_correction_in_the_open_month(filled: Home, tmp_
     assert correction["InvoiceId"].endswith("2026-11")
 
 
+@pytest.mark.soak
 def test_a_correction_that_is_closed_is_not_made_again(filled: Home, tmp_path: Path) -> None:
     """November is closed with October's correction in it; December has only what came after, and all stay one sum."""
     close.close(filled, OCTOBER, NOW)

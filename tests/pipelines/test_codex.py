@@ -98,6 +98,7 @@ def test_what_a_fork_repeats_of_its_parent_is_not_counted(
     assert tagged == [(4 if parents == "thread_spawn" else 0,)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("with_burst", [True, False])
 def test_a_fork_whose_parent_is_gone_is_told_by_its_burst(with_burst: bool, folder: Path, home: Home) -> None:
     """Events written within a second apiece are history; where the first two are apart, all are its own."""
@@ -108,6 +109,7 @@ def test_a_fork_whose_parent_is_gone_is_told_by_its_burst(with_burst: bool, fold
     assert query(home, SUMS) == [(2, 200, 80, 40, 10) if with_burst else (41, 4100, 1640, 820, 205)]
 
 
+@pytest.mark.soak
 def test_a_fork_that_is_visited_while_it_begins_ends_the_same(folder: Path, home: Home) -> None:
     """The history in one visit, the fork's own calls in later ones."""
     append(rollout(folder, ONE), meta(ONE), turn(), count(1, 1), count(2, 5))
@@ -119,6 +121,7 @@ def test_a_fork_that_is_visited_while_it_begins_ends_the_same(folder: Path, home
     assert query(home, SUMS) == [(4, 400, 160, 80, 20)]
 
 
+@pytest.mark.soak
 def test_an_archived_session_is_no_second_one(folder: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Moved to the archive beside it, in the usual place."""
     monkeypatch.setenv("CODEX_HOME", str(folder.parent))

@@ -117,6 +117,7 @@ def test_a_restated_month_replaces_what_was_said(inbox: Folder) -> None:
     assert inbox.billed() == Decimal("13.5")
 
 
+@pytest.mark.soak
 def test_a_day_by_itself_leaves_the_other_days(inbox: Folder) -> None:
     """A file of one day says nothing of the days before it."""
     inbox.drop("1.csv", as_csv([row(1, "1")]))
@@ -126,6 +127,7 @@ def test_a_day_by_itself_leaves_the_other_days(inbox: Folder) -> None:
     assert inbox.days() == {"2026-10-01": Decimal(1), "2026-10-02": Decimal(2)}
 
 
+@pytest.mark.soak
 def test_a_day_of_two_months_keeps_both_bills_parts(inbox: Folder) -> None:
     """Months that begin off midnight UTC share a day: each bill's part of it is told by its own file."""
     pacific = {"BillingPeriodStart": "2026-10-01T07:00:00Z", "BillingPeriodEnd": "2026-11-01T07:00:00Z"}
@@ -284,6 +286,7 @@ def test_names_of_1_3_are_read_and_what_is_personal_is_not(inbox: Folder) -> Non
         assert [path for path in files if canary in path.read_bytes()] == []
 
 
+@pytest.mark.soak
 def test_bills_that_were_lost_are_read_again(inbox: Folder) -> None:
     """Rows that are gone from the build make a file that comes again a new one."""
     inbox.drop("o.csv", as_csv(MONTH))

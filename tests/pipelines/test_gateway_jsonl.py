@@ -324,6 +324,7 @@ def test_what_is_a_call_lands_as_it_was_said(road: str, home: Home) -> None:
     assert landed == {name: value for name, (_, _, value) in said.items()}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
 def test_the_machines_zone_moves_no_call(zone: str, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start is its own offset's moment wherever the machine stands."""

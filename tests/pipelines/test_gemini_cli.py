@@ -124,6 +124,7 @@ def test_what_was_said_and_where_is_in_no_file(sessions: Path, home: Home) -> No
     assert found(home.root, CANARIES) == set()
 
 
+@pytest.mark.soak
 def test_the_usual_place_is_gemini_clis_own(
     tmp_path: Path, home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

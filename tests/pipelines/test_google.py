@@ -193,6 +193,7 @@ def test_a_day_before_the_first_stays_unknown(inbox: Folder, export: BigQueryApi
     assert inbox.days() == {"2026-10-01": Decimal(1)}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("fault", [[403], [404], ["cut"] * 50])
 def test_a_table_that_stays_wrong_stores_nothing(
     fault: list[str | int], inbox: Folder, export: BigQueryApi, monkeypatch: pytest.MonkeyPatch

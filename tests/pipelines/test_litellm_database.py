@@ -105,6 +105,7 @@ def test_file_and_database_tell_of_a_call_once(
     assert one(home, "SELECT sum(input_tokens) FROM mart.spend_daily") == sum(r["prompt_tokens"] for r in records)
 
 
+@pytest.mark.soak
 def test_a_table_from_before_the_call_id_tells_the_same_calls(
     address: str, records: list[dict[str, Any]], shared: Path, home: Home
 ) -> None:
@@ -132,6 +133,7 @@ def test_only_stretches_that_changed_are_read_again(address: str, home: Home) ->
     assert one(home, "SELECT sum(requests) FROM model.usage_monthly") == 181
 
 
+@pytest.mark.soak
 def test_a_late_row_of_two_days_ago_is_found_and_older_stretches_are_forgotten(address: str, home: Home) -> None:
     """What is remembered is two days of stretches, however long the log is."""
     litellm_postgres.insert(address, [call(3600 * n) for n in range(24 * 9)])

@@ -118,6 +118,7 @@ def test_objects_and_a_file_give_the_same_table(
     assert facts(alone) == facts(home)
 
 
+@pytest.mark.soak
 def test_each_form_and_each_road_is_the_same_call(
     bucket: Bucket, payloads: list[str], shared: Path, home: Home
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_day_that_is_over_is_remembered_as_one_folder(
     assert one(home, "SELECT count(*) FROM model.requests") == 12
 
 
+@pytest.mark.soak
 def test_prefixes_of_teams_and_hours_below_the_day_are_found(
     bucket: Bucket, payloads: list[str], home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

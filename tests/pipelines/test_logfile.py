@@ -108,6 +108,7 @@ def test_what_is_no_whole_gzip_file_is_refused_whole(
     assert rows(home, "(SELECT request_id FROM model.requests)") == [("good",)]
 
 
+@pytest.mark.soak
 def test_of_a_file_refused_half_way_nothing_lands(home: Home, master_key: str) -> None:
     """Rows of a broken file that were read before it broke off are taken back, its neighbours' are not."""
     assert master_key

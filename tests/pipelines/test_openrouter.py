@@ -100,6 +100,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str) -> 
         yield made
 
 
+@pytest.mark.soak
 def test_usage_by_key_adds_up_to_the_day(reader: Reader) -> None:
     """Every call is under its key, and those of a deleted key under none; their sum is the truth's."""
     reader.pull(ENDS + timedelta(days=1))

@@ -169,6 +169,7 @@ def test_shuffled_split_packed_and_twice_is_the_same_table(home: Home) -> None:
     assert one(home, "SELECT count(*) FROM model.requests") == 120
 
 
+@pytest.mark.soak
 def test_the_owner_says_which_attributes_name_whom(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting's names come before ours; a setting that is none stops the pass and loses no file."""
     monkeypatch.setenv(otel.SETTING, "account=tenant.id, project=app,key=api.key.name")

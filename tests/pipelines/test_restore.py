@@ -81,6 +81,7 @@ def test_a_restore_drill_adds_up(world: World, tmp_path: Path) -> None:
     assert _beside(fresh) == []
 
 
+@pytest.mark.soak
 def test_the_home_that_was_there_is_set_aside(world: World) -> None:
     """It lies in the new one for a day; a log that waits is carried over, and what landed since is said to be lost."""
     put(world.home, "since.jsonl", BELA.lines([1], request_id="b-since"))
@@ -151,6 +152,7 @@ def test_restored_twice_they_are_erased_once_each_time(world: World) -> None:
         assert (len(told), verify_receipt.broken(told)) == (receipts, [])
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_who_waits_to_be_erased_is_not_set_aside(world: World) -> None:
     """An erasure that was begun in the home there is: it is done in the restored one, and the old bytes go."""

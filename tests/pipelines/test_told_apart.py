@@ -116,6 +116,7 @@ def test_what_nobody_claims_is_the_operators_alone(told: tuple[Home, dict[str, i
     assert installation_figures.claims(home, Viewer(None, (), ("web",))) == []
 
 
+@pytest.mark.soak
 def test_a_part_by_the_name_of_a_key_and_the_whole_again(told: tuple[Home, dict[str, int]]) -> None:
     """Keys have parts by their names; taken as a whole again, what comes goes to the whole and the past stays."""
     home, _ = told

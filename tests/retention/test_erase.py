@@ -218,6 +218,7 @@ def test_of_a_user_the_number_goes_and_the_spend_stays(home: Home, master_key: s
     assert query(home, "SELECT user_no, client_no FROM model.requests WHERE request_id = 'late'") == [(None, None)]
 
 
+@pytest.mark.soak
 def test_a_user_of_several_accounts_has_to_be_told_apart(home: Home, master_key: str) -> None:
     """The same id in two accounts is two people; with the account it is one."""
     assert master_key
@@ -287,6 +288,7 @@ def test_what_is_found_after_it_is_said(home: Home, master_key: str) -> None:
     assert _ANNE.account not in receipt
 
 
+@pytest.mark.soak
 def test_the_policy_knows_who_waits_and_who_is_back(home: Home, master_key: str) -> None:
     """`policy verify` names an erasure that waits, one whose subject is here again, and a receipt that changed."""
     assert master_key

@@ -90,6 +90,7 @@ def test_a_backfill_of_expired_days_brings_nothing_back(short: Home) -> None:
     assert sealed_clients(short) == {}
 
 
+@pytest.mark.soak
 def test_another_source_may_still_tell_of_a_closed_day(short: Home) -> None:
     """A day is closed for the source whose calls are gone; another's first telling of it adds to it."""
     put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])
@@ -154,6 +155,7 @@ def test_an_expiry_publishes_nothing_that_a_hand_changed(short: Home, through: s
     assert one(short, "SELECT sum(input_tokens) FROM model.usage_daily") == 20
 
 
+@pytest.mark.soak
 def test_a_receipt_may_outlive_the_days_of_its_rows(short: Home) -> None:
     """A file that is read after even the days of an older one have expired lands; no row is missed."""
     put(short, "a.jsonl", [line(request_id="a", ts=f"{FIRST}T10:00:00Z")])

@@ -157,6 +157,7 @@ def test_an_invoice_is_held_with_its_days(home: Home, master_key: str) -> None:
     assert f"{number},2026-11-18,invoice,openai,INV-7,,,EUR,12.34" in shown
 
 
+@pytest.mark.soak
 def test_the_plan_shows_what_is_held(home: Home, master_key: str) -> None:
     """Begun, listed, planned and ended by the command line; an erasure says what stays, and on which basis."""
     assert master_key

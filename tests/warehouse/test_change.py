@@ -101,6 +101,7 @@ def test_how_long_a_source_moves_its_days_is_measured(home: Home) -> None:
     assert rows == [("log", "gateway_jsonl", "openai", 6, 2, 5, 5)]
 
 
+@pytest.mark.soak
 def test_changes_expire_with_their_clause_and_figures_stay(home: Home) -> None:
     """After 800 days nobody asks what moved; before, nothing of it goes."""
     put(home, "a.jsonl", [call("a")])
