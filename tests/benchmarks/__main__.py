@@ -17,6 +17,7 @@ from tests.conftest import MASTER_KEY
 # name -> rows, what the ratio should be at most, how often
 PAIRS = {
     "flat": (1_000_000, "3.0 at 1 M, 2.0 at 10 M", 3),
+    "flat_whole": (1_000_000, "none: what P1 leaves out is in it", 3),
     "nested": (20_000, "1.0", 5),
     "roll_up": (1_000_000, "1.5 at 10 M", 3),
     "roll_up_many": (1_000_000, "0.6 at 10 M", 3),
