@@ -243,7 +243,7 @@ a_pass = dg.define_asset_job(
 )
 exports = export_schedule.jobs(HOME)
 home_backup = backup_schedule.job(HOME)
-bills = pull_assets.job(_PULLS, [models, mart_views, _LEDGER, published], _HELD)
+bills = pull_assets.job(HOME, _PULLS, [models, mart_views, _LEDGER, published], _HELD)
 expectations = dg.define_asset_job(
     "expectations",
     selection=dg.AssetSelection.checks(*_EXPECTATIONS),

@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipelines.bills import pull
 from pipelines.bills.biller import Biller, billers
-from pipelines.orchestration import check
+from pipelines.orchestration import check, pass_record
 from pipelines.payments import pull as payments
 from warehouse.home import Home
 
@@ -78,6 +78,7 @@ def _asset(home: Home, biller: Biller) -> dg.AssetsDefinition:
 
 
 def job(
+    home: Home,
     pulls: Sequence[dg.AssetsDefinition],
     rest: Sequence[dg.AssetsDefinition],
     held: Sequence[dg.AssetChecksDefinition],
@@ -90,6 +91,7 @@ def job(
         | dg.AssetSelection.checks(*held),
         description="Providers' bills to a new version.",
         executor_def=dg.in_process_executor,
+        hooks={pass_record.failed(home, but=pulls)},
     )
 
 

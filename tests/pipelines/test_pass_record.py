@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pipelines import passage
-from pipelines.orchestration import pass_record
+from pipelines.orchestration import pass_record, pull_assets
 from tests.pipelines.gateway_log import NOW, line, put, take_in
 from warehouse import database, publication
 from warehouse.control import pass_end
@@ -56,3 +56,24 @@ def test_a_step_that_is_lost_in_dagster_is_a_pass_that_is(home: Home) -> None:
     last = _last(home)
     assert last is not None
     assert last.good_at == last.ended_at
+
+
+def test_a_provider_that_does_not_answer_is_no_lost_pass(home: Home) -> None:
+    """The job of the bills has the hook, too, but for the steps that ask; the one after them counts."""
+
+    @dg.asset
+    def asked() -> None:
+        raise RuntimeError("no answer")
+
+    @dg.asset
+    def modelled() -> None:
+        raise RuntimeError("lost")
+
+    bills = pull_assets.job(home, [asked], [modelled], [])
+    definitions = dg.Definitions(assets=[asked, modelled], jobs=[bills], executor=dg.in_process_executor)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for step, is_lost in ((asked, False), (modelled, True)):
+            job = definitions.resolve_job_def("bills")
+            done = job.execute_in_process(instance=instance, raise_on_error=False, asset_selection=[step.key])
+            assert not done.success
+            assert (_last(home) is not None) == is_lost
