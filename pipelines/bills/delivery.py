@@ -20,7 +20,9 @@ from pipelines.bills.bill_file import BillFile, Columns
 from pipelines.bills.charge import Charge, ChargeError, DaySums
 from pipelines.gateways import logfile
 from pipelines.gateways.logfile import LogFile, RefusedFileError
+from warehouse import database
 from warehouse.control import bill_file as receipts
+from warehouse.control import pull
 from warehouse.control.bill_file import Cursor, FileReceipt
 from warehouse.home import Home
 
@@ -62,6 +64,8 @@ class Delivery:
         receipts.sign(control, self.receipts, now)
         if self.cursor is not None:
             receipts.move(control, self.cursor)
+            with database.transaction(control):
+                pull.look(control, self.cursor.source, self.cursor.first_day, now.date())
         for file in self.taken:
             if file.same():
                 file.path.unlink()

@@ -171,6 +171,9 @@ BILLER = Biller(
                 "list_amount_usd": "CASE WHEN billing_currency = 'USD' THEN list_amount END",
                 "billed_amount": "CASE WHEN billing_currency <> 'USD' THEN billed_amount END",
                 "billing_currency": "nullif(billing_currency, 'USD')",
+                # Where no invoice is named, the month that bills it; one that begins east of UTC says none.
+                "invoice": "coalesce(invoice, CASE WHEN billing_period LIKE '____-__-01'"
+                " THEN replace(left(billing_period, 7), '-', '') END)",
             },
             part="billing_period",
         ),

@@ -104,15 +104,19 @@ def test_the_table_says_what_a_file_of_it_says(
 
 
 def test_what_is_appended_joins_and_is_told_once(inbox: Folder, table: BigQueryApi) -> None:
-    """A later export takes a row back and says it anew; looked at again, nothing is stored."""
+    """A later export takes a row back and says it anew; a day of which nothing more comes settles all the same."""
     table.rows = [row("2.25"), row("1", "2026-10-02T09:00:00Z")]
-    assert inbox.pull().rows == 2
+    early = datetime(2026, 10, 5, 12, tzinfo=UTC)
+    assert inbox.pull(early).rows == 2
+    states = "SELECT DISTINCT settlement FROM model.bill_day"
+    assert inbox.query(states) == [("provisional",)]
     later = EXPORTED + timedelta(days=9)
     table.rows += [row("-2.25", exported=later, ChargeClass="Correction"), row("2", exported=later)]
-    inbox.pull(NOW + timedelta(hours=1))
+    inbox.pull(NOW)
     assert inbox.days() == {"2026-10-01": Decimal(2), "2026-10-02": Decimal(1)}
+    assert inbox.query(states) == [("settled",)]
     # What is asked again is a little before the last export, and nothing older.
-    inbox.pull(NOW + timedelta(hours=2))
+    assert inbox.pull(NOW + timedelta(hours=2)).rows == 0
     assert len(table.found) == 2
 
 
