@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from retention import bill_rest, self_scan
 from retention.bill_rest import Payers
 from retention.errors import RetentionError
-from warehouse import closed_month, database, table_file
+from warehouse import closed_month, database, focus_rules, table_file
 from warehouse.closed_month import MANIFEST, Content
 from warehouse.control import erasure as erasures
 from warehouse.control import month_close
@@ -175,7 +175,7 @@ def _without(path: Path, gone: Gone) -> Iterator[tuple[str, Content, int]]:
         table = pq.read_table(path)
         left = _of_others(table, gone)
         if not left.equals(table):
-            for name, content in _spend(path.stem, left):
+            for name, content in _spend(path, left):
                 yield name, content, table.num_rows - left.num_rows if name.endswith(".parquet") else 0
     elif path.suffix == ".csv":
         head, *rows = table_file.csv_rows(path.read_bytes())
@@ -219,10 +219,14 @@ def _changed(table: pa.Table, mine: list[bool] | None, change: Callable[[str, st
     return table
 
 
-def _spend(stem: str, table: pa.Table) -> Iterator[tuple[str, Content]]:
+def _spend(path: Path, table: pa.Table) -> Iterator[tuple[str, Content]]:
+    """A file of spend in both forms, and the report on it where the month has one."""
     cost = str(sum(table["BilledCost"].to_pylist(), Decimal(0)))
-    yield f"{stem}.parquet", Content(table_file.parquet_bytes(table), table.num_rows, cost)
-    yield f"{stem}.csv", Content(table_file.csv_bytes(table), table.num_rows, cost)
+    yield path.name, Content(table_file.parquet_bytes(table), table.num_rows, cost)
+    yield f"{path.stem}.csv", Content(body := table_file.csv_bytes(table), table.num_rows, cost)
+    if path.with_name(f"{path.stem}_rules.csv").exists():
+        report = focus_rules.report(body, table)
+        yield f"{path.stem}_rules.csv", Content(report.body, report.rules)
 
 
 def _cell(before: str, text: str) -> str:
@@ -239,7 +243,7 @@ def _put_right(
         mine = [name in accounts for name in table["BillingAccountId"].to_pylist()]
         changed = _changed(table, mine, change)
         if not changed.equals(table):
-            yield from _spend(path.stem, changed)
+            yield from _spend(path, changed)
     elif path.suffix == ".csv":
         head, *rows = table_file.csv_rows(path.read_bytes())
         at = next((head.index(name) for name in _ACCOUNT if name in head), None)

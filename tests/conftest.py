@@ -114,9 +114,14 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     monkeypatch.setenv("APILEDGER_HOME", str(tmp_path / "own"))
     monkeypatch.setenv("APILEDGER_SANDBOX_HOME", str(tmp_path / "sandbox"))
     monkeypatch.setenv("APILEDGER_KEY_FILE", str(tmp_path / "key"))
-    # A developer's own keys would make a pass ask the providers.
+    # A developer's own keys would make a pass ask the providers, or a program judge each month that is closed.
     bills = ("APILEDGER_FOCUS", "APILEDGER_GOOGLE", "APILEDGER_GOOGLE_TABLE", "APILEDGER_CONSOLE")
-    for name in ("APILEDGER_MASTER_KEY", *bills, *(name for name in os.environ if name.endswith(_KEYS))):
+    for name in (
+        "APILEDGER_MASTER_KEY",
+        "APILEDGER_FOCUS_VALIDATOR",
+        *bills,
+        *(name for name in os.environ if name.endswith(_KEYS)),
+    ):
         monkeypatch.delenv(name, raising=False)
     # Nor is a developer's own machine watched.
     watched = ("APILEDGER_CLAUDE", "APILEDGER_CODEX", "APILEDGER_GEMINI", "APILEDGER_LITELLM", "GEMINI_CLI_HOME")

@@ -1,20 +1,23 @@
 """Google's billing export in BigQuery -> its rows since an export: the client library's query, read-only, page by page.
 
 Credentials are Google's own (application default); an endpoint on this machine gets none. What is asked for is filtered
-there by service, so that a whole cloud's rows are not moved; money comes as JSON, which says a double as it prints.
+there by service, so that a whole cloud's rows are not moved; money comes as JSON, which says a double as it prints. A
+column is asked for where the table has it: exports get columns with the years, and views leave some out.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from pipelines.bills import bill_file
+from pipelines.bills.ai_service import AiServices
 from pipelines.bills.billing_api import is_loopback
+from pipelines.bills.charge import Charge
 from pipelines.errors import ProviderError
 from warehouse.home import Home
 
@@ -26,24 +29,53 @@ AGAIN = timedelta(days=2)
 
 
 @dataclass(frozen=True)
+class Form:
+    """A form of the export: its columns, the first `needed` of which a table has to have, and what a row means.
+
+    `exported`, `counts_from` and `service` are SQL for when a row was exported, from when on it counts, and of what
+    service it is.
+    """
+
+    columns: bill_file.Columns
+    needed: int
+    charges: Callable[[tuple[Any, ...], AiServices], Sequence[Charge] | None]
+    exported: str
+    counts_from: str
+    service: str
+
+
+@dataclass(frozen=True)
 class BillingExport:
-    """A table that a setting names, and where a query for it goes when another setting says so."""
+    """A table that a setting names, and where a query for it goes when another setting says so.
+
+    It is in the form that `form_variable` says, else in the first whose mark is in the table's name; "" is in all.
+    """
 
     variable: str
     endpoint_variable: str
+    form_variable: str
+    forms: Mapping[str, Form]
+    marks: Mapping[str, str]
 
     def table(self, home: Home) -> str:
         """The table, `project.dataset.table`; nothing where none is named. A sandbox asks this machine alone."""
         named = os.environ.get(self.variable, "").strip().replace(":", ".")
         return "" if home.is_sandbox and not is_loopback(self._endpoint()) else named
 
+    def form(self, table: str) -> Form:
+        """The form a table is in; ProviderError where the setting names none."""
+        said = os.environ.get(self.form_variable, "").strip().lower()
+        if said and said not in self.forms:
+            raise ProviderError(f"{self.form_variable} is one of {', '.join(self.forms)}")
+        return self.forms[said or next(name for mark, name in self.marks.items() if mark in table)]
+
     def _endpoint(self) -> str:
         return os.environ.get(self.endpoint_variable, "").strip()
 
     def rows(
-        self, table: str, columns: bill_file.Columns, services: Sequence[str], since: datetime, first_day: date
+        self, table: str, form: Form, services: Sequence[str], since: datetime, first_day: date
     ) -> Iterator[tuple[Any, ...]]:
-        """Rows of services (patterns with `*`) exported at `since` or later, used on `first_day` or later, UTC.
+        """Rows of services (patterns with `*`) exported at `since` or later that count on `first_day` or later, UTC.
 
         ProviderError where the table cannot be read; what came before is void then.
         """
@@ -54,9 +86,14 @@ class BillingExport:
         if not _TABLE.fullmatch(table):
             raise ProviderError(f"{self.variable} has to be project.dataset.table")
         try:
-            for (text,) in self._asked(table, services, since, first_day):
-                row = json.loads(text, parse_float=Decimal)
-                yield tuple(bill_file.walked(row, names[0].split(".")) for names in columns)
+            client = self._client(table.partition(".")[0])
+            try:
+                names = _there(client, table, form)
+                for (text,) in _asked(client, table, form, [n for n in names if n], services, since, first_day):
+                    row = json.loads(text, parse_float=Decimal)
+                    yield tuple(bill_file.walked(row, name.split(".")) if name else None for name in names)
+            finally:
+                client.close()
         except (GoogleAPIError, GoogleAuthError, RequestException) as error:
             raise ProviderError(
                 f"BigQuery: {self.variable} cannot be read ({type(error).__name__}); look at the name, the rights "
@@ -64,43 +101,6 @@ class BillingExport:
             ) from None
         except (TypeError, ValueError, KeyError):
             raise ProviderError("BigQuery: an answer of another form than documented; nothing was stored") from None
-
-    def _asked(self, table: str, services: Sequence[str], since: datetime, first_day: date) -> Any:
-        from google.api_core.retry import Retry
-        from google.cloud import bigquery
-
-        kept = " OR ".join(f"LOWER(service.description) LIKE @service{number}" for number in range(len(services)))
-        query = f"""
-            SELECT TO_JSON_STRING(STRUCT(
-                billing_account_id, service, sku, usage_start_time, usage_end_time,
-                STRUCT(project.id AS id, project.name AS name) AS project, location, export_time, cost, currency, usage,
-                credits, invoice, cost_type)) AS told
-            FROM `{table}`
-            WHERE export_time >= @since AND usage_start_time >= @first_day AND ({kept or "FALSE"})
-            ORDER BY export_time
-        """
-        start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-        parameters = [
-            bigquery.ScalarQueryParameter("since", "TIMESTAMP", since.replace(tzinfo=UTC)),
-            bigquery.ScalarQueryParameter("first_day", "TIMESTAMP", start),
-            *(
-                bigquery.ScalarQueryParameter(f"service{number}", "STRING", _like(pattern))
-                for number, pattern in enumerate(services)
-            ),
-        ]
-        client = self._client(table.partition(".")[0])
-        try:
-            yield from client.query_and_wait(
-                query,
-                job_config=bigquery.QueryJobConfig(query_parameters=parameters, use_legacy_sql=False),
-                page_size=_PAGE_ROWS,
-                api_timeout=_ANSWER_S,
-                wait_timeout=10 * _ANSWER_S,
-                retry=Retry(timeout=_TRIES_S),
-                job_retry=None,
-            )
-        finally:
-            client.close()
 
     def _client(self, project: str) -> Any:
         from google.auth.credentials import AnonymousCredentials
@@ -117,8 +117,64 @@ class BillingExport:
         return bigquery.Client(project=project, credentials=credentials, client_options={"api_endpoint": endpoint})
 
 
+def _there(client: Any, table: str, form: Form) -> list[str]:
+    """The name under which the table has each column of a form, or nothing; ProviderError where a needed one misses."""
+    from google.api_core.retry import Retry
+
+    schema = client.get_table(table, retry=Retry(timeout=_TRIES_S), timeout=_ANSWER_S).schema
+    there = {field.name for field in schema}
+    there |= {f"{field.name}.{inner.name}" for field in schema for inner in field.fields}
+    found = [next((name for name in names if name in there), "") for names in form.columns]
+    missing = [form.columns[place][0] for place in range(form.needed) if not found[place]]
+    if missing:
+        raise ProviderError(f"BigQuery: the table has no column {', '.join(missing)}; is it a billing export?")
+    return found
+
+
+def _asked(
+    client: Any, table: str, form: Form, names: list[str], services: Sequence[str], since: datetime, first_day: date
+) -> Any:
+    from google.api_core.retry import Retry
+    from google.cloud import bigquery
+
+    kept = " OR ".join(f"LOWER({form.service}) LIKE @service{number}" for number in range(len(services)))
+    query = f"""
+        SELECT TO_JSON_STRING(STRUCT({_selected(names)})) AS told
+        FROM `{table}`
+        WHERE {form.exported} >= @since AND {form.counts_from} >= @first_day AND ({kept or "FALSE"})
+        ORDER BY {form.exported}
+    """
+    start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
+    parameters = [
+        bigquery.ScalarQueryParameter("since", "TIMESTAMP", since.replace(tzinfo=UTC)),
+        bigquery.ScalarQueryParameter("first_day", "TIMESTAMP", start),
+        *(
+            bigquery.ScalarQueryParameter(f"service{number}", "STRING", _like(pattern))
+            for number, pattern in enumerate(services)
+        ),
+    ]
+    return client.query_and_wait(
+        query,
+        job_config=bigquery.QueryJobConfig(query_parameters=parameters, use_legacy_sql=False),
+        page_size=_PAGE_ROWS,
+        api_timeout=_ANSWER_S,
+        wait_timeout=10 * _ANSWER_S,
+        retry=Retry(timeout=_TRIES_S),
+        job_retry=None,
+    )
+
+
+def _selected(names: Sequence[str]) -> str:
+    """Columns as a SELECT has them; of a nested one the wanted fields alone, since others name people."""
+    inner: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        top, _, field = name.partition(".")
+        inner.setdefault(top, []).extend([field] if field else [])
+    return ", ".join(
+        f"STRUCT({', '.join(f'{top}.{field} AS {field}' for field in fields)}) AS {top}" if fields else top
+        for top, fields in inner.items()
+    )
+
+
 def _like(pattern: str) -> str:
     return pattern.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
-
-
-BILLING_EXPORT = BillingExport("APILEDGER_GOOGLE_TABLE", "APILEDGER_BIGQUERY_API")

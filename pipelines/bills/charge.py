@@ -81,6 +81,17 @@ class DaySums:
             for key, amounts in sums.items():
                 self._add(provider, account, key, amounts)
 
+    def first_day(self) -> date | None:
+        """The first day that is told of; None where none is."""
+        return min((day for sums in self.sums.values() for day, _, _ in sums), default=None)
+
+    def begin(self, first: date) -> None:
+        """Leave out what is told of days before the first."""
+        for payer, sums in list(self.sums.items()):
+            self.sums[payer] = {key: amounts for key, amounts in sums.items() if key[0] >= first}
+            if not self.sums[payer]:
+                del self.sums[payer]
+
     def _add(
         self,
         provider: str,

@@ -20,7 +20,9 @@ from pipelines.bills.bill_file import BillFile, Columns
 from pipelines.bills.charge import Charge, ChargeError, DaySums
 from pipelines.gateways import logfile
 from pipelines.gateways.logfile import LogFile, RefusedFileError
+from warehouse import database
 from warehouse.control import bill_file as receipts
+from warehouse.control import pull
 from warehouse.control.bill_file import Cursor, FileReceipt
 from warehouse.home import Home
 
@@ -62,6 +64,8 @@ class Delivery:
         receipts.sign(control, self.receipts, now)
         if self.cursor is not None:
             receipts.move(control, self.cursor)
+            with database.transaction(control):
+                pull.look(control, self.cursor.source, self.cursor.first_day, now.date())
         for file in self.taken:
             if file.same():
                 file.path.unlink()
@@ -113,9 +117,14 @@ def _of_table(
     control: sqlite3.Connection,
     now: datetime,
 ) -> Delivery:
-    """What a table got since it was last read, and a little before: an export that is told again says the same."""
+    """What a table got since it was last read, and a little before: an export that is told again says the same.
+
+    A table that is read after another of the source tells from its second day on: the first may not be whole in it.
+    """
+    form = export.form(table)
     place = hashlib.sha256(table.encode()).digest()
     cursor = receipts.cursor(control, source, place)
+    is_second = cursor is None and receipts.reads_tables(control, source)
     if cursor is None:
         first = (now - timedelta(days=FIRST_BACKFILL_DAYS)).date()
         cursor = Cursor(source, place, first, datetime(first.year, first.month, first.day))  # noqa: DTZ001 (UTC at rest is naive)
@@ -124,16 +133,18 @@ def _of_table(
         since = cursor.read_to - bigquery.AGAIN
     receipt, sums, reached = FileReceipt(source, place), DaySums(), cursor.read_to
     patterns = ai_service.patterns(services, "Google")
-    for number, row in enumerate(export.rows(table, files.columns, patterns, since, cursor.first_day), 1):
+    for number, row in enumerate(export.rows(table, form, patterns, since, cursor.first_day), 1):
         try:
-            for charge in files.charges(row, services) or ():
+            for charge in form.charges(row, services) or ():
                 sums.add(charge)
-                reached = max(reached, datetime.fromisoformat(charge.part))
+                reached = max(reached, datetime.fromisoformat(charge.part.rpartition(" ")[2]))
         except ChargeError as error:
             receipt.hold_back(number, 0, str(error))
-    return Delivery(
-        _bills(files, sums), [receipt], _said(receipt), cursor=Cursor(source, place, cursor.first_day, reached)
-    )
+    first_day = cursor.first_day
+    if is_second and (told := sums.first_day()) is not None:
+        first_day = told + timedelta(days=1)
+        sums.begin(first_day)
+    return Delivery(_bills(files, sums), [receipt], _said(receipt), cursor=Cursor(source, place, first_day, reached))
 
 
 def _of_folder(source: str, files: Files, folder: list[BillFile], sha256: bytes, services: AiServices) -> Delivery:

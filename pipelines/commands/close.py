@@ -20,6 +20,9 @@ _home = click.option(
 def close(what: str, provisional: bool, named: Path | None) -> None:
     """Freeze a month (2026-10) into closes/2026-10 of the home, or `verify` every frozen one.
 
+    Beside the files lie reports on them: FOCUS's rules that are checked here and, where focus-validator is installed
+    (APILEDGER_FOCUS_VALIDATOR names its program, or it is on the PATH), its own.
+
     What changes of it later leaves as a correction in the open month: an exported month stays what it was.
     """
     from pipelines.commands.chosen_home import chosen_home
@@ -43,5 +46,7 @@ def close(what: str, provisional: bool, named: Path | None) -> None:
         raise click.BadParameter("a month is written 2026-10") from None
     made = closes.close(home, month, datetime.now(UTC), provisional=provisional)
     click.echo(f"{what} is closed: {made.rows:,} rows, {shown(made.cost_usd)}, {made.files} files in {made.folder}")
+    for said in made.judged:
+        click.echo(said)
     for reason in made.provisional:
         click.echo(f"provisional: {reason}")

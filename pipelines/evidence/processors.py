@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from pipelines.alerts import postman
 from pipelines.alerts.mail_server import MailSettingError
 from pipelines.bills import billing_key
-from pipelines.bills.bigquery import BILLING_EXPORT
 from pipelines.bills.biller import billers
 from pipelines.gateways import litellm_database, litellm_objects
 from pipelines.providers import stripe
+from pipelines.providers.google import BILLING_EXPORT
 from retention.installation import Processor
 from warehouse import database
 from warehouse.control.vault import Vault

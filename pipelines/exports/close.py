@@ -18,8 +18,8 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.errors import PipelineError
-from pipelines.exports import correction, export
-from warehouse import database, file_copy
+from pipelines.exports import correction, export, focus_validator
+from warehouse import database, file_copy, focus_rules
 from warehouse.closed_month import FOCUS, MANIFEST, Content, folder, manifest_of, put, put_manifest, working
 from warehouse.control import budget, month_close, protection
 from warehouse.home import Home
@@ -28,6 +28,7 @@ from warehouse.table_file import csv_bytes, parquet_bytes
 # Gateways' late lines are waited for so long after a month, as before a day is sealed.
 LATE_DAYS = 3
 PATIENCE_S = 60.0
+VALIDATED = "focus_1_2.csv"
 VIEWS = tuple(export.FOCUS_VERSIONS.values())
 
 
@@ -37,21 +38,27 @@ class CloseError(PipelineError):
 
 @dataclass(frozen=True)
 class Closed:
-    """What a close wrote: where, how many files and rows of FOCUS, their cost in USD, and what was still open."""
+    """What a close wrote: where, how many files and rows of FOCUS, their cost in USD, and what was still open.
+
+    `judged` says in a few words each what the rules, and FOCUS's validator where there is one, said of the files.
+    """
 
     folder: Path
     files: int
     rows: int
     cost_usd: Decimal
     provisional: tuple[str, ...]
+    judged: tuple[str, ...]
 
 
 def close(home: Home, month: date, now: datetime, *, provisional: bool = False) -> Closed:
     """Freeze the month that begins with `month`; `now` is UTC.
 
     CloseError where it is closed already, where a month between the last close and it is open, and, unless
-    `provisional`, while days of it may still change. WarehouseError while nothing is published.
+    `provisional`, while days of it may still change. ValidatorError where FOCUS's validator is installed and does not
+    judge. WarehouseError while nothing is published.
     """
+    validator = focus_validator.program()
     name, now = f"{month:%Y-%m}", now.astimezone(UTC).replace(tzinfo=None) if now.tzinfo else now
     # Nobody is taken out of closed months, and nothing is published, while one more is made of what there is.
     with (
@@ -67,7 +74,12 @@ def close(home: Home, month: date, now: datetime, *, provisional: bool = False) 
         part = working(home, name)
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700, parents=True)
-        written = [put(part, path, content) for path, content in _files(connection, home, known, month)]
+        verdicts: dict[str, dict[str, Any]] = {}
+        written = [put(part, path, content) for path, content in _files(connection, home, known, month, verdicts)]
+        if validator:
+            judgement = focus_validator.judged(validator, part / VALIDATED)
+            written.append(put(part, focus_validator.REPORT, Content(judgement.body, 0)))
+            verdicts[focus_validator.REPORT] = {"passed": judgement.passed, "failed": list(judgement.failed)}
         ((version, as_of, kind),) = connection.execute("SELECT version, as_of, home FROM mart.published").fetchall()
         first = next(file for file in written if file["path"] == FOCUS)
         manifest = {
@@ -78,6 +90,7 @@ def close(home: Home, month: date, now: datetime, *, provisional: bool = False) 
             "as_of": f"{as_of:%Y-%m-%dT%H:%M:%SZ}",
             "provisional": list(still),
             "billed_cost_usd": first["billed_cost_usd"],
+            "judged": verdicts,
             "files": written,
             "previous": {"month": known[-1].month, "manifest_sha256": known[-1].manifest_sha256} if known else None,
         }
@@ -86,7 +99,11 @@ def close(home: Home, month: date, now: datetime, *, provisional: bool = False) 
             month_close.record(control, month_close.Close(name, now, digest))
             part.rename(folder(home, name))
             file_copy.synced(folder(home, name).parent)
-    return Closed(folder(home, name), len(written), first["rows"], Decimal(first["billed_cost_usd"]), still)
+    said = tuple(
+        f"{report}: {one['passed']} rules passed, {len(one['failed'])} failed {', '.join(one['failed'])}".rstrip()
+        for report, one in verdicts.items()
+    )
+    return Closed(folder(home, name), len(written), first["rows"], Decimal(first["billed_cost_usd"]), still, said)
 
 
 def _follows(home: Home, known: list[month_close.Close], month: date) -> None:
@@ -127,12 +144,18 @@ def unsettled(connection: duckdb.DuckDBPyConnection, month: date, now: datetime)
 
 
 def _files(
-    connection: duckdb.DuckDBPyConnection, home: Home, known: list[month_close.Close], month: date
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    known: list[month_close.Close],
+    month: date,
+    verdicts: dict[str, dict[str, Any]],
 ) -> Iterator[tuple[str, Content]]:
-    """Each file's name and content."""
+    """Each file's name and content; what the reports say goes into `verdicts`."""
     start, after = (datetime.combine(day, datetime.min.time()) for day in budget.month(month))
     folders = [folder(home, one.month) for one in known]
     is_protected = protection.is_on(home)
+    query = "SELECT coalesce(sum(cost_usd), 0) FROM mart.spend_daily WHERE day >= ? AND day < ?"
+    ((spend_usd,),) = connection.execute(query, [start, after]).fetchall()
     for view in VIEWS:
         closed = correction.frozen(connection, view, folders, is_protected=is_protected)
         tables = [correction.today(connection, view, start), correction.corrections(connection, view, closed, start)]
@@ -140,7 +163,11 @@ def _files(
         cost = str(sum(table["BilledCost"].to_pylist(), Decimal(0)))
         stem = view.removeprefix("mart.")
         yield f"{stem}.parquet", Content(parquet_bytes(table), table.num_rows, cost)
-        yield f"{stem}.csv", Content(csv_bytes(table), table.num_rows, cost)
+        yield f"{stem}.csv", Content(body := csv_bytes(table), table.num_rows, cost)
+        report = focus_rules.report(body, table, spend_usd)
+        yield f"{stem}_rules.csv", Content(report.body, report.rules)
+        passed = report.rules - len(report.broken)
+        verdicts[f"{stem}_rules.csv"] = {"passed": passed, "failed": list(report.broken)}
     since = known[-1].closed_at if known else datetime.min  # noqa: DTZ901 - naive moments are UTC in the marts
     days = {"start": start.date(), "after": after.date(), "since": since}
     for name, sql in {

@@ -45,7 +45,7 @@ RAW_COST = Table(
     ),
 )
 LOOKBACK_DAYS = 31
-_NEEDED = (
+NEEDED = (
     ("BilledCost",),
     ("BillingCurrency",),
     ("ChargePeriodStart",),
@@ -54,7 +54,7 @@ _NEEDED = (
     # 1.3 calls the provider by what it does.
     ("ServiceProviderName", "ProviderName"),
 )
-_WANTED = (
+WANTED = (
     ("BillingPeriodStart",),
     ("BillingPeriodEnd",),
     ("BillingAccountId",),
@@ -79,7 +79,7 @@ _WANTED = (
 _ONCE = frozenset(("Purchase", "Tax", "Credit", "Adjustment"))
 
 
-def _charges(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
+def charges(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
     """A row as its charge; None where its service is not listed as AI, ChargeError where it is no charge."""
     billed, currency, starts_text, ends_text, service, cloud = row[:6]
     provider = services.provider(str(cloud or ""), str(service or ""))
@@ -171,11 +171,12 @@ BILLER = Biller(
                 "list_amount_usd": "CASE WHEN billing_currency = 'USD' THEN list_amount END",
                 "billed_amount": "CASE WHEN billing_currency <> 'USD' THEN billed_amount END",
                 "billing_currency": "nullif(billing_currency, 'USD')",
+                # Where no invoice is named, the month that bills it; one that begins east of UTC says none.
+                "invoice": "coalesce(invoice, CASE WHEN billing_period LIKE '____-__-01'"
+                " THEN replace(left(billing_period, 7), '-', '') END)",
             },
             part="billing_period",
         ),
     ),
-    files=delivery.Files(
-        variable="APILEDGER_FOCUS", columns=(*_NEEDED, *_WANTED), needed=len(_NEEDED), charges=_charges
-    ),
+    files=delivery.Files(variable="APILEDGER_FOCUS", columns=(*NEEDED, *WANTED), needed=len(NEEDED), charges=charges),
 )

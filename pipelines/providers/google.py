@@ -1,7 +1,8 @@
 """Google's Cloud Billing export -> raw_google.cost: what is billed for Vertex AI and Gemini, by day, project and SKU.
 
-SOURCES: the export's documented schema (standard and detailed). It comes from BigQuery, where APILEDGER_GOOGLE_TABLE
-names the table, or as files of it in `inbox/google/` or where APILEDGER_GOOGLE says; `focus` reads its FOCUS form.
+SOURCES: the export's documented schema (standard, detailed, FOCUS). It comes from BigQuery, where
+APILEDGER_GOOGLE_TABLE names the table and, where its name does not, APILEDGER_GOOGLE_FORM says its form (standard or
+focus), or as files of the standard form in `inbox/google/` or where APILEDGER_GOOGLE says; `focus` reads FOCUS files.
 A row is never changed: a correction takes it back and says it anew, so rows add up, and what an `export_time` brought
 is one part of a day. A day is a UTC day of `usage_start_time`; Google's invoice month, in Pacific time, is the invoice.
 Late usage has no bound: a day settles a month after it.
@@ -9,6 +10,7 @@ Late usage has no bound: a day settles a month after it.
 
 import ast
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +19,7 @@ from pipelines.bills import bigquery, charge, delivery, sku
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.charge import Charge, ChargeError
+from pipelines.providers import focus
 from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
 from warehouse.tables import MONEY, Column, Table
 
@@ -26,7 +29,7 @@ RAW_COST = Table(
     "Google: one row per day, project, SKU, kind of cost and export of a billing export's AI services, per pull.",
     (
         *PULL,
-        Column("exported_at", "VARCHAR", "Google's export_time, UTC: which export brought it."),
+        Column("exported_at", "VARCHAR", "Google's export_time, UTC; `focus` before it where the table is in FOCUS."),
         PROJECT,
         Column("charge_category", "VARCHAR", "FOCUS: Usage, Tax, Adjustment or Credit."),
         Column("cost_type", "VARCHAR", "Google's regular, tax, adjustment, rounding_error; a credit's type."),
@@ -114,6 +117,31 @@ def charges(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
     ]
 
 
+# Which form each table is in: Google names its FOCUS table so.
+_MARKS = {"billing_export_focus": "focus", "": "standard"}
+_FOCUS = (*focus.NEEDED, ("x_ExportTime",), *focus.WANTED, ("x_CostType",))
+
+
+def _of_focus(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
+    """A row of the FOCUS table as a FOCUS file's: net of its credits, and nothing outside the period that bills it."""
+    needed = len(focus.NEEDED)
+    exported, *wanted, cost_type = row[needed:]
+    found = focus.charges((*row[:needed], *wanted), services)
+    if found is None:
+        return None
+    part = f"focus {charge.moment(exported).isoformat()}"
+    return [_reworded(one, part, cost_type) for one in found]
+
+
+def _reworded(told: Charge, part: str, cost_type: str | None) -> Charge:
+    words = dict(told.words)
+    period = words.pop("billing_period")
+    del words["charge_class"]
+    words |= {"exported_at": part, "cost_type": cost_type, "invoice": words["invoice"] or period[:7].replace("-", "")}
+    amounts = {name: told.amounts[name] for name in ("billed_amount", "list_amount", "quantity")}
+    return replace(told, part=part, words=tuple(words.items()), amounts=amounts)
+
+
 def _credits(told: Any) -> list[tuple[Decimal, str | None, str | None]]:
     """A row's credits: amount (below zero), type and name; a CSV file has them as text."""
     listed = told
@@ -142,6 +170,32 @@ def _exact(value: Any) -> Decimal:
     return found
 
 
+BILLING_EXPORT = bigquery.BillingExport(
+    variable="APILEDGER_GOOGLE_TABLE",
+    endpoint_variable="APILEDGER_BIGQUERY_API",
+    form_variable="APILEDGER_GOOGLE_FORM",
+    forms={
+        "standard": bigquery.Form(
+            columns=(*NEEDED, *WANTED),
+            needed=len(NEEDED),
+            charges=charges,
+            exported="export_time",
+            counts_from="usage_start_time",
+            service="service.description",
+        ),
+        # What is billed in a later month counts there.
+        "focus": bigquery.Form(
+            columns=_FOCUS,
+            # When it was exported, and the beginning of the period that bills it.
+            needed=len(focus.NEEDED) + 2,
+            charges=_of_focus,
+            exported="x_ExportTime",
+            counts_from="GREATEST(ChargePeriodStart, BillingPeriodStart)",
+            service="ServiceName",
+        ),
+    },
+    marks=_MARKS,
+)
 BILLER = Biller(
     name="google",
     title="Google Cloud Billing",
@@ -166,6 +220,6 @@ BILLER = Biller(
         needed=len(NEEDED),
         charges=charges,
         gaps=False,
-        table=bigquery.BILLING_EXPORT,
+        table=BILLING_EXPORT,
     ),
 )

@@ -1,9 +1,11 @@
-"""BigQuery of the sandbox, on loopback: answers the one query that a billing export is asked, page by page.
+"""BigQuery of the sandbox, on loopback: a table's columns, and the one query that a billing export is asked, by page.
 
-It reads the query's parameters, never its SQL: rows exported since, used since, of services like the asked ones.
+It reads the query's parameters and which columns it names: rows exported since, counting since, of services like the
+asked ones. A column that the table has not is refused, as BigQuery does; one that is not named is not told.
 """
 
 import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,26 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 _TABLE = {"projectId": "sandbox", "datasetId": "anon", "tableId": "answer"}
+# Columns that are records, with their fields.
+_NESTED = {
+    "service": ("id", "description"),
+    "sku": ("id", "description"),
+    "project": ("id", "number", "name"),
+    "location": ("location", "region"),
+    "usage": ("amount", "unit"),
+    "invoice": ("month",),
+}
+STANDARD = """
+    billing_account_id usage_start_time usage_end_time export_time cost currency currency_conversion_rate credits
+    cost_type labels service sku project location usage invoice
+""".split()  # noqa: SIM905 (names read better than literals)
+# The 1.2 table as it was in 2026: no invoice's number, no frequency, no category of services.
+FOCUS = """
+    BilledCost BillingAccountId BillingCurrency BillingPeriodStart BillingPeriodEnd ChargeCategory ChargeClass
+    ChargeDescription ChargePeriodStart ChargePeriodEnd ConsumedQuantity ConsumedUnit ContractedCost EffectiveCost
+    ListCost PricingCategory PricingQuantity PricingUnit ProviderName PublisherName RegionId ServiceName SkuId
+    SubAccountId SubAccountName x_Credits x_CostType x_ExportTime x_Labels x_ServiceId
+""".split()  # noqa: SIM905 (names read better than literals)
 _SCHEMA = {"fields": [{"name": "told", "type": "STRING", "mode": "NULLABLE"}]}
 _JOB = json.dumps(
     {
@@ -37,6 +59,7 @@ class BigQueryApi:
 
     rows: list[str]
     page_rows: int = 1_000
+    columns: Sequence[str] = tuple(STANDARD)
     faults: list[str | int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
@@ -59,12 +82,33 @@ class BigQueryApi:
         """Where it serves."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    def table(self) -> dict[str, Any]:
+        """The table's columns, as tables.get answers."""
+        fields = [
+            {
+                "name": name,
+                "type": "RECORD" if name in _NESTED else "STRING",
+                "fields": [{"name": inner, "type": "STRING"} for inner in _NESTED.get(name, ())],
+            }
+            for name in self.columns
+        ]
+        return {"kind": "bigquery#table", "tableReference": _TABLE, "schema": {"fields": fields}}
+
+    def unknown(self, body: dict[str, Any]) -> list[str]:
+        """What a query names that is no column of the table."""
+        return sorted({name.split(".")[0] for name in _named(body["query"])} - {*self.columns})
+
     def ask(self, body: dict[str, Any]) -> None:
-        """Find the rows that a query's parameters name."""
+        """Find the rows that a query's parameters name, with the columns that it names."""
         said = {one["name"]: one["parameterValue"]["value"] for one in body["queryParameters"]}
         since, first = _moment(said["since"]), _moment(said["first_day"])
         like = [text.replace("%", "*").replace("\\_", "_") for name, text in said.items() if name.startswith("service")]
-        self.found = [text for text in self.rows if _is_asked(json.loads(text), since, first, like)]
+        named = {name.split(".")[0] for name in _named(body["query"])}
+        self.found = [
+            json.dumps({name: value for name, value in json.loads(text).items() if name in named})
+            for text in self.rows
+            if _is_asked(json.loads(text), since, first, like)
+        ]
 
     def page(self, start: int) -> dict[str, Any]:
         """One page of what was found, as jobs.query and getQueryResults answer."""
@@ -81,11 +125,19 @@ class BigQueryApi:
         return answer
 
 
+def _named(query: str) -> list[str]:
+    """The columns of a SELECT: `STRUCT(project.id AS id) AS project, cost` are project.id and cost."""
+    selected = query.partition("TO_JSON_STRING(STRUCT(")[2].partition(")) AS told")[0]
+    return re.findall(r"[\w.]+", re.sub(r"STRUCT\(|\)| AS \w+", "", selected))
+
+
 def _is_asked(row: dict[str, Any], since: datetime, first: datetime, like: Sequence[str]) -> bool:
-    service = row["service"]["description"].lower()
+    is_focus = "ChargePeriodStart" in row
+    service = (row["ServiceName"] if is_focus else row["service"]["description"]).lower()
+    counts = ("ChargePeriodStart", "BillingPeriodStart") if is_focus else ("usage_start_time",)
     return (
-        _moment(row["export_time"]) >= since
-        and _moment(row["usage_start_time"]) >= first
+        _moment(row["x_ExportTime" if is_focus else "export_time"]) >= since
+        and max(_moment(row[name]) for name in counts) >= first
         and any(fnmatch(service, pattern) for pattern in like)
     )
 
@@ -124,7 +176,14 @@ class _Handler(BaseHTTPRequestHandler):
             reason = {"message": "made up", "reason": "accessDenied" if fault == 403 else "backendError"}
             self._send(fault, json.dumps({"error": {"code": fault, "errors": [reason], **reason}}).encode())
             return
+        if "/tables/" in parts.path:
+            self._send(200, json.dumps(api.table()).encode(), cut=fault == "cut")
+            return
         if body is not None and parts.path.endswith("/queries"):
+            if unknown := api.unknown(body):
+                reason = {"message": f"Unrecognized name: {unknown[0]}", "reason": "invalidQuery"}
+                self._send(400, json.dumps({"error": {"code": 400, "errors": [reason], **reason}}).encode())
+                return
             api.ask(body)
         elif "/jobs/" in parts.path:
             self._send(200, _JOB)

@@ -1,15 +1,16 @@
 """FOCUS's own validator on the sandbox's export: nothing fails but one of two rules that exclude one another."""
 
 import fcntl
+import json
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from pipelines.exports import export
+from pipelines.exports import close, export
 from warehouse.home import PROJECT, Home
 
 # 2.x needs Python 3.12; with a newer pyarrow it does not start.
@@ -64,6 +65,20 @@ def test_focus_own_validator_finds_nothing(validator: Path, sandbox_home: Home, 
         failed, passed = judged(validator, file, tmp_path / f"{number}.xml")
         assert failed < EITHER
         assert passed >= LEAST_PASSED
+
+
+def test_a_closed_month_has_its_report(
+    validator: Path, sandbox_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The validator's report lies among the frozen files beside ours, and says what it says by itself."""
+    copied = Home(shutil.copytree(sandbox_home.root, tmp_path / "sandbox", symlinks=True))
+    monkeypatch.setenv("APILEDGER_FOCUS_VALIDATOR", str(validator.parents[2] / "bin" / "focus-validator"))
+    made = close.close(copied, date(2026, 6, 1), datetime(2026, 11, 22, tzinfo=UTC), provisional=True)
+    judged = json.loads((made.folder / export.MANIFEST).read_text())["judged"]
+    assert {*judged["focus_validator.xml"]["failed"]} < EITHER
+    assert judged["focus_validator.xml"]["passed"] >= LEAST_PASSED
+    assert judged["focus_1_2_rules.csv"]["failed"] == judged["focus_1_4_rules.csv"]["failed"] == []
+    assert {path.name for path in made.folder.iterdir()} >= {"focus_validator.xml", "focus_1_2_rules.csv"}
 
 
 def test_the_validator_would_have_found_a_fault(validator: Path, sandbox_home: Home, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import cli
+from pipelines.errors import PipelineError
 from pipelines.exports import amounts, close, export
 from pipelines.exports.close import CloseError
 from retention import hunter, policy
@@ -68,6 +69,14 @@ def test_a_month_is_frozen_into_one_folder(filled: Home) -> None:
         "changes.csv",
     }
     assert manifest["previous"] is None
+    assert {name: one["failed"] for name, one in manifest["judged"].items()} == {
+        "focus_1_2_rules.csv": [],
+        "focus_1_4_rules.csv": [],
+    }
+    assert manifest["judged"]["focus_1_2_rules.csv"]["passed"] > 60
+    told = (made.folder / "focus_1_2_rules.csv").read_text()
+    assert "x-ChargePeriod-length,A charge period ends after it begins,3,0," in told
+    assert "x-Rounding-month" in told
     assert {stat.S_IMODE(path.stat().st_mode) for path in made.folder.iterdir()} == {0o600}
     assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
     assert close.wrong(filled) == []
@@ -196,11 +205,56 @@ def test_what_is_done_to_a_close_is_found(filled: Home, harm: str, said: str) ->
     assert (done.exit_code, said in done.output) == (1, True)
 
 
+_JUDGE = """#!/bin/sh
+# It runs in a folder of its own, told nothing of ours, and reads the file that is frozen.
+case "$(pwd)" in *2026-10.part*) ;; *) exit 3 ;; esac
+env | grep -q "^APILEDGER_" && exit 4
+grep -q "^BillingAccountId," "$2" || exit 5
+for told; do :; done
+echo '<a><testcase name="A-C-001-M :: x"/><testcase name="B-C-002-C :: x"><failure/></testcase>' > "$told"
+echo '<testcase name="C-C-001-M :: x"><skipped/></testcase></a>' >> "$told"
+"""
+
+
+def test_a_validator_that_is_installed_judges_the_month(
+    filled: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own report lies among the files, hashed; it gets no setting of ours, and nothing of its folder stays."""
+    judge = tmp_path / "focus-validator"
+    judge.write_text(_JUDGE)
+    judge.chmod(0o700)
+    monkeypatch.setenv("APILEDGER_FOCUS_VALIDATOR", str(judge))
+    made = close.close(filled, OCTOBER, NOW)
+    assert "focus_validator.xml: 1 rules passed, 1 failed B-C-002-C" in made.judged
+    manifest = json.loads((made.folder / export.MANIFEST).read_text())
+    assert "focus_validator.xml" in {file["path"] for file in manifest["files"]}
+    assert [path for path in made.folder.iterdir() if path.is_dir()] == []
+    assert close.wrong(filled) == []
+
+
+@pytest.mark.parametrize("judge", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 0\n", ""])
+def test_a_validator_that_does_not_judge_closes_nothing(
+    judge: str, filled: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that breaks off, one without a report, and one that is not there: the month stays open, and it says why."""
+    program = tmp_path / "judge"
+    if judge:
+        program.write_text(judge)
+        program.chmod(0o700)
+    monkeypatch.setenv("APILEDGER_FOCUS_VALIDATOR", str(program))
+    with pytest.raises(PipelineError, match="did not judge focus_1_2.csv" if judge else "names no program"):
+        close.close(filled, OCTOBER, NOW)
+    assert not closed_month.folder(filled, "2026-10").exists()
+    monkeypatch.delenv("APILEDGER_FOCUS_VALIDATOR")
+    close.close(filled, OCTOBER, NOW)
+
+
 def test_the_command_line_closes(filled: Home) -> None:
     """`apiledger close MONTH`; a month in another form is refused."""
     home = ("--home", str(filled.root))
     done = CliRunner().invoke(cli, ["close", "2026-10", *home])
     assert done.exit_code == 0, done.output
     assert "2026-10 is closed: 3 rows" in done.output
+    assert "focus_1_2_rules.csv: " in done.output
     assert CliRunner().invoke(cli, ["close", "October", *home]).exit_code == 2
     assert CliRunner().invoke(cli, ["close", "verify", *home]).exit_code == 0

@@ -23,6 +23,7 @@ from warehouse.control import connection
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.vault import Vault
 from warehouse.home import Home
+from warehouse.table_file import csv_rows
 
 _ANNE, _BELA = Canary(1), Canary(2)
 NOVEMBER, DECEMBER = date(2026, 11, 1), date(2026, 12, 1)
@@ -107,6 +108,11 @@ def test_an_erased_account_is_in_no_closed_month(closed: Home, tmp_path: Path) -
     assert _of(after, _BELA.account) == _of(before, _BELA.account)
     assert _billed(after) == _billed(before) == [Decimal(5)] * 2
     assert len(after) == len(before) - 6
+    # The report on the file is one on what is left of it.
+    place = closed.root / "closes/2026-11"
+    _, *rules = csv_rows((place / "focus_1_2_rules.csv").read_bytes())
+    left = len(csv_rows((place / "focus_1_2.csv").read_bytes())) - 1
+    assert {tuple(rule[2:4]) for rule in rules if rule[0].endswith("-length")} == {(str(left), "0")}
     with contents.taken(closed) as copied:
         assert {one.path.name for one in copied} >= {"focus_1_2.parquet"}
         assert byte_scan.found(copied[-1].path.parents[2], rb"zq001\w*xv") == {}

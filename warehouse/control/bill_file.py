@@ -67,6 +67,11 @@ def cursor(control: sqlite3.Connection, source: str, place: bytes) -> Cursor | N
     return Cursor(source, place, date.fromisoformat(row[0]), database.moment(row[1])) if row else None
 
 
+def reads_tables(control: sqlite3.Connection, source: str) -> bool:
+    """Whether any table of a source was read."""
+    return control.execute("SELECT 1 FROM bill_cursor WHERE source = ?", (source,)).fetchone() is not None
+
+
 def move(control: sqlite3.Connection, to: Cursor) -> None:
     """Go on from there the next time."""
     with database.transaction(control):

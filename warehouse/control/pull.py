@@ -75,6 +75,18 @@ def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_
     control.execute("DELETE FROM pull WHERE pull_no = ? AND completed_at IS NULL", (pull_no,))
 
 
+def look(control: sqlite3.Connection, source: str, first: date, on: date) -> None:
+    """Note that everything of a source since a day was read on `on`: what is appended to tells of a day when it moves.
+
+    The caller holds the transaction.
+    """
+    control.execute(
+        """UPDATE report_day SET read_on = ? WHERE read_on < ? AND day >= ?
+           AND connection_no IN (SELECT connection_no FROM connection WHERE source = ?)""",
+        (on.isoformat(), on.isoformat(), first.isoformat(), source),
+    )
+
+
 def days(control: sqlite3.Connection, connection_no: int) -> list[ReportDay]:
     """Every report's days that were told of a connection."""
     rows = control.execute(

@@ -1,51 +1,91 @@
--- model.invoice, model.connection, model.bill_day, model.built_pull, model.charges, model.plan, model.plan_day, model.account -> mart.invoice_tie_out: each invoice beside the bills, or the fee, of its days
-WITH billed AS (
+-- model.invoice, model.connection, model.built_pull, model.charges, model.plan, model.plan_day, model.account -> mart.invoice_tie_out: each invoice beside the lines of bills that are on it, or the fee of its days
+WITH named AS (
+    -- How a bill's lines say which invoice they are on: by its number, by its month (Google's are Pacific, and late usage
+    -- is on a later one), or not at all, so that their UTC day does.
     SELECT
-        invoice.provider, invoice.number,
-        count(DISTINCT bill_day.day) AS billed_days,
-        sum(bill_day.amount_usd) AS amount_usd
-    FROM model.invoice AS invoice
-    JOIN model.connection AS connection
-        ON connection.provider = invoice.provider AND connection.account_no = invoice.account_no
-    JOIN model.bill_day AS bill_day
-        ON bill_day.connection_no = connection.connection_no
-        AND bill_day.day BETWEEN invoice.period_start AND invoice.period_end
-    WHERE invoice.plan IS NULL
-    GROUP BY ALL
+        * EXCLUDE (has_number, has_month),
+        CASE
+            WHEN bool_or(has_number) OVER (PARTITION BY provider, number) THEN 'number'
+            WHEN has_month AND day(period_start) = 1 AND day(period_end + 1) = 1 THEN 'month'
+            ELSE 'day'
+        END AS told_by
+    FROM (
+        SELECT
+            invoice.provider, invoice.number, invoice.period_start, invoice.period_end, invoice.added_at,
+            invoice.currency, connection.connection_no,
+            coalesce(bool_or(said.invoice = invoice.number), false) AS has_number,
+            coalesce(bool_or(regexp_full_match(said.invoice, '20\d\d(0[1-9]|1[0-2])')), false) AS has_month
+        FROM model.invoice AS invoice
+        JOIN model.connection AS connection
+            ON connection.provider = invoice.provider AND connection.account_no = invoice.account_no
+        LEFT JOIN (SELECT DISTINCT connection_no, invoice FROM model.charges) AS said
+            ON said.connection_no = connection.connection_no
+        WHERE invoice.plan IS NULL
+        GROUP BY ALL
+    )
+), on_invoice AS (
+    SELECT
+        named.provider, named.number, named.told_by, named.currency AS invoice_currency,
+        charges.* EXCLUDE (invoice)
+    FROM named
+    JOIN model.charges AS charges ON charges.connection_no = named.connection_no
+    LEFT JOIN model.invoice AS other
+        ON other.provider = named.provider AND other.number <> named.number AND other.number = charges.invoice
+    WHERE CASE
+        WHEN named.told_by = 'number' THEN charges.invoice = named.number
+        WHEN other.number IS NOT NULL THEN false
+        WHEN named.told_by = 'month' AND regexp_full_match(charges.invoice, '20\d\d(0[1-9]|1[0-2])')
+            THEN charges.invoice BETWEEN strftime(named.period_start, '%Y%m') AND strftime(named.period_end, '%Y%m')
+        ELSE charges.day BETWEEN named.period_start AND named.period_end
+    END
 ), pulled AS (
     -- A day without a line is pulled as well; one that may still change leaves its invoice open.
-    SELECT invoice.provider, invoice.number, count(*) AS days, count(*) FILTER (day.is_open) AS open_days
-    FROM model.invoice AS invoice
+    SELECT
+        named.provider, named.number, count(DISTINCT pull.day) AS days,
+        count(DISTINCT pull.day) FILTER (pull.settlement = 'provisional') AS open_days
+    FROM named
+    JOIN model.built_pull AS pull ON pull.connection_no = named.connection_no
+    LEFT JOIN (SELECT DISTINCT provider, number, connection_no, day FROM on_invoice) AS line
+        ON line.provider = named.provider AND line.number = named.number
+        AND line.connection_no = named.connection_no AND line.day = pull.day
+    WHERE line.day IS NOT NULL OR (named.told_by = 'day' AND pull.day BETWEEN named.period_start AND named.period_end)
+    GROUP BY ALL
+), reached AS (
+    -- A bill whose lines name an invoice tells all of it once it tells of it. One whose lines name months tells of the
+    -- days since its first; the last of them is the month's once it was looked at for long enough in vain.
+    SELECT
+        named.provider, named.number,
+        max(CASE
+            WHEN named.told_by = 'number' THEN date_diff('day', named.period_start, named.period_end) + 1
+            ELSE greatest(0, date_diff(
+                'day', greatest(named.period_start, read.first_day),
+                CASE WHEN read.settlement = 'provisional' THEN least(named.period_end, read.last_day)
+                    ELSE named.period_end END
+            ) + 1)
+        END) AS days
+    FROM named
     JOIN (
-        SELECT connection.provider, connection.account_no, pull.day, bool_or(pull.settlement = 'provisional') AS is_open
-        FROM model.built_pull AS pull
-        JOIN model.connection AS connection ON connection.connection_no = pull.connection_no
-        GROUP BY ALL
-    ) AS day
-        ON day.provider = invoice.provider AND day.account_no = invoice.account_no
-        AND day.day BETWEEN invoice.period_start AND invoice.period_end
-    WHERE invoice.plan IS NULL
+        SELECT
+            connection_no, min(day) AS first_day, max(day) AS last_day, arg_max(settlement, day) AS settlement
+        FROM model.built_pull GROUP BY connection_no
+    ) AS read ON read.connection_no = named.connection_no
+    WHERE named.told_by <> 'day'
     GROUP BY ALL
 ), line AS (
     SELECT
-        invoice.provider, invoice.number,
-        sum(charges.amount_usd) FILTER (charges.charge_category = 'Tax') AS tax_usd,
-        sum(charges.amount_usd) FILTER (charges.charge_category = 'Credit') AS credits_usd,
-        sum(charges.amount_usd) FILTER (charges.charge_category = 'Adjustment') AS adjustments_usd,
+        provider, number,
+        sum(amount_usd) AS amount_usd,
+        sum(amount_usd) FILTER (charge_category = 'Tax') AS tax_usd,
+        sum(amount_usd) FILTER (charge_category = 'Credit') AS credits_usd,
+        sum(amount_usd) FILTER (charge_category = 'Adjustment') AS adjustments_usd,
         -- Billed in a currency of which no rate is known.
-        count(DISTINCT charges.day) FILTER (charges.amount_usd IS NULL) AS unconverted_days,
+        count(DISTINCT day) FILTER (amount_usd IS NULL) AS unconverted_days,
         -- A bill in the invoice's own currency is held against it in that: rates of its days are none of its affair.
-        bool_and(charges.billing_currency = invoice.currency AND charges.billed_amount IS NOT NULL) AS is_same,
-        sum(charges.billed_amount) AS billed_amount,
-        sum(charges.billed_amount) FILTER (charges.charge_category = 'Tax') AS billed_tax,
-        sum(charges.billed_amount) FILTER (charges.charge_category = 'Credit') AS billed_credits
-    FROM model.invoice AS invoice
-    JOIN model.connection AS connection
-        ON connection.provider = invoice.provider AND connection.account_no = invoice.account_no
-    JOIN model.charges AS charges
-        ON charges.connection_no = connection.connection_no
-        AND charges.day BETWEEN invoice.period_start AND invoice.period_end
-    WHERE invoice.plan IS NULL
+        bool_and(billing_currency = invoice_currency AND billed_amount IS NOT NULL) AS is_same,
+        sum(billed_amount) AS billed_amount,
+        sum(billed_amount) FILTER (charge_category = 'Tax') AS billed_tax,
+        sum(billed_amount) FILTER (charge_category = 'Credit') AS billed_credits
+    FROM on_invoice
     GROUP BY ALL
 ), fee AS (
     SELECT invoice.provider, invoice.number, count(DISTINCT plan_day.day) AS days, sum(plan_day.fee_usd) AS amount_usd
@@ -59,10 +99,14 @@ WITH billed AS (
     SELECT
         invoice.*,
         date_diff('day', invoice.period_start, invoice.period_end) + 1 AS period_days,
-        coalesce(pulled.days, fee.days, 0) AS told_days,
+        coalesce(
+            least(greatest(pulled.days, reached.days), date_diff('day', invoice.period_start, invoice.period_end) + 1),
+            fee.days, 0
+        ) AS told_days,
+        reached.days IS NOT NULL AS is_named,
         coalesce(pulled.open_days, 0) + coalesce(line.unconverted_days, 0) AS open_days,
         (
-            coalesce(billed.amount_usd, fee.amount_usd, 0) - coalesce(line.tax_usd, 0) - coalesce(line.credits_usd, 0)
+            coalesce(line.amount_usd, fee.amount_usd, 0) - coalesce(line.tax_usd, 0) - coalesce(line.credits_usd, 0)
             - coalesce(line.adjustments_usd, 0)
         )::DECIMAL(38,12) AS charges_usd,
         coalesce(line.adjustments_usd, 0)::DECIMAL(38,12) AS adjustments_usd,
@@ -75,8 +119,8 @@ WITH billed AS (
             + coalesce(invoice.billed_credits, line.billed_credits, 0)
         END::DECIMAL(38,12) AS told_amount
     FROM model.invoice AS invoice
-    LEFT JOIN billed ON billed.provider = invoice.provider AND billed.number = invoice.number
     LEFT JOIN pulled ON pulled.provider = invoice.provider AND pulled.number = invoice.number
+    LEFT JOIN reached ON reached.provider = invoice.provider AND reached.number = invoice.number
     LEFT JOIN line ON line.provider = invoice.provider AND line.number = invoice.number
     LEFT JOIN fee ON fee.provider = invoice.provider AND fee.number = invoice.number
 ), compared AS (
@@ -107,12 +151,15 @@ SELECT
     compared.told_days,
     compared.open_days,
     CASE
-        WHEN compared.told_days < compared.period_days OR compared.open_days > 0 THEN 'open'
+        -- Of a bill that names its invoices a quiet beginning may be all there was: its lines make the amount, or do not.
+        WHEN compared.open_days > 0 OR (compared.told_days < compared.period_days AND NOT compared.is_named)
+            THEN 'open'
         WHEN abs(compared.billed_amount - compared.told_amount) <= compared.rounding THEN 'tied'
         -- Without a rate nobody can say.
         WHEN compared.difference_usd IS NULL THEN 'open'
         WHEN compared.told_amount IS NULL
             AND abs(compared.difference_usd) <= greatest(0.01, compared.rounding * compared.fx_usd_per_unit) THEN 'tied'
+        WHEN compared.told_days < compared.period_days THEN 'open'
         ELSE 'differs'
     END AS status,
     compared.added_at,
