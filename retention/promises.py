@@ -27,6 +27,13 @@ CHECKS = {
     "key_age": "no key is older than it may be",
     "notice": "no text of the policy changed under its version or date, and members were told before it holds",
     "egress": "every address that is asked is one of the processors",
+    "sums": "every roll-up holds what its rows hold",
+    "passwords": "every password rests as an argon2id hash of today's cost",
+    "agreed": "whoever signed up has accepted a dated policy and said that they are of age",
+    "apart": "no key, project, team or connection stands under an account that is not its own",
+    "withdrawn": "where consent was withdrawn no key is left",
+    "answers": "no request about rights is past its day",
+    "told": "no mail was given up",
 }
 
 

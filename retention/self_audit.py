@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from retention import edition, erase, hunter, installation, receipts, stores
+from retention import control_audit, edition, erase, hunter, installation, receipts, stores
 from retention.installation import Processor
 from retention.policy import Policy
 from retention.superseded import ReportTable
@@ -69,6 +69,13 @@ def run(home: Home, asked: Asked) -> dict[str, list[str]]:
                 *acceptance.untold(control, asked.now.date()),
             ],
             "egress": lambda: _egress(home, asked.processors),
+            "sums": lambda: control_audit.sums(build),
+            "passwords": lambda: control_audit.passwords(control),
+            "agreed": lambda: control_audit.agreed(control),
+            "apart": lambda: control_audit.apart(build, control),
+            "withdrawn": lambda: control_audit.withdrawn(control),
+            "answers": lambda: control_audit.answers(control, asked.now.date()),
+            "told": lambda: control_audit.told(control),
         }
         return found | {name: look() for name, look in looks.items()}
 

@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from retention.evidence import Proof
     from retention.idle import Idle
     from retention.policy import Policy
     from retention.receipts import Expired
@@ -50,6 +51,13 @@ def _told(act: "Act") -> str:
     return f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {what}{to}{by}{f'  {act.detail}' if act.detail else ''}"
 
 
+def _proved(promise: str, proof: "Proof") -> str:
+    """A check of a promise in a line: when it last ran, its result, the receipt that tells of it."""
+    ran = f"{proof.ran_at:%Y-%m-%d %H:%M}" if proof.ran_at else "-"
+    receipt = f"  {proof.receipt.said()} {proof.receipt.sha256 or 'expired'}" if proof.receipt else ""
+    return f"{promise:<8} {proof.check:<10} {ran:<16}  {proof.result}{receipt}"
+
+
 def _idle(found: "Iterable[Idle]") -> "Iterator[str]":
     """Each account that nobody uses, in a line: since when, until when, and why it stays."""
     for one in found:
@@ -88,14 +96,16 @@ def plan(named: Path | None) -> None:
 
 
 @policy.command()
+@click.option("--promises", "tells", is_flag=True, help="Also list each promise's checks: last run, result, receipt.")
 @_home
-def verify(named: Path | None) -> None:
+def verify(named: Path | None, *, tells: bool) -> None:
     """Check that the policy holds, the audit chain is whole and nothing is overdue; ends with 1 where not.
 
     Promises that are not kept yet are said, with the reason; they are no fault of this home.
     """
     from pipelines.evidence import proof
     from retention import edition, self_audit
+    from retention.evidence import Evidence
     from warehouse import database
 
     home = _chosen(named)
@@ -104,8 +114,11 @@ def verify(named: Path | None) -> None:
     with database.control(home) as control:
         if said := self_audit.missed(control, _now()):
             wrong.append(said)
-    _, promised = edition.in_force(home)
+        known = Evidence.read(control)
+    held, promised = edition.in_force(home)
     for promise in promised:
+        for each in known.of(promise, held) if tells else ():
+            click.echo(_proved(promise.id, each))
         if not promise.kept:
             click.echo(f"not kept yet  {promise.id:<8} {promise.lacks}")
     for said in wrong:
