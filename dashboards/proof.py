@@ -11,9 +11,11 @@ import pyarrow as pa
 from dashboards.resource import Asking
 from dashboards.viewer import Viewer
 from retention import edition
+from retention.audit_anchor import RESTORED
 from retention.evidence import Evidence, Proof
 from retention.promises import CHECKS, Promise
 from warehouse import database
+from warehouse.control import audit
 from warehouse.home import Home
 
 # So much of a hash tells two receipts apart; the whole one is in the report and in the API.
@@ -36,9 +38,11 @@ def shown(home: Home, control: sqlite3.Connection) -> str:
     held, promised = edition.in_force(home)
     known = Evidence.read(control)
     rows = "".join(_row(one, known.of(one, held)) for one in promised)
+    back = audit.last(control, RESTORED)
+    since = "" if back is None else f"<p>An older copy was put back on {back.at:%d %b %Y} (act {back.audit_no}).</p>"
     told = f'<ul class="promises" aria-label="Promises">{rows}</ul>'
     return (
-        f"{_audit(known)}<h2>Every promise, and what shows it</h2>"
+        f"{_audit(known)}{since}<h2>Every promise, and what shows it</h2>"
         "<p>The check that carries it out, its last result here, and the receipt that tells of it by number and hash. "
         f"Receipts are chained: none can be changed unnoticed.</p>{told}"
     )

@@ -20,7 +20,7 @@ CHECKS = {
     "inventory": "every table, column, file and folder has a clause",
     "overdue": "nothing is older than its clause lets it be",
     "receipts": "the receipts of expiry and erasure follow from one another",
-    "audit": "the audit chain is whole, and as long as what was published says",
+    "audit": "the audit chain is whole, and as long as its anchors outside the home say",
     "erasures": "whoever was erased is gone, and nobody waits",
     "modes": "files are 0600, folders 0700, and nobody else's",
     "sealed": "what is secret or personal is sealed, row by row",

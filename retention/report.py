@@ -25,7 +25,10 @@ _MEASURES = (
     ("Access", "sessions by hash, throttled sign-in; the operator opens an account with a reason its members read"),
     ("Files", "0600 in folders 0700; published versions 0400"),
     ("Erasure", "rows, bytes, versions and copies, searched afterwards; a chained receipt; tombstones"),
-    ("Accountability", "a hash-linked audit chain, anchored in every version and erasure receipt; a weekly self-audit"),
+    (
+        "Accountability",
+        "a hash-linked audit chain, anchored each day outside the home; a weekly self-audit",
+    ),
 )
 _SUBJECTS = "members of accounts; users and end users of gateways; payers of bills"
 _UNCLAIMED = "none is claimed: state it under [records] in policy.toml"

@@ -104,9 +104,10 @@ def verify(named: Path | None, *, tells: bool) -> None:
     Promises that are not kept yet are said, with the reason; they are no fault of this home.
     """
     from pipelines.evidence import proof
-    from retention import edition, self_audit
+    from retention import audit_anchor, edition, self_audit
     from retention.evidence import Evidence
     from warehouse import database
+    from warehouse.control import audit as chain
 
     home = _chosen(named)
     found = proof.found(home, _now())
@@ -114,13 +115,18 @@ def verify(named: Path | None, *, tells: bool) -> None:
     with database.control(home) as control:
         if said := self_audit.missed(control, _now()):
             wrong.append(said)
-        known = Evidence.read(control)
+        known, anchored = Evidence.read(control), audit_anchor.last(home, control)
+        back = chain.last(control, audit_anchor.RESTORED)
     held, promised = edition.in_force(home)
     for promise in promised:
         for each in known.of(promise, held) if tells else ():
             click.echo(_proved(promise.id, each))
         if not promise.kept:
             click.echo(f"not kept yet  {promise.id:<8} {promise.lacks}")
+    if anchored is not None:
+        click.echo(f"act {anchored.audit_no} is anchored outside the home, {anchored.at[:16]}, {anchored.chain}")
+    if back is not None:
+        click.echo(_told(back))
     for said in wrong:
         click.echo(said)
     click.echo(
@@ -144,6 +150,26 @@ def audit(named: Path | None) -> None:
         for said in wrong:
             click.echo(f"           {said}")
     sys.exit(1 if any(found.values()) else 0)
+
+
+@policy.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_home
+def restored(named: Path | None, *, yes: bool) -> None:
+    """Say that an older home was put back by other means than `apiledger restore`, such as a snapshot of the disk.
+
+    Until then its audit chain counts as one that was cut. A dated entry tells of it for good, in the chain and outside.
+    """
+    from retention import audit_anchor
+    from warehouse import database
+
+    home = _chosen(named)
+    if not yes:
+        click.confirm(f"Was {home.root} put back from an older copy, by you or with your knowledge?", abort=True)
+    with database.control(home) as control:
+        void = audit_anchor.restored(home, control, _now(), "elsewhere")
+        audit_anchor.keep(home, control, _now(), always=True)
+    click.echo(f"Said in the chain and outside; {void} anchors tell of the home before")
 
 
 @policy.command()
@@ -211,6 +237,8 @@ def expire(named: Path | None, *, clock_is_right: bool) -> None:
     """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
     from pipelines.backups.errors import BackupError
     from pipelines.orchestration import idle_accounts, retain
+    from retention import audit_anchor
+    from warehouse import database
 
     home = _chosen(named)
     night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
@@ -220,6 +248,8 @@ def expire(named: Path | None, *, clock_is_right: bool) -> None:
         night.expired += filter(None, [retain.expire_backups(home, _now())])
     except BackupError as error:
         click.echo(str(error), err=True)
+    with database.control(home) as control:
+        audit_anchor.keep(home, control, _now())
     for expired in night.expired:
         click.echo(_said(expired, retain.policy_of(home)))
     for line in _idle(looked.staying):

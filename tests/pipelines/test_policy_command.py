@@ -154,6 +154,13 @@ def test_a_tail_that_was_cut_is_told_by_the_published_version(lived: Home) -> No
     done = _run(lived, "verify")
     assert done.exit_code == 1
     assert "tells of act 1, which is gone: the end was cut off" in done.output
+    # Whoever did so with a snapshot of the disk says it, and it stands there from then on.
+    assert "Said in the chain and outside; 1 anchors" in _run(lived, "restored", "--yes").output
+    done = _run(lived, "verify")
+    told = done.output
+    assert done.exit_code == 0, told
+    assert re.search(r"act 1  \S+ \S+  an older home was put in this one's place  from=elsewhere", told)
+    assert re.search(r"act 1 is anchored outside the home, \d{4}-\d\d-\d\dT\d\d:\d\d, [0-9a-f]{64}", told)
 
 
 @pytest.mark.clause("AL-5.3")
