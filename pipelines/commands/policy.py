@@ -1,6 +1,7 @@
 """`apiledger policy`: what would go tonight, whether the policy holds, its report, and carrying it out now."""
 
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,31 +202,41 @@ def acts(since: datetime, named: Path | None) -> None:
 @click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="When it began, UTC.")
 @click.option("--until", type=click.DateTime(_MOMENTS), required=True, help="When it ended, UTC.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that got out, or a copy of it.")
+@click.option("--accounts", "is_brief", is_flag=True, help="A line an account, of all classes together.")
 @_home
-def breach(since: datetime, until: datetime, file: Path | None, named: Path | None) -> None:
+def breach(since: datetime, until: datetime, file: Path | None, named: Path | None, *, is_brief: bool) -> None:
     """Say which accounts a breach touches, how much of each class of data, and what was done in that time.
 
-    `rested` is what was here before the end; `within` is what is dated inside the time.
+    `rested` is what was here before the end; `within` is what is dated inside the time. The last lines say how much
+    was looked through, and how long it took.
     """
     from retention import breach as breaches
     from retention import edition
     from warehouse import database
     from warehouse.control import audit as chain
 
-    home = _chosen(named)
+    home, begun = _chosen(named), time.monotonic()
     held, _ = edition.in_force(home)
     found = breaches.look_up(home, held, since, until, file)
+    took = time.monotonic() - begun
     with database.control(home) as control:
         chain.note(control, "breach.listed", _now(), detail=f"accounts={len(found.accounts())}")
-    click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
-    for one in found.touched:
-        number = "no account" if one.account_no is None else one.account_no
-        click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
+    if is_brief:
+        click.echo(f"{'account':>16} {'rested':>12} {'within':>12}")
+        for account, rested, within in found.by_account():
+            click.echo(f"{account:>16} {rested:>12,} {within:>12,}")
+    else:
+        click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
+        for one in found.touched:
+            number = "no account" if one.account_no is None else one.account_no
+            click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
     for act in found.acts:
         click.echo(_told(act))
     if found.at_most:
         click.echo("These are all who may be in that log; once its day is sealed it is not known who alone is.")
+    rows, tables = found.size()
     click.echo(f"{len(found.accounts())} accounts are touched; `apiledger account list` says whose they are")
+    click.echo(f"{rows:,} rows of {tables} tables and {len(found.acts):,} acts were looked through in {took:.1f} s")
 
 
 @policy.command()
