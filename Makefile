@@ -1,6 +1,6 @@
 # From a bare machine (Python >= 3.11 and make) to a running apiledger: `make up`. Plain sh, GNU make 3.81 or newer.
 
-.PHONY: help up stop test lint bench soak lock install chromium
+.PHONY: help up stop test lint bench soak audit lock install chromium
 
 # The versions the tests run on come first; `make up PYTHON=python3.14` chooses another.
 PYTHON = python3.13 python3.12 python3.11 python3
@@ -33,6 +33,7 @@ help:
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the benchmarks, each as a ratio to a plain counterpart"
 	@echo "make soak   the heavy tests"
+	@echo "make audit  ask which locked packages have known weaknesses (needs the network, and installs pip-audit)"
 	@echo "make lock   compile requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer releases)"
 
 up: install
@@ -54,6 +55,25 @@ bench: install
 
 soak: install chromium
 	$(BIN)/python -m pytest -m soak --timeout 3600
+
+# Asked for by name alone: nothing else here asks anybody outside. A package that cannot be looked up is no success.
+audit: install
+	@set -e; \
+	if [ ! -x .venv/audit-tools/bin/pip-audit ]; then \
+	  $(find_python); \
+	  $$python -m venv --clear .venv/audit-tools; \
+	  if ! .venv/audit-tools/bin/python -m pip install --disable-pip-version-check --quiet pip-audit; then \
+	    rm -r .venv/audit-tools; \
+	    echo "apiledger: pip-audit could not be installed. Next step: make audit where there is a network." >&2; \
+	    exit 1; \
+	  fi; \
+	fi; \
+	.venv/audit-tools/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+	  --requirement requirements.lock $(ARGS) || { \
+	  echo "apiledger: a locked package is known to be weak, or could not be asked about (above)." >&2; \
+	  echo "Next step: make lock UPGRADE='--upgrade-package NAME', then make test." >&2; \
+	  exit 1; \
+	}
 
 # Installs when the lock, the project's settings or the folder is another than last time, and is silent, without
 # network, when none is. --no-deps: the lock is complete, and pip in hash mode takes an extra's requirement

@@ -1,31 +1,58 @@
-"""What the privacy page shows as proof: each promise, whether it is kept and by what, and the last self-audit."""
+"""What the privacy page and `/api/promises` show as proof: each promise, its check, the last run, result and receipt.
+
+Of the whole installation and of nobody in it: numbers of receipts, hashes, counts and days.
+"""
 
 import sqlite3
 from html import escape
 
-from retention import edition, promises
+import pyarrow as pa
+
+from dashboards.resource import Asking
+from dashboards.viewer import Viewer
+from retention import edition
+from retention.audit_anchor import RESTORED
+from retention.evidence import Evidence, Proof
 from retention.promises import CHECKS, Promise
-from warehouse.control import self_audit
-from warehouse.control.self_audit import Looked
+from warehouse import database
+from warehouse.control import audit
 from warehouse.home import Home
+
+# So much of a hash tells two receipts apart; the whole one is in the report and in the API.
+_SHORT = 16
+_TABLE = pa.schema(
+    [
+        *((name, pa.string()) for name in ("promise", "says", "state", "check")),
+        ("last_run", pa.timestamp("us")),
+        ("result", pa.string()),
+        ("wrong", pa.int64()),
+        ("receipt", pa.string()),
+        ("receipt_no", pa.int64()),
+        ("receipt_sha256", pa.string()),
+    ]
+)
 
 
 def shown(home: Home, control: sqlite3.Connection) -> str:
     """The last self-audit and every promise as HTML, of the policy that is in force in a home."""
-    _, promised = edition.in_force(home)
-    looked, last = self_audit.newest(control), promises.last_carried_out(control)
-    rows = "".join(_row(one, looked, last) for one in promised)
+    held, promised = edition.in_force(home)
+    known = Evidence.read(control)
+    rows = "".join(_row(one, known.of(one, held)) for one in promised)
+    back = audit.last(control, RESTORED)
+    since = "" if back is None else f"<p>An older copy was put back on {back.at:%d %b %Y} (act {back.audit_no}).</p>"
     told = f'<ul class="promises" aria-label="Promises">{rows}</ul>'
-    return f"{_audit(looked)}<h2>Every promise, and what shows it</h2>{told}"
+    return (
+        f"{_audit(known)}{since}<h2>Every promise, and what shows it</h2>"
+        "<p>The check that carries it out, its last result here, and the receipt that tells of it by number and hash. "
+        f"Receipts are chained: none can be changed unnoticed.</p>{told}"
+    )
 
 
-def _audit(looked: dict[str, Looked]) -> str:
-    if not looked:
+def _audit(known: Evidence) -> str:
+    if not known.looked:
         return "<h2>Self-audit</h2><p>The first one is made within a week.</p>"
     rows = "".join(
-        f"<li>{escape(_sentence(CHECKS.get(name, name)))}<small>{f'{one.wrong} wrong' if one.wrong else 'holds'} · "
-        f"{one.ran_at:%d %b %Y} · act {one.audit_no}</small></li>"
-        for name, one in looked.items()
+        f"<li>{escape(_sentence(CHECKS.get(name, name)))}{_told(known.checked(name))}</li>" for name in known.looked
     )
     return f'<h2>Self-audit</h2><ul class="promises" aria-label="Self-audit">{rows}</ul>'
 
@@ -34,14 +61,60 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _row(promise: Promise, looked: dict[str, Looked], last: dict[str, str]) -> str:
-    """A promise with its state, its clauses, and when it was last carried out or looked at."""
-    wrong = [name for name in promise.checks if name in looked and looked[name].wrong]
-    state = f"found wrong: {', '.join(wrong)}" if wrong else "kept" if promise.kept else f"not yet: {promise.lacks}"
-    parts = [promise.id, state, ", ".join(promise.clauses)]
-    if promise.tests:
-        parts.append(f"{len(promise.tests)} {'test file' if len(promise.tests) == 1 else 'test files'}")
-    if days := [last[clause] for clause in promise.clauses if clause in last]:
-        parts.append(f"last carried out on {max(days)}")
-    told = " · ".join(escape(part) for part in parts if part)
-    return f"<li>{escape(promise.says)}<small>{told}</small></li>"
+def _row(promise: Promise, proofs: list[Proof]) -> str:
+    """A promise with its state, its clauses, and a line for each check of it."""
+    told = " · ".join(
+        escape(part) for part in (promise.id, _state(promise, proofs), ", ".join(promise.clauses)) if part
+    )
+    lines = "".join(_told(proof, f"{proof.check}: {proof.means}") for proof in proofs)
+    return f"<li>{escape(promise.says)}<small>{told}</small>{lines}</li>"
+
+
+def _state(promise: Promise, proofs: list[Proof]) -> str:
+    wrong = [proof.check for proof in proofs if proof.wrong]
+    return f"found wrong: {', '.join(wrong)}" if wrong else "kept" if promise.kept else f"not yet: {promise.lacks}"
+
+
+def _told(proof: Proof, called: str = "") -> str:
+    """A check's last run in a line."""
+    parts = [escape(part) for part in (called, proof.result) if part]
+    if proof.ran_at is not None:
+        parts.append(f"{proof.ran_at:%d %b %Y %H:%M} UTC")
+    if (receipt := proof.receipt) is not None:
+        whole = receipt.sha256
+        hashed = "expired" if whole is None else f'<code title="{escape(whole)}">{escape(whole[:_SHORT])}</code>'
+        parts.append(f"{escape(receipt.said())} {hashed}")
+    return f"<small>{' · '.join(parts)}</small>"
+
+
+def rows(asking: Asking) -> pa.Table:
+    """A row for every promise and check of it."""
+    held, promised = edition.in_force(asking.home)
+    with database.control(asking.home) as control:
+        known = Evidence.read(control)
+    found = []
+    for promise in promised:
+        proofs = known.of(promise, held)
+        found += [
+            {
+                "promise": promise.id,
+                "says": promise.says,
+                "state": _state(promise, proofs),
+                "check": proof.check,
+                "last_run": proof.ran_at,
+                "result": proof.result,
+                "wrong": proof.wrong,
+                "receipt": proof.receipt and proof.receipt.kind,
+                "receipt_no": proof.receipt and proof.receipt.number,
+                "receipt_sha256": proof.receipt and proof.receipt.sha256,
+            }
+            for proof in proofs
+        ]
+    return pa.Table.from_pylist(found, schema=_TABLE)
+
+
+def state(home: Home, _: Viewer) -> str:
+    """What the answer depends on besides the version: the store's newest receipts, and the policy in force."""
+    with database.control(home) as control:
+        known = repr(Evidence.read(control))
+    return edition.digest(*edition.in_force(home)) + known

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dashboards import api_figures, change_figures
+from dashboards import api_figures, change_figures, proof
 from dashboards.name_figures import Kind
 from dashboards.parameter import Parameter
 from dashboards.resource import FROM, TO, Column, Resource
@@ -218,5 +218,24 @@ RESOURCES = (
             _UNPRICED,
         ),
         api_figures.freshness,
+    ),
+    Resource(
+        "/api/promises",
+        "Every promise of the privacy policy with each check of it: its last run, result and receipt.",
+        (),
+        (
+            Column("promise", "text", "Its id in the policies."),
+            Column("says", "text", "What is promised."),
+            Column("state", "text", "kept, `not yet: …`, or `found wrong: …`."),
+            Column("check", "text", "What carries it out or looks at it; `tests`: the program's own, not run here."),
+            Column("last_run", "moment", "When that last ran; null is not yet, or not here."),
+            Column("result", "text", "What came of it."),
+            Column("wrong", "count", "How much was wrong."),
+            Column("receipt", "text", "Of which chain the newest receipt is: act, expiry or erasure."),
+            Column("receipt_no", "count", "Its number."),
+            Column("receipt_sha256", "text", "The hash of it and of every one before it; null is expired."),
+        ),
+        proof.rows,
+        state=proof.state,
     ),
 )

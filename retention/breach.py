@@ -54,6 +54,19 @@ class Breach:
         """The accounts that are touched, each once."""
         return sorted({one.account_no for one in self.touched if one.account_no is not None})
 
+    def by_account(self) -> list[tuple[int, int, int]]:
+        """Each account that is touched with its rows that rested and those within the time, of all classes."""
+        sums: dict[int, tuple[int, int]] = {}
+        for one in self.touched:
+            if one.account_no is not None:
+                rested, within = sums.get(one.account_no, (0, 0))
+                sums[one.account_no] = rested + one.rested, within + one.within
+        return [(number, *sums[number]) for number in sorted(sums)]
+
+    def size(self) -> tuple[int, int]:
+        """How many rows of how many tables there were to be touched."""
+        return sum(one.rested for one in self.touched), len({one.place for one in self.touched})
+
 
 def look_up(home: Home, policy: Policy, since: datetime, until: datetime, file: Path | None = None) -> Breach:
     """Whom it touches; `since` and `until` are naive UTC. RetentionError for a file that nothing is known of."""

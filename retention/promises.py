@@ -20,13 +20,20 @@ CHECKS = {
     "inventory": "every table, column, file and folder has a clause",
     "overdue": "nothing is older than its clause lets it be",
     "receipts": "the receipts of expiry and erasure follow from one another",
-    "audit": "the audit chain is whole, and as long as what was published says",
+    "audit": "the audit chain is whole, and as long as its anchors outside the home say",
     "erasures": "whoever was erased is gone, and nobody waits",
     "modes": "files are 0600, folders 0700, and nobody else's",
     "sealed": "what is secret or personal is sealed, row by row",
     "key_age": "no key is older than it may be",
     "notice": "no text of the policy changed under its version or date, and members were told before it holds",
     "egress": "every address that is asked is one of the processors",
+    "sums": "every roll-up holds what its rows hold",
+    "passwords": "every password rests as an argon2id hash of today's cost",
+    "agreed": "whoever signed up has accepted a dated policy and said that they are of age",
+    "apart": "no key, project, team or connection stands under an account that is not its own",
+    "withdrawn": "where consent was withdrawn no key is left",
+    "answers": "no request about rights is past its day",
+    "told": "no mail was given up",
 }
 
 

@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retention import evidence
+from retention.evidence import Proof
 from retention.installation import Installation, Processor
 from retention.policy import Clause, Policy
-from retention.promises import CHECKS, Promise
+from retention.promises import Promise
 from retention.records import Record
-from warehouse.control.self_audit import Looked
 
 _STORES = {"build": "warehouse", "control": "control store", "files": "files"}
 _THEN = {"delete": "deleted", "roll_up": "rolled up", "blank": "blanked"}
@@ -24,7 +25,10 @@ _MEASURES = (
     ("Access", "sessions by hash, throttled sign-in; the operator opens an account with a reason its members read"),
     ("Files", "0600 in folders 0700; published versions 0400"),
     ("Erasure", "rows, bytes, versions and copies, searched afterwards; a chained receipt; tombstones"),
-    ("Accountability", "a hash-linked audit chain, anchored in every version and erasure receipt; a weekly self-audit"),
+    (
+        "Accountability",
+        "a hash-linked audit chain, anchored each day outside the home; a weekly self-audit",
+    ),
 )
 _SUBJECTS = "members of accounts; users and end users of gateways; payers of bills"
 _UNCLAIMED = "none is claimed: state it under [records] in policy.toml"
@@ -36,15 +40,15 @@ def fields(
     promises: Sequence[Promise],
     installation: Installation,
     processors: Sequence[Processor],
-    looked: Mapping[str, Looked],
-    receipts: Mapping[int, str],
     last: Mapping[str, str],
+    proofs: Mapping[str, Sequence[Proof]],
     records: Sequence[Record],
     edition: str,
 ) -> dict[str, Any]:
-    """The report as JSON has it; `receipts` are the chains of the acts that vouch for self-audits, by number.
+    """The report as JSON has it.
 
-    `last` is the day on which each clause last took something; `records` say which law asks for which records.
+    `last` is the day on which each clause last took something, `proofs` what proves each promise, by its id; `records`
+    say which law asks for which records.
     """
     return {
         "edition": edition,
@@ -64,7 +68,7 @@ def fields(
             {"name": one.name, "host": one.host, "purpose": one.purpose, "sends": one.sends} for one in processors
         ],
         "measures": [{"measure": name, "how": how} for name, how in _MEASURES],
-        "promises": [_promised(promise, looked, receipts) for promise in promises],
+        "promises": [_promised(promise, proofs[promise.id]) for promise in promises],
     }
 
 
@@ -98,7 +102,7 @@ def kept(clause: Clause) -> str:
     return {"E": "until its account is erased", "S": "while its tool works"}.get(clause.kind, "as long as it is used")
 
 
-def _promised(promise: Promise, looked: Mapping[str, Looked], receipts: Mapping[int, str]) -> dict[str, Any]:
+def _promised(promise: Promise, proofs: Sequence[Proof]) -> dict[str, Any]:
     return {
         "id": promise.id,
         "says": promise.says,
@@ -106,18 +110,7 @@ def _promised(promise: Promise, looked: Mapping[str, Looked], receipts: Mapping[
         "lacks": promise.lacks,
         "clauses": promise.clauses,
         "tests": promise.tests,
-        "checks": [
-            {
-                "check": name,
-                "means": CHECKS[name],
-                "last_run": looked[name].ran_at.isoformat() if name in looked else None,
-                "wrong": looked[name].wrong if name in looked else None,
-                "receipt": {"act": looked[name].audit_no, "chain": receipts.get(looked[name].audit_no)}
-                if name in looked
-                else None,
-            }
-            for name in promise.checks
-        ],
+        "checks": evidence.rows(proofs),
     }
 
 
@@ -168,16 +161,14 @@ def as_markdown(said: Mapping[str, Any]) -> str:
 
 
 def _row(promise: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    shown = [f"{len(promise['tests'])} test files"] if promise["tests"] else []
-    for check in promise["checks"]:
-        if check["last_run"] is None:
-            shown.append(f"{check['check']}: not run yet")
-            continue
-        result = f"{check['wrong']} wrong" if check["wrong"] else "holds"
-        chain = (check["receipt"]["chain"] or "expired")[:12]
-        shown.append(
-            f"{check['check']}: {result} on {check['last_run'][:10]} (act {check['receipt']['act']}, `{chain}`)"
-        )
+    shown = []
+    for proof in promise["checks"]:
+        said = f"{proof['check']}: {proof['result']}"
+        if proof["last_run"] is not None:
+            said += f" on {proof['last_run'][:10]}"
+        if (receipt := proof["receipt"]) is not None:
+            said += f" ({receipt['kind']} {receipt['number']}, `{(receipt['sha256'] or 'expired')[:12]}`)"
+        shown.append(said)
     kept_so = "yes" if promise["kept"] else f"not yet: {promise['lacks']}"
     return promise["id"], promise["says"], kept_so, "; ".join(shown) or "nothing yet"
 

@@ -3,7 +3,6 @@
 Results are kept as counts; what is wrong is said to who asks, and stands nowhere.
 """
 
-import json
 import os
 import sqlite3
 import stat
@@ -14,15 +13,12 @@ from pathlib import Path
 
 import duckdb
 
-from retention import edition, erase, hunter, installation, receipts, stores
+from retention import audit_anchor, control_audit, edition, erase, hunter, installation, receipts, stores
 from retention.installation import Processor
 from retention.policy import Policy
 from retention.superseded import ReportTable
 from warehouse import database
-from warehouse.audit_tables import AUDIT_ANCHOR
-from warehouse.control import acceptance, audit, connection, erasure, self_audit
-from warehouse.control.audit import Anchor
-from warehouse.errors import WarehouseError
+from warehouse.control import acceptance, connection, self_audit
 from warehouse.home import Home
 
 EVERY = timedelta(days=7)
@@ -56,7 +52,7 @@ def run(home: Home, asked: Asked) -> dict[str, list[str]]:
             "receipts": lambda: [
                 f"receipt {number} was changed, or one before it" for number in receipts.broken(control)
             ],
-            "audit": lambda: audit.wrong(control, anchors(home, control)),
+            "audit": lambda: audit_anchor.wrong(home, control),
             "erasures": lambda: erase.wrong(build, control),
             "modes": lambda: (
                 [f"others may look into {place}" for place in open_to_others(home)]
@@ -69,15 +65,23 @@ def run(home: Home, asked: Asked) -> dict[str, list[str]]:
                 *acceptance.untold(control, asked.now.date()),
             ],
             "egress": lambda: _egress(home, asked.processors),
+            "sums": lambda: control_audit.sums(build),
+            "passwords": lambda: control_audit.passwords(control),
+            "agreed": lambda: control_audit.agreed(control),
+            "apart": lambda: control_audit.apart(build, control),
+            "withdrawn": lambda: control_audit.withdrawn(control),
+            "answers": lambda: control_audit.answers(control, asked.now.date()),
+            "told": lambda: control_audit.told(control),
         }
         return found | {name: look() for name, look in looks.items()}
 
 
 def keep(home: Home, found: dict[str, list[str]], now: datetime) -> None:
-    """Keep the counts of an audit, with the act that vouches for them, and note a policy that has changed."""
+    """Keep the counts of an audit, with the act that vouches for them, also outside; note a policy that has changed."""
     with database.control(home) as control:
         edition.note(control, home, now)
         self_audit.write(control, {name: len(wrong) for name, wrong in found.items()}, now)
+        audit_anchor.keep(home, control, now, always=True)
 
 
 def missed(control: sqlite3.Connection, now: datetime) -> str | None:
@@ -99,23 +103,6 @@ def _overdue(home: Home, build: duckdb.DuckDBPyConnection, control: sqlite3.Conn
         for path in paths
     ]
     return [f"overdue under {each}; run `apiledger policy expire`" for each in said]
-
-
-def anchors(home: Home, control: sqlite3.Connection) -> list[Anchor]:
-    """What the newest version and the erasures' receipts say of the audit chain's end."""
-    found = []
-    try:
-        with database.published(home) as connection:
-            (version,) = connection.execute("SELECT version FROM mart.published").fetchall()[0]
-            rows = connection.execute(f"SELECT audit_no, chain FROM {AUDIT_ANCHOR.full_name}").fetchall()
-            found += [Anchor(f"version {version}", *row) for row in rows]
-    except (WarehouseError, duckdb.Error):
-        # Nothing is published yet, nobody may read meanwhile, or an older program published it.
-        found.clear()
-    for number, (receipt, _) in enumerate(erasure.receipts(control), 1):
-        if said := json.loads(receipt).get("audit"):
-            found.append(Anchor(f"the receipt of erasure {number}", *said))
-    return found
 
 
 def sealed_columns(control: sqlite3.Connection) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from pipelines.backups import backup, backup_key, contents, swap
 from pipelines.backups.backup import Progress
 from pipelines.backups.errors import BackupError
 from pipelines.backups.place import Backup, Place
-from retention import tombstone_ledger
+from retention import audit_anchor, tombstone_ledger
 from retention.tombstone_ledger import Ledger
 from warehouse import database, file_copy, publication, withholding
 from warehouse.control.vault import Vault
@@ -85,10 +85,12 @@ def restore(
             progress("unpacking", 0, 1)
             done = Restored(chosen, _opened(place, chosen, key, staged))
             ledger = _ledger(home, chosen.home_id, beside, done)
-            _forget(staged, ledger, now, done, progress)
+            _forget(home, staged, ledger, now, done, progress)
             done.lost_loads = _lost_loads(home, staged)
             _durable(staged)
             done.set_aside = swap.swapped(home, now)
+            with database.control(home) as control:
+                audit_anchor.keep(home, control, now, always=True)
     return done
 
 
@@ -189,8 +191,11 @@ def _ledger(home: Home, home_id: str, beside: Ledger | None, done: Restored) -> 
     return tombstone_ledger.merged(known.values())
 
 
-def _forget(staged: Home, ledger: Ledger, now: datetime, done: Restored, progress: Progress) -> None:
-    """Erase whoever was erased since, let go what has expired since, and end what a session or a mail had begun."""
+def _forget(home: Home, staged: Home, ledger: Ledger, now: datetime, done: Restored, progress: Progress) -> None:
+    """Erase whoever was erased since, let go what has expired since, and end what a session or a mail had begun.
+
+    That this home is older than the anchors of its audit chain is said first, in the chain and outside.
+    """
     from pipelines.orchestration import retain
 
     with database.control(staged) as control:
@@ -205,6 +210,13 @@ def _forget(staged: Home, ledger: Ledger, now: datetime, done: Restored, progres
                 (database.stamp(now),),
             )
         begun = tombstone_ledger.take_up(control, vault, ledger)
+        try:
+            audit_anchor.restored(home, control, now, f"{done.backup.made_at:%Y-%m-%d}", staged)
+        except OSError as error:
+            raise BackupError(
+                f"{audit_anchor.path(home, control)} cannot be written ({type(error).__name__}), and an older audit "
+                "chain would look cut: make it writable"
+            ) from None
         if begun:
             withholding.withhold(staged)
     done.erased_again = len(begun)

@@ -14,7 +14,7 @@ from pipelines.alerts import postman
 from pipelines.alerts.mail_server import MailSettingError
 from pipelines.backups import backup_health
 from pipelines.bills import connection_health
-from pipelines.commands import branding_health, idle_health, notice_health, rights_overdue
+from pipelines.commands import anchor_health, branding_health, disk_health, idle_health, notice_health, rights_overdue
 from pipelines.gateways import watch
 from pipelines.gateways.finding import Finding
 from pipelines.materialization import landed
@@ -49,6 +49,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from _version(home, now)
     yield from _services(home)
     yield from _disk(home)
+    yield from disk_health.findings(home)
     yield from connection_health.findings(home, now)
     yield from _mail(home, now)
     yield from notice_health.findings(home, now)
@@ -58,6 +59,7 @@ def findings(home: Home, now: datetime) -> Iterator[Finding]:
     yield from backup_health.findings(home, now)
     yield from rights_overdue.findings(home, now)
     yield from idle_health.findings(home, now)
+    yield from anchor_health.findings(home, now)
 
 
 def _bills(home: Home) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """`apiledger policy`: what would go tonight, whether the policy holds, its report, and carrying it out now."""
 
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from retention.evidence import Proof
     from retention.idle import Idle
     from retention.policy import Policy
     from retention.receipts import Expired
@@ -50,6 +52,13 @@ def _told(act: "Act") -> str:
     return f"act {act.audit_no}  {act.at:%Y-%m-%d %H:%M:%S}  {what}{to}{by}{f'  {act.detail}' if act.detail else ''}"
 
 
+def _proved(promise: str, proof: "Proof") -> str:
+    """A check of a promise in a line: when it last ran, its result, the receipt that tells of it."""
+    ran = f"{proof.ran_at:%Y-%m-%d %H:%M}" if proof.ran_at else "-"
+    receipt = f"  {proof.receipt.said()} {proof.receipt.sha256 or 'expired'}" if proof.receipt else ""
+    return f"{promise:<8} {proof.check:<10} {ran:<16}  {proof.result}{receipt}"
+
+
 def _idle(found: "Iterable[Idle]") -> "Iterator[str]":
     """Each account that nobody uses, in a line: since when, until when, and why it stays."""
     for one in found:
@@ -88,15 +97,18 @@ def plan(named: Path | None) -> None:
 
 
 @policy.command()
+@click.option("--promises", "tells", is_flag=True, help="Also list each promise's checks: last run, result, receipt.")
 @_home
-def verify(named: Path | None) -> None:
+def verify(named: Path | None, *, tells: bool) -> None:
     """Check that the policy holds, the audit chain is whole and nothing is overdue; ends with 1 where not.
 
     Promises that are not kept yet are said, with the reason; they are no fault of this home.
     """
     from pipelines.evidence import proof
-    from retention import edition, self_audit
+    from retention import audit_anchor, edition, self_audit
+    from retention.evidence import Evidence
     from warehouse import database
+    from warehouse.control import audit as chain
 
     home = _chosen(named)
     found = proof.found(home, _now())
@@ -104,10 +116,18 @@ def verify(named: Path | None) -> None:
     with database.control(home) as control:
         if said := self_audit.missed(control, _now()):
             wrong.append(said)
-    _, promised = edition.in_force(home)
+        known, anchored = Evidence.read(control), audit_anchor.last(home, control)
+        back = chain.last(control, audit_anchor.RESTORED)
+    held, promised = edition.in_force(home)
     for promise in promised:
+        for each in known.of(promise, held) if tells else ():
+            click.echo(_proved(promise.id, each))
         if not promise.kept:
             click.echo(f"not kept yet  {promise.id:<8} {promise.lacks}")
+    if anchored is not None:
+        click.echo(f"act {anchored.audit_no} is anchored outside the home, {anchored.at[:16]}, {anchored.chain}")
+    if back is not None:
+        click.echo(_told(back))
     for said in wrong:
         click.echo(said)
     click.echo(
@@ -131,6 +151,26 @@ def audit(named: Path | None) -> None:
         for said in wrong:
             click.echo(f"           {said}")
     sys.exit(1 if any(found.values()) else 0)
+
+
+@policy.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_home
+def restored(named: Path | None, *, yes: bool) -> None:
+    """Say that an older home was put back by other means than `apiledger restore`, such as a snapshot of the disk.
+
+    Until then its audit chain counts as one that was cut. A dated entry tells of it for good, in the chain and outside.
+    """
+    from retention import audit_anchor
+    from warehouse import database
+
+    home = _chosen(named)
+    if not yes:
+        click.confirm(f"Was {home.root} put back from an older copy, by you or with your knowledge?", abort=True)
+    with database.control(home) as control:
+        void = audit_anchor.restored(home, control, _now(), "elsewhere")
+        audit_anchor.keep(home, control, _now(), always=True)
+    click.echo(f"Said in the chain and outside; {void} anchors tell of the home before")
 
 
 @policy.command()
@@ -162,31 +202,41 @@ def acts(since: datetime, named: Path | None) -> None:
 @click.option("--since", type=click.DateTime(_MOMENTS), required=True, help="When it began, UTC.")
 @click.option("--until", type=click.DateTime(_MOMENTS), required=True, help="When it ended, UTC.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that got out, or a copy of it.")
+@click.option("--accounts", "is_brief", is_flag=True, help="A line an account, of all classes together.")
 @_home
-def breach(since: datetime, until: datetime, file: Path | None, named: Path | None) -> None:
+def breach(since: datetime, until: datetime, file: Path | None, named: Path | None, *, is_brief: bool) -> None:
     """Say which accounts a breach touches, how much of each class of data, and what was done in that time.
 
-    `rested` is what was here before the end; `within` is what is dated inside the time.
+    `rested` is what was here before the end; `within` is what is dated inside the time. The last lines say how much
+    was looked through, and how long it took.
     """
     from retention import breach as breaches
     from retention import edition
     from warehouse import database
     from warehouse.control import audit as chain
 
-    home = _chosen(named)
+    home, begun = _chosen(named), time.monotonic()
     held, _ = edition.in_force(home)
     found = breaches.look_up(home, held, since, until, file)
+    took = time.monotonic() - begun
     with database.control(home) as control:
         chain.note(control, "breach.listed", _now(), detail=f"accounts={len(found.accounts())}")
-    click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
-    for one in found.touched:
-        number = "no account" if one.account_no is None else one.account_no
-        click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
+    if is_brief:
+        click.echo(f"{'account':>16} {'rested':>12} {'within':>12}")
+        for account, rested, within in found.by_account():
+            click.echo(f"{account:>16} {rested:>12,} {within:>12,}")
+    else:
+        click.echo(f"{'account':>16} {'clause':<16} {'rested':>12} {'within':>12}  place")
+        for one in found.touched:
+            number = "no account" if one.account_no is None else one.account_no
+            click.echo(f"{number:>16} {one.clause:<16} {one.rested:>12,} {one.within:>12,}  {one.place}")
     for act in found.acts:
         click.echo(_told(act))
     if found.at_most:
         click.echo("These are all who may be in that log; once its day is sealed it is not known who alone is.")
+    rows, tables = found.size()
     click.echo(f"{len(found.accounts())} accounts are touched; `apiledger account list` says whose they are")
+    click.echo(f"{rows:,} rows of {tables} tables and {len(found.acts):,} acts were looked through in {took:.1f} s")
 
 
 @policy.command()
@@ -198,6 +248,8 @@ def expire(named: Path | None, *, clock_is_right: bool) -> None:
     """Carry out every clause now, as the nightly run does; Dagster's own runs (S-runs) are left to that."""
     from pipelines.backups.errors import BackupError
     from pipelines.orchestration import idle_accounts, retain
+    from retention import audit_anchor
+    from warehouse import database
 
     home = _chosen(named)
     night = retain.expire_home(home, retain.reading(_now()), lambda *_: None, clock_is_right=clock_is_right)
@@ -207,6 +259,8 @@ def expire(named: Path | None, *, clock_is_right: bool) -> None:
         night.expired += filter(None, [retain.expire_backups(home, _now())])
     except BackupError as error:
         click.echo(str(error), err=True)
+    with database.control(home) as control:
+        audit_anchor.keep(home, control, _now())
     for expired in night.expired:
         click.echo(_said(expired, retain.policy_of(home)))
     for line in _idle(looked.staying):

@@ -7,10 +7,9 @@ from typing import Any
 from pipelines.evidence import processors
 from pipelines.orchestration import retain
 from retention import edition, installation, promises, records, report, self_audit
+from retention.evidence import Evidence
 from retention.self_audit import Asked
 from warehouse import database
-from warehouse.control import audit
-from warehouse.control import self_audit as results
 from warehouse.home import Home
 
 
@@ -32,17 +31,15 @@ def said(home: Home, now: datetime) -> dict[str, Any]:
     """The report's fields; two of the same home are the same."""
     held, promised = edition.in_force(home)
     with database.control(home) as control:
-        looked = results.newest(control)
         last = promises.last_carried_out(control)
-        chains = {one.audit_no: audit.chain_of(control, one.audit_no) or "" for one in looked.values()}
+        known = Evidence.read(control)
     return report.fields(
         held,
         promised,
         installation.load(home.root / edition.POLICY_FILE),
         processors.configured(home, now),
-        looked,
-        chains,
         last,
+        {promise.id: known.of(promise, held) for promise in promised},
         records.load(home.root / edition.POLICY_FILE, held),
         edition.digest(held, promised),
     )

@@ -21,7 +21,7 @@ from pipelines.backups.errors import BackupError
 from pipelines.bills.biller import billers
 from pipelines.materialization import landed
 from pipelines.orchestration import run_history
-from retention import clock, edition, expire, expire_control, receipts, rewrite, stores
+from retention import audit_anchor, clock, edition, expire, expire_control, receipts, rewrite, stores
 from retention.clock import Reading
 from retention.policy import Policy, load
 from retention.receipts import Expired
@@ -173,6 +173,9 @@ def expired(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         night.expired += filter(None, [expire_backups(HOME, _now())])
     except BackupError as error:
         context.log.warning("backups: %s", error)
+    with database.control(HOME) as control:
+        if not audit_anchor.keep(HOME, control, _now()):
+            context.log.warning("the audit chain's end is not anchored outside; `apiledger doctor` says why")
     policy = policy_of(HOME)
     counted = night.by_clause()
     table = "\n".join(

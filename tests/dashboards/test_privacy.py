@@ -12,7 +12,7 @@ from pipelines.commands import notice_health
 from retention import privacy
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, token
 from warehouse import database
-from warehouse.control import acceptance
+from warehouse.control import acceptance, audit, self_audit
 from warehouse.control import member as members
 from warehouse.control.vault import Vault
 from warehouse.home import PROJECT
@@ -52,13 +52,36 @@ def test_the_policy_is_there_for_everybody(site: Site) -> None:
     assert "14 days have passed" in text
     assert "tests/" not in text
     assert "AL-1.3 · kept · R-requests" in text
-    assert "last carried out" not in text
+    assert "expiry: what its clauses say has to go is gone, each night · not run yet" in text
     with database.control(site.home) as control:
         control.execute(
             "INSERT INTO expiry (ran_at, clause, place, things, digest, chain) "
             "VALUES ('2026-11-21T03:00:00.000000Z', 'R-requests', 'model.requests', 3, '', '')"
         )
-    assert "last carried out on 2026-11-21" in site.ask("GET", "/privacy")[2]
+    shown = site.ask("GET", "/privacy")[2]
+    assert "3 rows or files of R-requests gone on 2026-11-21 · 21 Nov 2026 03:00 UTC · receipt 1 of expiry" in shown
+
+
+@pytest.mark.clause("AL-5.3")
+def test_each_promise_shows_its_check_result_and_receipt(site: Site) -> None:
+    """The check's last run with the act that vouches, by hash; what it found; the newest erasure's receipt; no more."""
+    with database.control(site.home) as control:
+        self_audit.write(control, {"inventory": 0, "passwords": 2}, now())
+        number, chain = audit.tail(control) or (0, "")
+        control.execute(
+            """INSERT INTO erasure (erasure_no, kind, step, begun_at, done_at, counts) VALUES
+               (7, 'account', 'done', '2026-11-20T01:00:00.000000Z', '2026-11-20T01:01:00.000000Z', '{}')"""
+        )
+        control.execute("INSERT INTO erasure_receipt (erasure_no, receipt, chain) VALUES (7, '{}', 'c0ffee')")
+    text = site.ask("GET", "/privacy")[2]
+    when = f"{now():%d %b %Y}"
+    vouched = f'UTC · act {number} <code title="{chain}">{chain[:16]}</code>'
+    assert "AL-1.1 · found wrong: passwords · E-members" in text
+    assert f"argon2id hash of today's cost · 2 wrong · {when}".replace("'", "&#x27;") in text
+    assert text.count(vouched) >= 4
+    assert '1 done · 20 Nov 2026 01:01 UTC · receipt of erasure 7 <code title="c0ffee">' in text
+    assert "tests: tests of the program carry it, with every change of the program · 1 file of tests" in text
+    assert EMAIL not in text
 
 
 @pytest.mark.clause("AL-11.1")

@@ -1,6 +1,7 @@
 """`apiledger policy`: verify, audit and report, over one home that has worked."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +66,8 @@ def test_an_audit_finds_and_keeps_what_is_wrong(lived: Home) -> None:
         control.execute("UPDATE client SET sealed_ip = '203.0.113.5'")
         control.execute("UPDATE connection SET used_since = '2025-01-01T00:00:00.000000Z'")
         control.execute("UPDATE audit SET at = '2026-01-01T00:00:00.000000Z'")
+    with database.build(lived) as build:
+        build.execute("UPDATE model.usage_daily SET requests = requests + 1, account_no = account_no + 1")
     lived.build_lock.chmod(0o644)
     done = _run(lived, "audit")
     assert done.exit_code == 1
@@ -73,6 +76,8 @@ def test_an_audit_finds_and_keeps_what_is_wrong(lived: Home) -> None:
         "the key of openai has been the same for",
         "act 1 was changed, or one before it",
         f"others may look into {lived.build_lock}",
+        "model.usage_monthly 2026-11 differs in requests",
+        "model.usage_daily has 1 keys under an account that is not theirs",
     ):
         assert said in done.output
     assert _run(lived, "verify").exit_code == 1
@@ -82,6 +87,11 @@ def test_an_audit_finds_and_keeps_what_is_wrong(lived: Home) -> None:
         found = {one.name: (one.wrong, one.audit_no) for one in self_audit.newest(control).values()}
     assert found["sealed"] == (1, newest.audit_no)
     assert found["inventory"] == (0, newest.audit_no)
+    told = _run(lived, "verify", "--promises").output
+    with database.control(lived) as control:
+        receipt = f"act {newest.audit_no} {audit.chain_of(control, newest.audit_no)}"
+    assert re.search(rf"AL-5\.2   sealed     {newest.at:%Y-%m-%d %H:%M}  1 wrong  {receipt}", told)
+    assert re.search(r"AL-6\.1   tests      -                 1 file of tests", told)
 
 
 @pytest.mark.clause("AL-5.3")
@@ -144,6 +154,13 @@ def test_a_tail_that_was_cut_is_told_by_the_published_version(lived: Home) -> No
     done = _run(lived, "verify")
     assert done.exit_code == 1
     assert "tells of act 1, which is gone: the end was cut off" in done.output
+    # Whoever did so with a snapshot of the disk says it, and it stands there from then on.
+    assert "Said in the chain and outside; 1 anchors" in _run(lived, "restored", "--yes").output
+    done = _run(lived, "verify")
+    told = done.output
+    assert done.exit_code == 0, told
+    assert re.search(r"act 1  \S+ \S+  an older home was put in this one's place  from=elsewhere", told)
+    assert re.search(r"act 1 is anchored outside the home, \d{4}-\d\d-\d\dT\d\d:\d\d, [0-9a-f]{64}", told)
 
 
 @pytest.mark.clause("AL-5.3")
@@ -188,10 +205,11 @@ def test_the_report_tells_all_there_is_and_is_the_same_twice(lived: Home, monkey
     with database.control(lived) as control:
         newest = audit.last(control, "selfaudit.run")
         assert newest
-        receipt = {"act": newest.audit_no, "chain": audit.chain_of(control, newest.audit_no)}
+        receipt = {"kind": "act", "number": newest.audit_no, "sha256": audit.chain_of(control, newest.audit_no)}
     assert [(one["check"], one["wrong"], one["receipt"]) for one in shown["checks"]] == [
         ("sealed", 0, receipt),
         ("key_age", 0, receipt),
+        ("erasure", None, None),
     ]
     told = _run(lived, "report").output
     assert all(f"| {promise['id']} |" in told for promise in said["promises"])

@@ -15,14 +15,14 @@ from pipelines.backups import restore, swap
 from pipelines.backups.errors import BackupError
 from pipelines.cli import cli
 from pipelines.materialization.landed import missing_loads
-from retention import erase, tombstone_ledger, verify_receipt
+from retention import audit_anchor, erase, tombstone_ledger, verify_receipt
 from tests.faults.offers import INBOXES
 from tests.pipelines.backed_up_world import ANNE, BELA, World, quiet, worlds
 from tests.pipelines.gateway_log import put, query, take_in
 from tests.retention.erased_world import NOW, begin, erased
 from warehouse import conservation, database, publication, withholding
+from warehouse.control import audit, token
 from warehouse.control import erasure as erasures
-from warehouse.control import token
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
@@ -88,6 +88,8 @@ def test_the_home_that_was_there_is_set_aside(world: World) -> None:
     take_in(world.home, _LATER)
     waiting = put(world.home, "waits.jsonl", BELA.lines([2], request_id="b-waits"))
     with database.control(world.home) as control:
+        audit.note(control, "selfaudit.run", _LATER)
+        assert audit_anchor.keep(world.home, control, _LATER)
         control.execute("INSERT INTO throttle VALUES (x'01', 1, '2026-11-21T00:00:00.000000Z', NULL)")
     before = _bytes(world.home)
     done = _restored(world)
@@ -98,6 +100,17 @@ def test_the_home_that_was_there_is_set_aside(world: World) -> None:
     assert {name: old.get(name) for name in before if name != waits} == {n: b for n, b in before.items() if n != waits}
     assert waiting.read_bytes() == before[waits]
     assert query(world.home, "SELECT sum(requests) FROM mart.spend_daily") == [(12,)]
+    with database.control(world.home) as control:
+        # An older chain that says so is whole; cut, it is not.
+        assert audit_anchor.wrong(world.home, control) == []
+        back = audit.last(control, audit_anchor.RESTORED)
+        assert back is not None
+        assert back.detail == f"from={done.backup.made_at:%Y-%m-%d} anchors of the home before=1"
+        control.execute("BEGIN")
+        control.execute("DELETE FROM audit WHERE audit_no >= ?", (back.audit_no,))
+        control.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'audit'", (back.audit_no - 1,))
+        assert len(audit_anchor.wrong(world.home, control)) == 3
+        control.execute("ROLLBACK")
     take_in(world.home, _LATER)
     assert query(world.home, "SELECT sum(requests) FROM mart.spend_daily") == [(13,)]
 
@@ -124,6 +137,9 @@ def test_whoever_was_erased_since_does_not_come_back(world: World, tmp_path: Pat
         assert erase.wrong(build, control) == []
         receipts = erasures.receipts(control)
         assert receipts[0] == told
+        # Its chain is shorter than what the receipt tells of, and says why; so does a line outside.
+        assert audit_anchor.wrong(home, control) == []
+        assert audit.last(control, audit_anchor.RESTORED)
         assert verify_receipt.broken(receipts) == []
         again = json.loads(receipts[1][0])
         assert (again["found_in"], again["searched"]["for"] > 3) == ({}, True)

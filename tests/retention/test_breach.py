@@ -1,9 +1,12 @@
 """Breach drill: whom it touches, by class, in seconds, from a time alone or from the file that got out."""
 
+import re
 import shutil
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -107,5 +110,58 @@ def test_the_command_says_it_and_writes_down_that_it_was_asked(lived: Home, mast
     assert f"{_numbers(lived)['globex']:>16} R-requests" in done.output
     assert "globex" not in done.output
     assert "203.0.113.9" not in done.output
+    assert re.search(r"\d+ rows of \d+ tables and [1-9]\d* acts were looked through in \d+\.\d s\n$", done.output)
     with database.control(lived) as control:
         assert audit.last(control, "breach.listed")
+    brief = CliRunner().invoke(cli, [*words, "--accounts"]).output
+    found = _found(lived)
+    numbers = [int(told[1]) for told in re.finditer(r"^ *(\d+) +[\d,]+ +[\d,]+$", brief, re.MULTILINE)]
+    assert numbers == found.accounts()
+    assert sum(rested for _, rested, _ in found.by_account()) <= found.size()[0]
+
+
+@pytest.mark.soak
+@pytest.mark.clause("AL-2.3")
+def test_whom_it_touches_is_told_in_five_minutes_at_size(lived: Home, tmp_path: Path, master_key: str) -> None:
+    """10,000,000 calls of 500 accounts, a million addresses, 100,000 acts: the drill from the command to its end."""
+    assert master_key
+    shutil.copytree(lived.root, tmp_path / "own", symlinks=True)
+    home = Home(tmp_path / "own")
+    version = home.published / (home.published / "current").readlink()
+    version.chmod(0o600)
+    with duckdb.connect(str(version)) as grown:
+        grown.execute(
+            """INSERT INTO model.requests BY NAME SELECT i AS request_no, 'r' || i AS request_id, i % 500 AS account_no,
+                   TIMESTAMP '2026-10-22' + INTERVAL (i % 2592000) SECOND AS requested_at, i % 5000 AS key_no,
+                   (hash(i) >> 2)::BIGINT AS client_no, 'gateway_jsonl' AS gateway
+               FROM (SELECT i::BIGINT AS i FROM range(10000000) AS rows (i))"""
+        )
+        grown.execute(
+            """INSERT INTO model.usage_hourly BY NAME SELECT i % 500 AS account_no, i % 5000 AS key_no, 1 AS requests,
+                   TIMESTAMP '2026-10-22' + INTERVAL (i % 720) HOUR AS hour, 'gateway_jsonl' AS gateway
+               FROM range(2000000) AS rows (i)"""
+        )
+    moment = database.stamp(SINCE + timedelta(hours=1))
+    with database.control(home) as control, database.transaction(control):
+        control.execute(
+            """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+               INSERT INTO client SELECT i, '2026-11-' || substr('0' || (1 + i % 21), -2), i % 500, randomblob(32),
+                   'v1.' || hex(randomblob(24)), 'v1.' || hex(randomblob(40)) FROM n"""
+        )
+        acts = ((moment, "account.opened", 1, number % 500, "", "") for number in range(100_000))
+        control.executemany(
+            "INSERT INTO audit (at, act, actor_no, object_no, detail, chain) VALUES (?, ?, ?, ?, ?, ?)", acts
+        )
+    begun = time.monotonic()
+    words = ["policy", "breach", "--since", "2026-11-20", "--until", "2026-11-21", "--accounts"]
+    done = CliRunner().invoke(cli, [*words, "--home", str(home.root)])
+    took = time.monotonic() - begun
+    assert done.exit_code == 0, done.output
+    print("\n".join(done.output.splitlines()[-2:]), f"{took:.1f} s with all that is printed", sep="\n")
+    told = re.search(r"([\d,]+) rows of \d+ tables and ([\d,]+) acts", done.output)
+    assert told
+    assert int(told[1].replace(",", "")) > 12_000_000
+    assert int(told[2].replace(",", "")) > 100_000
+    # Those of the small home, but for the one who came after the end, are beside them.
+    assert len(re.findall(r"^ *\d+ +[\d,]+ +[\d,]+$", done.output, re.MULTILINE)) >= 502
+    assert took < 300

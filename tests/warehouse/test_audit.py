@@ -14,6 +14,7 @@ from warehouse.errors import WarehouseError
 from warehouse.home import Home
 
 NOW = datetime(2026, 11, 21, 22)  # noqa: DTZ001 - naive moments are UTC in the store
+_MADE_UP = "'2026-11-21T22:00:00.000000Z', 'retention.run', 7, 9, ''"
 
 
 @pytest.fixture
@@ -46,11 +47,38 @@ def test_acts_follow_from_one_another(control: sqlite3.Connection) -> None:
         ("DELETE FROM audit WHERE audit_no < 3", "the acts before 3 are gone, and no receipt says that they expired"),
         ("DELETE FROM audit WHERE audit_no > 3", "5 acts were written down and the newest that is there is 3"),
         ("DELETE FROM audit", "5 acts were written down and the newest that is there is 0"),
+        # Put in: at the end under a chain of its own, at the end with the newest act's, and between two.
+        (f"INSERT INTO audit VALUES (6, {_MADE_UP}, 'c0ffee')", "act 6 was changed, or one before it"),
+        (
+            f"INSERT INTO audit SELECT 6, {_MADE_UP}, chain FROM audit WHERE audit_no = 5",
+            "act 6 was changed, or one before it",
+        ),
+        (
+            f"""UPDATE audit SET audit_no = audit_no + 100 WHERE audit_no > 2;
+                INSERT INTO audit SELECT 3, {_MADE_UP}, chain FROM audit WHERE audit_no = 2;
+                UPDATE audit SET audit_no = audit_no - 99 WHERE audit_no > 100""",
+            "act 3 was changed, or one before it",
+        ),
+        # Put in another order, with their chains and without.
+        (
+            """UPDATE audit SET audit_no = 100 WHERE audit_no = 2; UPDATE audit SET audit_no = 2 WHERE audit_no = 4;
+               UPDATE audit SET audit_no = 4 WHERE audit_no = 100""",
+            "act 2 was changed, or one before it",
+        ),
+        (
+            "UPDATE audit SET object_no = 6 - object_no, detail = 'clauses=' || (6 - object_no)",
+            "act 1 was changed, or one before it",
+        ),
+        # Cut, and the store's own count put back to what is left but one.
+        (
+            "DELETE FROM audit WHERE audit_no > 2; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'audit'",
+            "3 acts were written down and the newest that is there is 2",
+        ),
     ],
 )
-def test_what_was_changed_or_taken_out_is_noticed(control: sqlite3.Connection, sql: str, said: str) -> None:
+def test_what_was_changed_put_in_or_taken_out_is_noticed(control: sqlite3.Connection, sql: str, said: str) -> None:
     """Anywhere in the chain, its beginning and its end."""
-    control.execute(sql)
+    control.executescript(sql)
     assert any(one.startswith(said) for one in audit.wrong(control, []))
 
 

@@ -1,8 +1,8 @@
 """The audit chain: who did what to what, by number and moment; each row seals the one before.
 
 None tells of anybody. A row that was changed, taken out or put in breaks the chain. Cutting the newest rows off leaves
-a chain that is whole, so its end is anchored outside: every published version and every erasure's receipt says the
-newest row it knew.
+a chain that is whole, so its end is anchored: every published version, every erasure's receipt and, outside the home, a
+line a day (retention/audit_anchor.py) say the newest row they knew.
 """
 
 import hashlib
@@ -53,6 +53,7 @@ ACTS = {
     "credits.adjusted": "an account's credits were adjusted: account",
     "credits.claimed": "a paying customer was said to be an account: account",
     "selfaudit.run": "the installation audited itself: none",
+    "home.restored": "an older home was put in this one's place: none",
 }
 # Numbers, hashes and words of our own: no address, no name, nothing anybody typed.
 _DETAIL = re.compile(r"[a-z0-9_.,:=>+ -]{0,120}")
@@ -100,13 +101,14 @@ def note(
 
 def _append(control: sqlite3.Connection, said: tuple[object, ...]) -> None:
     before = tail(control)
-    chain = _link("" if before is None else before[1], said)
+    chain = link("" if before is None else before[1], said)
     control.execute(
         "INSERT INTO audit (at, act, actor_no, object_no, detail, chain) VALUES (?, ?, ?, ?, ?, ?)", (*said, chain)
     )
 
 
-def _link(before: str, said: tuple[object, ...]) -> str:
+def link(before: str, said: tuple[object, ...]) -> str:
+    """The hash of a row, by what it says and the hash of the row before."""
     return hashlib.sha256(repr((before, *said)).encode()).hexdigest()
 
 
@@ -120,6 +122,15 @@ def chain_of(control: sqlite3.Connection, audit_no: int) -> str | None:
     """The chain of an act; None where it has expired."""
     row = control.execute("SELECT chain FROM audit WHERE audit_no = ?", (audit_no,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def holds(control: sqlite3.Connection, anchor: Anchor) -> bool:
+    """Whether the chain has the act that an anchor tells of, or has had it for so long that it expired."""
+    chain = chain_of(control, anchor.audit_no)
+    if chain is not None:
+        return chain == anchor.chain
+    ((first,),) = control.execute("SELECT coalesce(min(audit_no), 1) FROM audit").fetchall()
+    return anchor.audit_no < int(first)
 
 
 def acts(control: sqlite3.Connection, since: datetime, until: datetime) -> list[Act]:
@@ -144,7 +155,7 @@ def wrong(control: sqlite3.Connection, anchors: Iterable[Anchor]) -> list[str]:
     ).fetchall()
     for number, *words, chain in rows:
         # The oldest expire, each time with a receipt; the chain begins with whichever is the first now.
-        if not (before is None and number > 1) and _link(before or "", tuple(words)) != chain:
+        if not (before is None and number > 1) and link(before or "", tuple(words)) != chain:
             said.append(f"act {number} was changed, or one before it")
         before, chains[number] = chain, chain
     first = min(chains, default=1)
