@@ -1,7 +1,7 @@
 -- model.invoice, model.connection, model.bill_day, model.built_pull, model.charges, model.plan, model.plan_day, model.account -> mart.invoice_tie_out: each invoice beside the bills, or the fee, of its days
 WITH billed AS (
     SELECT
-        invoice.provider, invoice.number,
+        invoice.provider, invoice.account_no, invoice.number,
         count(DISTINCT bill_day.day) AS billed_days,
         sum(bill_day.amount_usd) AS amount_usd
     FROM model.invoice AS invoice
@@ -14,7 +14,9 @@ WITH billed AS (
     GROUP BY ALL
 ), pulled AS (
     -- A day without a line is pulled as well; one that may still change leaves its invoice open.
-    SELECT invoice.provider, invoice.number, count(*) AS days, count(*) FILTER (day.is_open) AS open_days
+    SELECT
+        invoice.provider, invoice.account_no, invoice.number, count(*) AS days,
+        count(*) FILTER (day.is_open) AS open_days
     FROM model.invoice AS invoice
     JOIN (
         SELECT connection.provider, connection.account_no, pull.day, bool_or(pull.settlement = 'provisional') AS is_open
@@ -28,7 +30,7 @@ WITH billed AS (
     GROUP BY ALL
 ), line AS (
     SELECT
-        invoice.provider, invoice.number,
+        invoice.provider, invoice.account_no, invoice.number,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Tax') AS tax_usd,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Credit') AS credits_usd,
         sum(charges.amount_usd) FILTER (charges.charge_category = 'Adjustment') AS adjustments_usd,
@@ -48,7 +50,9 @@ WITH billed AS (
     WHERE invoice.plan IS NULL
     GROUP BY ALL
 ), fee AS (
-    SELECT invoice.provider, invoice.number, count(DISTINCT plan_day.day) AS days, sum(plan_day.fee_usd) AS amount_usd
+    SELECT
+        invoice.provider, invoice.account_no, invoice.number,
+        count(DISTINCT plan_day.day) AS days, sum(plan_day.fee_usd) AS amount_usd
     FROM model.invoice AS invoice
     JOIN model.plan AS plan
         ON plan.plan = invoice.plan AND plan.provider = invoice.provider AND plan.account_no = invoice.account_no
@@ -75,10 +79,18 @@ WITH billed AS (
             + coalesce(invoice.billed_credits, line.billed_credits, 0)
         END::DECIMAL(38,12) AS told_amount
     FROM model.invoice AS invoice
-    LEFT JOIN billed ON billed.provider = invoice.provider AND billed.number = invoice.number
-    LEFT JOIN pulled ON pulled.provider = invoice.provider AND pulled.number = invoice.number
-    LEFT JOIN line ON line.provider = invoice.provider AND line.number = invoice.number
-    LEFT JOIN fee ON fee.provider = invoice.provider AND fee.number = invoice.number
+    LEFT JOIN billed
+        ON billed.provider = invoice.provider AND billed.account_no = invoice.account_no
+        AND billed.number = invoice.number
+    LEFT JOIN pulled
+        ON pulled.provider = invoice.provider AND pulled.account_no = invoice.account_no
+        AND pulled.number = invoice.number
+    LEFT JOIN line
+        ON line.provider = invoice.provider AND line.account_no = invoice.account_no
+        AND line.number = invoice.number
+    LEFT JOIN fee
+        ON fee.provider = invoice.provider AND fee.account_no = invoice.account_no
+        AND fee.number = invoice.number
 ), compared AS (
     SELECT * REPLACE (
             coalesce(charges_usd + adjustments_usd + taxes_usd + credited_usd + same_usd, amount_usd)::DECIMAL(38,12)
