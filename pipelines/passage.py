@@ -22,6 +22,7 @@ from pipelines.gateways.provider import gateways
 from pipelines.materialization import build, build_credits, build_fees, landed
 from pipelines.payments import booking
 from pipelines.payments import pull as payments
+from pipelines.prices import reprice
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule, pass_end, upstream_claim
 from warehouse.errors import BusyError, WarehouseError
@@ -132,8 +133,10 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
         claim_rule.follow(control, now)
         upstream_claim.follow(control, _utc(now))
     today = _utc(now).date()
+    gives_way = partial(erasing.is_waited_for, home)
+    anew = reprice.asked(home, connection, _utc(now), progress, gives_way)
     covered = build_fees.build_plans(home, connection, today)
-    built = build.build(home, connection, progress, covered, partial(erasing.is_waited_for, home))
+    built = build.build(home, connection, progress, {*anew, *covered}, gives_way)
     build_fees.build_invoices(home, connection)
     booking.book(home, connection, _utc(now))
     build_credits.build_credits(home, connection, today)

@@ -49,6 +49,7 @@ ACTS = {
     "support.invited": "an invitation was made at the terminal: account",
     "breach.listed": "it was looked up whom a breach touches: none",
     "name.said": "it was said what a key or a project is called: key or project",
+    "price.set": "a price was set on a page: none",
     "credits.prepaid": "the terms of an account's credits were set: account",
     "credits.adjusted": "an account's credits were adjusted: account",
     "credits.claimed": "a paying customer was said to be an account: account",

@@ -1,0 +1,3 @@
+CREATE TABLE reprice_wish (
+    wish_no INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, first_day TEXT NOT NULL,
+    asked_at TEXT NOT NULL) STRICT;
