@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards import form, formats, marts, price_figures, session, typed_price, viewer
+from dashboards import form, formats, marts, operating, price_figures, session, typed_price, viewer
 from dashboards.form import Fields
 from dashboards.typed_price import LONG, RARE, USUAL
 from warehouse import database, price_entry
@@ -26,7 +26,6 @@ from warehouse.price_missing import Unpriced
 from warehouse.price_suggestion import Suggestion, nearest, rates_of
 from warehouse.prices import PriceBook
 
-_ROLES = frozenset({"owner", "editor"})
 _SAID = {
     "priced": "The price is written down. Calls from now on have it.",
     "again": "The price is written down. Calls from now on have it, and the next pass prices those of before.",
@@ -38,13 +37,6 @@ _writing = threading.Lock()
 def link() -> str:
     """The way to the form, for the operator."""
     return '<a href="/price" target="_self">Price them</a>'
-
-
-def _operator(request: Request) -> Session | None:
-    found = session.find(session.token_of(request.cookies))
-    if found is None or not found.member.is_operator or found.member.role not in _ROLES:
-        return None
-    return found if found.opened_account_no is None and found.member.projects is None else None
 
 
 def _missing(found: Session) -> list[Unpriced]:
@@ -61,7 +53,7 @@ def _picked(listed: Sequence[Unpriced], asked: Mapping[str, str]) -> Unpriced | 
 def _page(request: Request, *, wrong: str = "", status: int = 200, typed: Fields | None = None) -> Response:
     if session.find(session.token_of(request.cookies)) is None:
         return form.turned("/sign-in?to=/price")
-    found = _operator(request)
+    found = operating.who(request)
     if found is None:
         return form.missing(request)
     listed = _missing(found)
@@ -200,7 +192,7 @@ def _opened(value: Mapping[str, str], names: Sequence[str] | Mapping[str, object
 
 
 def _price(request: Request, fields: Fields) -> Response:
-    found = _operator(request)
+    found = operating.who(request)
     if found is None:
         return form.missing(request)
     one, home, now = _picked(_missing(found), fields), Home.own(), session.now().replace(microsecond=0)

@@ -72,7 +72,7 @@ def _what_comes(one: Idle) -> str:
 
 
 def _claims(found: list[Claim]) -> str:
-    """Which labels of the logs are whose; the commands stand there, since a claim opens figures to others."""
+    """Which labels of the logs are whose, and the way to the form that says it."""
     rows = "".join(
         f"<tr><td>{escape(one.label)}</td><td>{one.seen_by}</td><td>{one.how}</td></tr>" for one in found[:_MOST_CLAIMS]
     )
@@ -80,8 +80,8 @@ def _claims(found: list[Claim]) -> str:
     card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)
     return (
         f"{card}{more if len(found) > _MOST_CLAIMS else ''}"
-        '<p class="al dim">Give one away with <code>apiledger account claim WHOSE LABEL</code>, tell one apart by its '
-        "teams or keys with <code>apiledger account split LABEL --by team</code>.</p>"
+        '<p class="al"><a href="/claims" target="_self">Give one away, by name or by rule; tell one apart; say which '
+        "keys are of a project and which connection pays</a></p>"
     )
 
 

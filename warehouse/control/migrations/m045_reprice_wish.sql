@@ -1,3 +1,0 @@
-CREATE TABLE reprice_wish (
-    wish_no INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, first_day TEXT NOT NULL,
-    asked_at TEXT NOT NULL) STRICT;
