@@ -7,8 +7,9 @@ does nothing twice. An erasure goes first, also before a pass that is under way.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import monotonic
 
 import duckdb
 
@@ -53,6 +54,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
     is stored is not what was read, and nothing was published. How it ended is written down, but for a busy one.
     """
+    began = monotonic()
     try:
         report = _passed(home, now, progress)
     except BusyError:
@@ -60,15 +62,15 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     except Exception:
         # What broke the pass off may keep this from being written, too: it is what is told.
         with suppress(database.ControlError, OSError, WarehouseError):
-            _ended(home, now, is_good=False)
+            _ended(home, now, began, is_good=False)
         raise
-    _ended(home, now, is_good=True)
+    _ended(home, now, began, is_good=True)
     return report
 
 
-def _ended(home: Home, now: datetime, *, is_good: bool) -> None:
+def _ended(home: Home, now: datetime, began: float, *, is_good: bool) -> None:
     with database.control(home) as control:
-        pass_end.note(control, _utc(now), is_good=is_good)
+        pass_end.note(control, _utc(now), is_good=is_good, took=timedelta(seconds=monotonic() - began))
 
 
 def _passed(home: Home, now: datetime, progress: Progress) -> PassReport:
