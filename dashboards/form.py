@@ -85,16 +85,9 @@ def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """A route that answers a form: 403 and nothing done unless a page of ours, in this browser, sent it."""
 
     async def answer(request: Request) -> Response:
-        headers = request.headers
-        if not address.is_ours(headers.get("origin"), headers.get("host")):
+        body = await taken(request, "application/x-www-form-urlencoded", _MOST_BYTES)
+        if body is None:
             return refused(request)
-        if headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            return refused(request)
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > _MOST_BYTES:
-                return refused(request)
         try:
             fields = dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS, keep_blank_values=True))
         except ValueError:
@@ -104,6 +97,21 @@ def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         return await run_in_threadpool(handler, request, fields)
 
     return answer
+
+
+async def taken(request: Request, kind: str, most_bytes: int) -> bytes | None:
+    """What was sent by a page of ours in this form; None where it is another's, another form, or too much."""
+    headers = request.headers
+    if not address.is_ours(headers.get("origin"), headers.get("host")):
+        return None
+    if headers.get("content-type", "").partition(";")[0] != kind:
+        return None
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            return None
+    return body
 
 
 def refused(request: Request) -> Response:
@@ -124,14 +132,24 @@ def turned(to: str) -> Response:
     return RedirectResponse(to, 303, headers={"Cache-Control": "no-store"})
 
 
-def field(name: str, label: str, kind: str = "text", *, hint: str = "", more: str = "", value: str = "") -> str:
+def field(
+    name: str,
+    label: str,
+    kind: str = "text",
+    *,
+    hint: str = "",
+    more: str = "",
+    value: str = "",
+    is_required: bool = True,
+) -> str:
     """A labelled field."""
     said = f'<small id="{name}-hint">{escape(hint)}</small>' if hint else ""
     described = f' aria-describedby="{name}-hint"' if hint else ""
     filled = f' value="{escape(value)}"' if value else ""
+    needed = " required" if is_required else ""
     return (
         f'<label for="{name}">{escape(label)}</label>'
-        f'<input id="{name}" name="{name}" type="{kind}" required{described}{filled} {more}>{said}'
+        f'<input id="{name}" name="{name}" type="{kind}"{needed}{described}{filled} {more}>{said}'
     )
 
 

@@ -7,8 +7,9 @@ does nothing twice. An erasure goes first, also before a pass that is under way.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import monotonic
 
 import duckdb
 
@@ -22,6 +23,7 @@ from pipelines.gateways.provider import gateways
 from pipelines.materialization import build, build_credits, build_fees, landed
 from pipelines.payments import booking
 from pipelines.payments import pull as payments
+from pipelines.prices import reprice
 from warehouse import conservation, database, mart, publication
 from warehouse.control import claim_rule, pass_end, upstream_claim
 from warehouse.errors import BusyError, WarehouseError
@@ -52,6 +54,7 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     `now` is UTC. Raises BusyError where another pass is under way; RowsMissingError and ConservationError where what
     is stored is not what was read, and nothing was published. How it ended is written down, but for a busy one.
     """
+    began = monotonic()
     try:
         report = _passed(home, now, progress)
     except BusyError:
@@ -59,15 +62,15 @@ def run_pass(home: Home, now: datetime, progress: Progress) -> PassReport:
     except Exception:
         # What broke the pass off may keep this from being written, too: it is what is told.
         with suppress(database.ControlError, OSError, WarehouseError):
-            _ended(home, now, is_good=False)
+            _ended(home, now, began, is_good=False)
         raise
-    _ended(home, now, is_good=True)
+    _ended(home, now, began, is_good=True)
     return report
 
 
-def _ended(home: Home, now: datetime, *, is_good: bool) -> None:
+def _ended(home: Home, now: datetime, began: float, *, is_good: bool) -> None:
     with database.control(home) as control:
-        pass_end.note(control, _utc(now), is_good=is_good)
+        pass_end.note(control, _utc(now), is_good=is_good, took=timedelta(seconds=monotonic() - began))
 
 
 def _passed(home: Home, now: datetime, progress: Progress) -> PassReport:
@@ -132,8 +135,10 @@ def modelled(home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, p
         claim_rule.follow(control, now)
         upstream_claim.follow(control, _utc(now))
     today = _utc(now).date()
+    gives_way = partial(erasing.is_waited_for, home)
+    anew = reprice.asked(home, connection, _utc(now), progress, gives_way)
     covered = build_fees.build_plans(home, connection, today)
-    built = build.build(home, connection, progress, covered, partial(erasing.is_waited_for, home))
+    built = build.build(home, connection, progress, {*anew, *covered}, gives_way)
     build_fees.build_invoices(home, connection)
     booking.book(home, connection, _utc(now))
     build_credits.build_credits(home, connection, today)

@@ -66,6 +66,8 @@ def _let_go_of_names(control: sqlite3.Connection, counts: dict[str, int], names:
     for label in gone:
         _count(counts, "claim", control.execute("DELETE FROM claim WHERE label = ?", (label,)).rowcount)
         control.execute("DELETE FROM told_apart WHERE label = ?", (label,))
+        gone_rules = control.execute("DELETE FROM key_rule WHERE account = ? OR pattern = ?", (label, label))
+        _count(counts, "key_rule", gone_rules.rowcount)
         # A plan that covered them alone covers nobody any more; its fee is its owner's as before.
         query = "UPDATE plan SET covers_account = ? WHERE covers_account = ?"
         control.execute(query, (f"account {names[label]}", label))

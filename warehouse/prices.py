@@ -126,6 +126,11 @@ class PriceBook:
             names.gather(index),
         )
 
+    def listed(self, provider: str, model: str, tier: str | None, moment: datetime) -> Price | None:
+        """Give the list price of a service at a naive UTC moment, by all that is known; None where there is none."""
+        service = {"provider": provider, "model": model, "service_tier": tier, "region": None}
+        return self._service(service).price_at(moment, ALWAYS)
+
     def tool(self, provider: str, model: str | None, tool: str, moment: datetime) -> UnitPrice | None:
         """Give what one use of a provider's tool costs at a naive UTC moment; None where no price is known.
 

@@ -1,18 +1,20 @@
-"""mart.spend_daily, the home -> what this installation holds: sums of accounts, sizes, versions. The operator's."""
+"""mart.spend_daily, the home -> what this installation is and does: sums, passes, sizes, versions; the operator's."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from html import escape
 
 import streamlit as st
 
-from dashboards import formats, installation_figures, marts, viewer
+from dashboards import formats, installation_figures, marts, run_chart, run_figures, theme, viewer
 from dashboards.installation_figures import AccountSum, Claim, Folder
 from retention.idle import Idle
+from warehouse.control.pass_run import PassRun
 from warehouse.money import shown
 
 _MOST_CLAIMS = 200
+_MOST_RUNS = 15
 
 
 def page() -> None:
@@ -33,6 +35,7 @@ def page() -> None:
     if unused := installation_figures.idle_accounts(home, looks, today):
         st.html(_idle(unused))
     st.html(_claims(installation_figures.claims(home, looks)))
+    _runs(run_figures.runs(home, looks, datetime.now(UTC).replace(tzinfo=None)), today)
     folders = installation_figures.folders(home)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -72,7 +75,7 @@ def _what_comes(one: Idle) -> str:
 
 
 def _claims(found: list[Claim]) -> str:
-    """Which labels of the logs are whose; the commands stand there, since a claim opens figures to others."""
+    """Which labels of the logs are whose, and the way to the form that says it."""
     rows = "".join(
         f"<tr><td>{escape(one.label)}</td><td>{one.seen_by}</td><td>{one.how}</td></tr>" for one in found[:_MOST_CLAIMS]
     )
@@ -80,8 +83,35 @@ def _claims(found: list[Claim]) -> str:
     card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)
     return (
         f"{card}{more if len(found) > _MOST_CLAIMS else ''}"
-        '<p class="al dim">Give one away with <code>apiledger account claim WHOSE LABEL</code>, tell one apart by its '
-        "teams or keys with <code>apiledger account split LABEL --by team</code>.</p>"
+        '<p class="al"><a href="/claims" target="_self">Give one away, by name or by rule; tell one apart; say which '
+        "keys are of a project and which connection pays</a></p>"
+    )
+
+
+def _runs(found: list[PassRun], today: date) -> None:
+    """The passes of the last days: what landed by day, and each of the newest."""
+    head = (
+        '<th>Ended</th><th>Outcome</th><th class="n">Took</th><th class="n">Files</th><th class="n">Rows</th>'
+        '<th class="n">Held back</th><th class="n">Bills</th>'
+    )
+    failed = sum(not one.is_good for one in found)
+    title = f"Passes of {run_figures.DAYS} days: {formats.count(len(found))}, {formats.count(failed)} not well"
+    st.html(_card(title, head, "".join(_run(one) for one in found[:_MOST_RUNS])))
+    if any(one.rows for one in found):
+        st.html(theme.legend(run_chart.WORDS))
+        days = run_figures.by_day(found, today)
+        rows = formats.counted(sum(one.rows for one in days), "row")
+        st.altair_chart(run_chart.drawn(days), width="stretch", alt=f"Rows landed by day: {rows} in {len(days)} days")
+
+
+def _run(one: PassRun) -> str:
+    outcome = "Well" if one.is_good else "<strong>Broken off</strong>"
+    took = None if one.begun_at is None else int((one.ended_at - one.begun_at).total_seconds() * 1000)
+    return (
+        f"<tr><td>{formats.moment(one.ended_at)}</td><td>{outcome}</td>"
+        f'<td class="n">{formats.duration(took)}</td><td class="n">{formats.count(one.files)}</td>'
+        f'<td class="n">{formats.count(one.rows)}</td><td class="n">{formats.count(one.quarantined)}</td>'
+        f'<td class="n">{formats.count(one.pulls)}</td></tr>'
     )
 
 

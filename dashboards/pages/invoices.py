@@ -15,10 +15,8 @@ from dashboards.viewer import Viewer
 from warehouse.fx import plain
 from warehouse.money import billed, shown
 
-_ENTER = """apiledger invoice add --provider openai --number INV-1 --period 2026-10 --amount 1234.56
-apiledger invoice add --provider azure --number R-7 --period 2026-10 --amount 980.00 --currency EUR
-apiledger invoice add --file invoices.csv
-apiledger plan add "claude max" --provider anthropic --monthly 200 --from 2026-10-01 --covers claude_code
+_ENTER = '<p><a href="/invoice" target="_self">Enter invoices, one or a CSV file of several, or take one out</a></p>'
+_PLANS = """apiledger plan add "claude max" --provider anthropic --monthly 200 --from 2026-10-01 --covers claude_code
 apiledger run            # takes in what was entered
 apiledger close 2026-10  # freezes the month"""
 
@@ -31,7 +29,7 @@ def page() -> None:
     st.html(
         '<div class="al"><div class="al-head"><h1>Invoices and plans</h1>'
         '<span class="dim">USD · UTC days</span></div>'
-        f"<p>{_verdict(found)}</p></div>"
+        f"<p>{_verdict(found)}</p>{_ENTER}</div>"
     )
     if found:
         st.html(_tie_out(found))
@@ -39,8 +37,11 @@ def page() -> None:
     if plans:
         st.html(_value(plans, today))
         _take_away("Download plans", "plans", invoice_figures.plan_value)
-    st.html('<div class="al"><h2>Enter one</h2><p class="dim">On the command line, where the home lies.</p></div>')
-    st.code(_ENTER, language="bash", wrap_lines=True)
+    st.html(
+        '<div class="al"><h2>Plans, and closing a month</h2>'
+        '<p class="dim">On the command line, where the home lies.</p></div>'
+    )
+    st.code(_PLANS, language="bash", wrap_lines=True)
 
 
 def _take_away(label: str, name: str, question: marts.Question[None, pa.Table]) -> None:

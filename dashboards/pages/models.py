@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from dashboards import data_table, formats, histogram, marts, model_figures, period_bar, theme
+from dashboards import data_table, formats, histogram, marts, model_figures, period_bar, price_form, theme, viewer
 from dashboards.model_figures import Models
 from dashboards.period import Period
 from warehouse.money import shown
@@ -52,7 +52,18 @@ def page() -> None:
         "Prices by use are of calls whose price is known. Errors and calls made again (the same, asked within a minute "
         "of a failure) are told apart as far back as single calls were known."
     )
+    if missing := _unpriced(found.table):
+        st.html(missing)
     _latency(asked, found)
+
+
+def _unpriced(table: pa.Table) -> str:
+    """Whoever looks after the prices is told where to give one."""
+    looks, calls = viewer.current(), int(pc.sum(table["unpriced_requests"]).as_py() or 0)
+    if not calls or not looks.is_operator or looks.projects is not None:
+        return ""
+    said = f"{formats.counted(calls, 'call')} without a known price, in no sum."
+    return f'<div class="al"><p><strong>{said}</strong> {price_form.link()}.</p></div>'
 
 
 def _figure(found: Models) -> str:

@@ -6,7 +6,18 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import charts, formats, heat_map, marts, overview_figures, rhythm_figures, theme, zone_figures
+from dashboards import (
+    charts,
+    formats,
+    heat_map,
+    marts,
+    overview_figures,
+    price_form,
+    rhythm_figures,
+    theme,
+    viewer,
+    zone_figures,
+)
 from dashboards.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
 from dashboards.rhythm_figures import Mover
 from warehouse.money import shown
@@ -134,10 +145,11 @@ def _unpriced(models: list[UnpricedRow]) -> str:
         for row in models[:4]
     )
     more = f" and {len(models) - 4} more" if len(models) > 4 else ""
+    priced = f" {price_form.link()}." if viewer.current().is_operator else ""
     return (
         '<div class="al al-note" role="status" aria-label="Unpriced requests">'
         f"<strong>{formats.count(count)} {missing} missing from the spend above: "
-        f"{named}{more}. An unknown price is never counted as $0.</div>"
+        f"{named}{more}. An unknown price is never counted as $0.{priced}</div>"
     )
 
 

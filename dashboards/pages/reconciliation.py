@@ -119,8 +119,9 @@ def _unclaimed(found: Summary) -> str:
         '<div class="al"><h2>Calls that nobody claims</h2><p class="dim">Their payer has several connections at the '
         "provider, and none claims where these calls were sent. They are left out of the sums of spend, since a bill "
         "holds them. <code>apiledger connect claim UPSTREAM NUMBER</code>, with <code>--from DAY</code> where that "
-        "changed, says which connection pays; <code>apiledger connect claims</code> has the commands with their "
-        "numbers. Where a log names no upstream, send each connection's calls under an account of its own.</p>"
+        'changed, or the operator on <a href="/claims" target="_self">Whose is what</a>, says which connection pays; '
+        "<code>apiledger connect claims</code> has the commands with their numbers. Where a log names no upstream, "
+        "send each connection's calls under an account of its own.</p>"
         '<div class="al-scroll"><table class="al-table" aria-label="Unclaimed calls"><thead><tr><th>Provider</th>'
         '<th>Account</th><th>Log</th><th>Upstream</th><th class="n">Days</th><th class="n">Cost at list price</th></tr>'
         f"</thead><tbody>{rows}</tbody></table></div></div>"

@@ -162,6 +162,30 @@ def split(label: str, part: "Part | None", whole: bool, named: Path | None) -> N
 
 
 @account.command()
+@click.argument("label")
+@click.argument("alias")
+@click.argument("name", required=False)
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="The UTC day; today where left out.")
+@_home
+def project(label: str, alias: str, name: str | None, since: datetime | None, named: Path | None) -> None:
+    """Say which project keys of LABEL are for: those called ALIAS, such as web-*, for NAME; without it, for none.
+
+    It counts for calls of that day and later that name no project themselves, from the next pass on.
+    """
+    from warehouse.control import key_rule
+
+    first = since.date() if since else _now().date()
+    with _store(named) as (_, control, _vault):
+        if name is not None:
+            key_rule.put(control, label, alias, name, first, _now())
+            click.echo(f"Keys of {label} called {alias} are for {name} from {first} on")
+        elif not key_rule.end(control, label, alias, first):
+            raise PipelineError(f"no rule of {label} is for {alias}")
+        else:
+            click.echo(f"Keys of {label} called {alias} are for no project from {first} on")
+
+
+@account.command()
 @_home
 def unclaimed(named: Path | None) -> None:
     """List the account labels of the logs that nobody claims: only you see their calls."""

@@ -94,21 +94,9 @@ def _made(control: "sqlite3.Connection", rows: list[dict[str, str]]) -> Iterator
     now = _now()
     for number, row in enumerate(rows, start=1):
         try:
-            start, end = invoices.period(row["period"])
             account = row.get("account") or None
             payer = account_of(control, account, now)
-            yield invoices.Invoice(
-                row["provider"],
-                payer if account else invoices.payer(control, row["provider"], payer),
-                row["number"],
-                start,
-                end,
-                invoices.amount(row["amount"]),
-                invoices.amount(row["tax"], "tax") if row.get("tax") else None,
-                invoices.amount(row["credits"], "credit") if row.get("credits") else None,
-                row.get("plan") or None,
-                row.get("currency", "").upper() or invoices.USD,
-            )
+            yield invoices.of_row(row, payer if account else invoices.payer(control, row["provider"], payer))
         except WarehouseError as error:
             raise WarehouseError(f"invoice {number} of {len(rows)}: {error}" if len(rows) > 1 else str(error)) from None
 
@@ -133,14 +121,16 @@ def list_(named: Path | None) -> None:
 @invoice.command()
 @click.argument("number")
 @click.option("--provider", help="Whose, where two providers gave the same number.")
+@click.option("--account", help="Who pays it, where two accounts entered the same number.")
 @_home
-def remove(number: str, provider: str | None, named: Path | None) -> None:
+def remove(number: str, provider: str | None, account: str | None, named: Path | None) -> None:
     """Take out an invoice that was entered wrongly."""
     from warehouse import database
     from warehouse.control import invoice as invoices
 
     with database.control(_chosen(named)) as control:
-        gone = invoices.remove(control, number, provider)
+        payer = None if account is None else account_of(control, account, _now())
+        gone = invoices.remove(control, number, provider, payer)
     click.echo(f"{gone.number} of {gone.provider} is gone")
     click.echo(SEEN)
 

@@ -19,6 +19,14 @@ _home = click.option(
 )
 _day = click.DateTime(["%Y-%m-%d"])
 MOST_LINES = 60
+# What long calls may cost of their own, and by which option.
+LONG = {
+    "input_mtok": "long_input",
+    "output_mtok": "long_output",
+    "cache_read_mtok": "long_cached",
+    "cache_write_mtok": "long_cache_write",
+    "cache_write_1h_mtok": "long_cache_write_1h",
+}
 
 
 def _amount(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:
@@ -49,19 +57,20 @@ def prices() -> None:
 @_home
 def unpriced(named: Path | None) -> None:
     """List the models without a known price: calls, tokens, days, and the nearest names that have one."""
-    from pipelines.prices import unpriced as price_unpriced
-    from warehouse import database
+    from warehouse import database, price_missing
+    from warehouse.price_suggestion import nearest
     from warehouse.prices import PriceBook
 
     home = _chosen(named)
     with database.published(home) as connection:
-        found = price_unpriced.read(connection, PriceBook.of_home(home.root))
+        found = price_missing.read(connection)
+    book = PriceBook.of_home(home.root)
     for one in found:
         tier = f" {one.service_tier}" if one.service_tier else ""
         days = f"{one.days:,} days, {one.first_day} to {one.last_day}"
         click.echo(f"{one.provider}/{one.model}{tier}  {one.requests:,} calls, {one.tokens:,} tokens, {days}")
-        if one.suggestions:
-            click.echo(f"    is it one of these? {', '.join(one.suggestions)}")
+        if suggestions := nearest(book, one.provider, one.model):
+            click.echo(f"    is it one of these? {', '.join(suggestions)}")
     if found:
         click.echo("`apiledger prices set MODEL --provider P --input 2.50 --output 10 --from DAY` gives one a price")
     else:
@@ -81,6 +90,16 @@ def unpriced(named: Path | None) -> None:
     "--cache-write-1h", "cache_write_1h_mtok", callback=_amount, help="Of the one-hour cache; else as --cache-write."
 )
 @click.option("--reasoning", "output_reasoning_mtok", callback=_amount, help="Of reasoning; else as output.")
+@click.option("--audio", "input_audio_mtok", callback=_amount, help="Of audio put in; else as input.")
+@click.option("--image", "input_image_mtok", callback=_amount, help="Of images put in; else as input.")
+@click.option("--output-audio", "output_audio_mtok", callback=_amount, help="Of audio given out; else as output.")
+@click.option("--calls", "requests_kcount", callback=_amount, help="USD per thousand calls, beside their tokens.")
+@click.option("--long-above", type=click.IntRange(min=1), help="Input tokens above which a whole call costs --long-*.")
+@click.option("--long-input", callback=_amount, help="Of input of such a call; else as --input. So are the others.")
+@click.option("--long-output", callback=_amount)
+@click.option("--long-cached", callback=_amount)
+@click.option("--long-cache-write", callback=_amount)
+@click.option("--long-cache-write-1h", callback=_amount)
 @click.option("--tier", help="batch, flex, priority; the standard tier where left out.")
 @click.option("--region", help="Only for this region.")
 @click.option("--from", "since", type=_day, help="The UTC day it holds from; today where left out.")
@@ -94,16 +113,23 @@ def set_price(
     since: datetime | None,
     source: str,
     named: Path | None,
+    long_above: int | None,
     **rates: Decimal | None,
 ) -> None:
     """Give MODEL a price of your own, in prices.toml of the home; what was there stays."""
-    from pipelines.prices import entry as price_entry
+    from warehouse import price_entry
 
     now = _now()
     first = since.date() if since else now.date()
-    given = {name: rate for name, rate in rates.items() if rate is not None}
+    given = {name: rate for name, rate in rates.items() if rate is not None and not name.startswith("long_")}
+    long = {name: rate for name, option in LONG.items() if (rate := rates[option]) is not None}
+    if (long_above is None) != (not long):
+        raise click.UsageError("a long call needs --long-above and what it costs, such as --long-input")
+    band = price_entry.LongContext(long_above, long) if long_above else None
     home = _chosen(named)
-    path = price_entry.add(home, provider, model, given, first, now, tier=tier, region=region, source=source)
+    path = price_entry.add(
+        home, provider, model, given, first, now, tier=tier, region=region, source=source, long_context=band
+    )
     click.echo(f"{provider}/{model} has a price from {first} on, in {path}")
     click.echo(
         f"Calls that were told of before keep what they cost: `apiledger prices reprice --from {first}` changes it"

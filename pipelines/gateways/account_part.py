@@ -18,11 +18,15 @@ _UNNAMED = label_or_number(UNNAMED_ACCOUNT, "account", 0)
 
 def told_apart(records: pl.DataFrame, parts: Mapping[str, Part]) -> pl.DataFrame:
     """The records with the account that each belongs to; those that name no part stay in the whole."""
-    account = pl.col("account")
-    label = pl.when(account == UNNAMED_ACCOUNT).then(pl.lit(_UNNAMED)).otherwise(account)
-    found = account
+    found, label = pl.col("account"), labelled()
     for part, name in _NAMES.items():
         whole = [each for each, by in parts.items() if by == part]
         is_named = name.is_not_null() & (name != "")
         found = pl.when(label.is_in(whole) & is_named).then(pl.concat_str(label, pl.lit("/"), name)).otherwise(found)
     return records.with_columns(found.alias("account"))
+
+
+def labelled() -> pl.Expr:
+    """What a record's account is called: also that of a log that names none."""
+    account = pl.col("account")
+    return pl.when(account == UNNAMED_ACCOUNT).then(pl.lit(_UNNAMED)).otherwise(account)

@@ -17,10 +17,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.gateways import account_part
+from pipelines.gateways import account_part, key_project
 from retention.tombstones import Tombstones
 from warehouse import database, labels, sealing, tables
-from warehouse.control import client, outside_id, told_apart
+from warehouse.control import client, key_rule, outside_id, told_apart
 from warehouse.control.receipt import Receipt
 from warehouse.control.vault import Vault
 
@@ -50,6 +50,7 @@ class Boundary:
         self._refused_before = sealing.refused_before(control)
         self._tombstones = Tombstones(control, self._vault, gateway)
         self._apart = told_apart.listed(control)
+        self._projects = key_rule.listed(control)
         self.parts: list[tuple[Path, int]] = []
         self._writer: pq.ParquetWriter | None = None
         self.pepper = self._vault.lookup("request_no", gateway).hex()[:16]
@@ -101,6 +102,8 @@ class Boundary:
         if self._apart:
             # Whoever was erased, in the whole or in the part, lands in neither.
             records = self._tombstones.passed(account_part.told_apart(records, self._apart), receipts)
+        if self._projects:
+            records = key_project.of_keys(records, self._projects)
         records = self._landable(records, receipts)
         if records.height == 0:
             return

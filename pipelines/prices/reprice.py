@@ -14,6 +14,7 @@ import polars as pl
 
 from pipelines.materialization import build
 from warehouse import conservation, database, frame, money, publication, sealing, tables
+from warehouse.control import reprice_wish
 from warehouse.home import Home
 from warehouse.models import change, repriced_daily, usage_daily, usage_hourly, usage_tag_daily
 from warehouse.price_tables import REPRICE
@@ -33,6 +34,16 @@ class Change:
     old_usd: Decimal | None
     new_usd: Decimal | None
     is_closed: bool = False
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Days that are priced anew, both included: of which model (None: all), with what was known when (naive UTC)."""
+
+    first: date
+    last: date
+    model: str | None
+    known_at: datetime
 
 
 def changes(
@@ -64,22 +75,65 @@ def run(
     """
     listed_now = PriceBook.of_home(home.root)
     with database.held(home.build_lock), database.build(home) as connection:
-        days = _days(connection, first, last)
-        changed: list[Change] = []
-        for number, day in enumerate(days):
-            progress("repricing days", number, len(days))
-            changed += _apply(connection, listed_now, day, model, now)
-        progress("repricing days", len(days), len(days))
-        old = _sum(one.old_usd for one in changed)
-        new = _sum(one.new_usd for one in changed)
-        row = [first, last, model, now, sum(one.requests for one in changed), old, new]
-        connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        changed = _priced(connection, listed_now, Stretch(first, last, model, now), progress)
         repriced_daily.refresh(connection, listed_now, {one.day for one in changed})
         build.build(home, connection, progress)
         if not publication.due(home, connection):
             return None
         conservation.hold(connection)
         return publication.publish(home, connection, now)
+
+
+def asked(
+    home: Home,
+    connection: duckdb.DuckDBPyConnection,
+    now: datetime,
+    progress: Callable[[str, int, int], None],
+    gives_way: Callable[[], bool],
+) -> set[date]:
+    """Price anew what was asked for on a page, in a pass; the days that changed. What gives way is asked for still.
+
+    `connection` is the build, held; `now` is naive UTC.
+    """
+    with database.control(home) as control:
+        wishes = reprice_wish.listed(control)
+    days: set[date] = set()
+    for wish in wishes:
+        # A wish of while the pass ran knows what was learned then.
+        stretch = Stretch(wish.first_day, now.date(), wish.model, max(now, wish.asked_at))
+        changed = _priced(connection, PriceBook.of_home(home.root), stretch, progress, gives_way)
+        days |= {one.day for one in changed}
+        if gives_way():
+            break
+        with database.control(home) as control:
+            reprice_wish.end(control, wish.wish_no)
+    if days:
+        repriced_daily.refresh(connection, PriceBook.of_home(home.root), days)
+    return days
+
+
+def _priced(
+    connection: duckdb.DuckDBPyConnection,
+    listed_now: PriceBook,
+    asked_for: Stretch,
+    progress: Callable[[str, int, int], None],
+    gives_way: Callable[[], bool] = lambda: False,
+) -> list[Change]:
+    """Price a stretch anew day by day and write down that it was; where it gives way, that is said of no day."""
+    first, last, model, now = asked_for.first, asked_for.last, asked_for.model, asked_for.known_at
+    days = _days(connection, first, last)
+    changed: list[Change] = []
+    for number, day in enumerate(days):
+        if gives_way():
+            return changed
+        progress("repricing days", number, len(days))
+        changed += _apply(connection, listed_now, day, model, now)
+    progress("repricing days", len(days), len(days))
+    old = _sum(one.old_usd for one in changed)
+    new = _sum(one.new_usd for one in changed)
+    row = [first, last, model, now, sum(one.requests for one in changed), old, new]
+    connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return changed
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

@@ -40,7 +40,7 @@ _NOBODYS = frozenset({
     "control.credential.provider", "control.credit_tx.provider", "control.credit_tx.model",
     "control.credit_tx.payment", "control.held_entry.number", "control.held_entry.provider",
     "control.held_request.provider", "control.held_request.model", "control.held_request.service_tier",
-    "told.service", "told.contract", "told.form",
+    "control.reprice_wish.model", "told.service", "told.contract", "told.form",
 })  # fmt: skip
 _KEYED = "SELECT connection_no FROM credential WHERE sealed_key NOT NULL"
 

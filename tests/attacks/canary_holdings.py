@@ -15,6 +15,7 @@ from warehouse.control import (
     disclosure,
     hold,
     invoice,
+    key_rule,
     letter,
     naming,
     notice,
@@ -83,6 +84,7 @@ def keep(
         outbox.enqueue(control, [outbox.Usage(kept, month[0], Decimal(4), 0, 1)], now)
     _paid(control, vault, each, place.account_no, now)
     zone.put(control, place.account_no, "Europe/Berlin", now)
+    key_rule.put(control, each.account, each.word("sidekey"), each.word("side"), today, now)
     for kind, label, said in (("key", "key", "name"), ("project", "project", "name"), ("key", "sidekey", "sidename")):
         ((thing, whose),) = naming.numbers(control, kind, each.word(label), each.account)
         naming.put(

@@ -1,7 +1,7 @@
 """Pages of models, keys, projects, budgets, freshness and the installation: whatever is asked, each is a page."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 from dashboards import marts, viewer
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
+from warehouse import database
+from warehouse.control import pass_end
 from warehouse.home import Home
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
@@ -126,8 +128,16 @@ def test_without_a_budget_the_page_says_what_one_does() -> None:
 
 
 def test_the_installation_is_the_operators_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums, sizes and versions for the operator; to a member of an account there is no such page."""
+    """Sums, passes, sizes and versions for the operator; to a member of an account there is no such page."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    with database.control(marts.home()) as control:
+        pass_end.note(control, now - timedelta(days=20), is_good=True)
+        pass_end.note(control, now - timedelta(seconds=90), is_good=False, took=timedelta(seconds=1.5))
+        control.execute("UPDATE pass_run SET rows = 48211, quarantined = 7 WHERE NOT is_good")
     said = _said(_drawn(_installation))
+    assert "Passes of 14 days: 1, 1 not well" in said
+    assert '<strong>Broken off</strong></td><td class="n">1.50 s</td>' in said
+    assert '<td class="n">48,211</td><td class="n">7</td>' in said
     assert "Storage: " in said
     assert "version 1" in said
     monkeypatch.setattr(viewer, "current", lambda: Viewer(("Acme",)))

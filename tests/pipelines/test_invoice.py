@@ -88,6 +88,18 @@ def test_an_invoice_of_days_that_are_not_told_is_open(billed: World) -> None:
     assert (status, days < 31) == ("open", True)
 
 
+def test_two_accounts_may_have_an_invoice_of_one_number(billed: World) -> None:
+    """Each is held against its own account's bills alone; which one is removed has to be said."""
+    told("invoice", "add", *JUNE, "--amount", "1")
+    with database.control(billed.home) as control:
+        other = invoice.Invoice("openai", 77, "INV-1", date(2026, 6, 24), date(2026, 6, 29), Decimal(9))
+        invoice.add(control, [other], LATER.replace(tzinfo=None))
+    billed.take_in()
+    rows = billed.query("SELECT amount_usd, status, told_days FROM mart.invoice_tie_out ORDER BY amount_usd")
+    assert rows == [(1, "differs", 6), (9, "open", 0)]
+    assert "--account" in str(told("invoice", "remove", "INV-1").exception)
+
+
 def test_its_days_are_invoiced_and_carry_its_number(billed: World) -> None:
     """Settlement and FOCUS's InvoiceId, on its days at its provider alone; a removed one leaves no trace."""
     before = billed.query("SELECT sum(cost_usd) FROM mart.spend_daily")

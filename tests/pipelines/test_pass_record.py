@@ -9,7 +9,7 @@ from pipelines import passage
 from pipelines.orchestration import pass_record, pull_assets
 from tests.pipelines.gateway_log import NOW, line, put, take_in
 from warehouse import database, publication
-from warehouse.control import pass_end
+from warehouse.control import pass_end, pass_run
 from warehouse.control.pass_end import PassEnd
 from warehouse.home import Home
 
@@ -22,7 +22,8 @@ def _last(home: Home) -> PassEnd | None:
 def test_a_pass_says_how_it_ended(home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Well; and one that broke off keeps when the last one did well."""
     assert master_key
-    put(home, "a.jsonl", [line()])
+    put(home, "a.jsonl", [line(), "no line"])
+    put(home, "b.jsonl", [line(request_id="b")])
     take_in(home)
     first = NOW.replace(tzinfo=None)
     assert _last(home) == PassEnd(first, is_good=True, good_at=first)
@@ -35,6 +36,11 @@ def test_a_pass_says_how_it_ended(home: Home, master_key: str, monkeypatch: pyte
     with pytest.raises(RuntimeError, match="lost"):
         passage.run_pass(home, later, lambda *_: None)
     assert _last(home) == PassEnd(later.replace(tzinfo=None), is_good=False, good_at=first)
+    with database.control(home) as control:
+        lost_run, first_run = pass_run.listed(control, first)
+    assert (first_run.begun_at, first_run.is_good, first_run.ended_at >= first) == (first, True, True)
+    assert (first_run.files, first_run.rows, first_run.quarantined, first_run.pulls) == (2, 2, 1, 0)
+    assert (lost_run.is_good, lost_run.files, lost_run.rows) == (False, 0, 0)
 
 
 def test_a_step_that_is_lost_in_dagster_is_a_pass_that_is(home: Home) -> None:
@@ -56,6 +62,9 @@ def test_a_step_that_is_lost_in_dagster_is_a_pass_that_is(home: Home) -> None:
     last = _last(home)
     assert last is not None
     assert last.good_at == last.ended_at
+    with database.control(home) as control:
+        runs = pass_run.listed(control, last.ended_at - timedelta(hours=1))
+    assert [(one.is_good, one.begun_at) for one in runs] == [(True, None), (False, None)]
 
 
 def test_a_provider_that_does_not_answer_is_no_lost_pass(home: Home) -> None:

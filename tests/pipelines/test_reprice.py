@@ -18,11 +18,11 @@ from click.testing import CliRunner, Result
 from pipelines.cli import cli
 from pipelines.errors import PriceFetchError
 from pipelines.orchestration.retain import expire_home
-from pipelines.prices import entry as price_entry
 from pipelines.prices import reprice
 from retention.clock import Reading
 from tests.pipelines.gateway_log import line, one, put, query, take_in
-from warehouse import conservation, database
+from warehouse import conservation, database, price_entry
+from warehouse.control import reprice_wish
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 from warehouse.price_snapshot import store, stored
@@ -318,3 +318,38 @@ def test_two_lists_are_compared(home: Home, tmp_path: Path) -> None:
     )
     path.write_text("[]")
     assert isinstance(apiledger(home, "diff", str(path)).exception, WarehouseError)
+
+
+def test_the_next_pass_prices_what_was_asked_for(home: Home) -> None:
+    """Of the model and from the day on; then it is done, holds for late rows as well, and is done once."""
+    told(home, 10, 11)
+    take_in(home, FIRST + timedelta(days=1))
+    learned = FIRST + timedelta(days=2, hours=1)
+    set_price(home, learned, "100")
+    with database.control(home) as control:
+        reprice_wish.put(control, "mine", date(2026, 11, 11), learned)
+    take_in(home, FIRST + timedelta(days=2))
+    assert costs(home) == usd(None, "0.002")
+    told(home, 11, name="late", at=11)
+    take_in(home, FIRST + timedelta(days=4))
+    assert costs(home) == usd(None, "0.002", "0.002")
+    assert one(home, "SELECT count(*) FROM model.reprice") == 1
+    with database.control(home) as control:
+        assert reprice_wish.listed(control) == []
+    moved = "SELECT day::VARCHAR, after_usd FROM model.change WHERE reason = 'repriced' ORDER BY 1"
+    assert query(home, moved) == [("2026-11-11", Decimal("0.002"))]
+
+
+def test_a_long_call_has_a_price_of_its_own(home: Home) -> None:
+    """Above its bound the whole call costs that; audio and calls have theirs; a lone long rate is refused by name."""
+    usual = ("set", "mine", "--provider", "openai", "--input", "1", "--output", "2", "--from", "2026-11-10")
+    refused = apiledger(home, *usual, "--long-above", "12", "--long-cached", "1")
+    assert "cache_read_mtok" in str(refused.exception)
+    assert apiledger(home, *usual, "--long-input", "1").exit_code == 2
+    rates = {"input_mtok": Decimal(1), "output_mtok": Decimal(2), "requests_kcount": Decimal(1)}
+    band = price_entry.LongContext(12, {"input_mtok": Decimal(10)})
+    price_entry.add(home, "openai", "mine", rates, TENTH, FIRST, source="a test", long_context=band)
+    told(home, 10)
+    told(home, 11, name="long", input_tokens=100)
+    take_in(home, FIRST + timedelta(days=2))
+    assert costs(home) == usd("0.00102", "0.00201")

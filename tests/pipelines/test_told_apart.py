@@ -1,5 +1,7 @@
 """An account of the logs told apart by team or key: a part is somebody's, a new key follows, the rest is nobody's."""
 
+from datetime import timedelta
+
 import pytest
 from click.testing import CliRunner
 
@@ -12,7 +14,7 @@ from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in
 from tests.retention.erased_world import erased
 from tests.templates import Templates
 from warehouse import database
-from warehouse.control import claim, claim_rule, told_apart
+from warehouse.control import claim, claim_rule, key_rule, told_apart
 from warehouse.control import member as members
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -142,3 +144,35 @@ def test_a_split_brings_nobody_back_who_was_erased(told: tuple[Home, dict[str, i
     assert query(home, "SELECT DISTINCT account FROM mart.spend_daily") == [("acme/red",)]
     with database.control(home) as control:
         assert told_apart.listed(control) == {}
+
+
+def test_keys_are_of_a_project_by_their_alias(home: Home, master_key: str) -> None:
+    """Of the account and from the day on, where the log names none; the longest pattern wins, until it is ended."""
+    assert master_key
+    day = AT.date() - timedelta(days=1)
+    _ask(home, "project", "acme", "web-*", "shop", "--from", str(day))
+    _ask(home, "project", "acme", "web-a*", "admin", "--from", str(day))
+    _ask(home, "split", "acme", "--by", "team")
+    before = f"{day - timedelta(days=1)}T10:00:00Z"
+    calls = {
+        "web": {"key_id": "web-1"},
+        "admin": {"key_id": "web-admin", "team": "red"},
+        "other": {"key_id": "web"},
+        "told": {"key_id": "web-1", "project": "own"},
+        "before": {"key_id": "web-1", "ts": before},
+        "beta": {"key_id": "web-1", "account_id": "beta"},
+    }
+    usual = {"team": ..., "project": ..., "account_id": "acme"}
+    put(home, "a.jsonl", [line(request_id=name, **(usual | fields)) for name, fields in calls.items()])
+    take_in(home)
+    told = query(home, "SELECT account, project, sum(requests)::BIGINT FROM mart.spend_daily GROUP BY ALL ORDER BY ALL")
+    assert told == [
+        ("acme", "own", 1),
+        ("acme", "shop", 1),
+        ("acme", None, 2),
+        ("acme/red", "admin", 1),
+        ("beta", None, 1),
+    ]
+    _ask(home, "project", "acme", "web-*", "--from", str(day))
+    with database.control(home) as control:
+        assert [one.project for one in key_rule.listed(control)] == ["admin"]

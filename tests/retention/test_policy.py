@@ -56,6 +56,7 @@ def test_the_shipped_policy_says_how_long() -> None:
         "R-sessions": 1,
         "R-tickets": 1,
         "R-tokens": 30,
+        "R-passes": 90,
         "R-letters": 1,
         "R-notices": 30,
         "R-idle": 730,

@@ -72,7 +72,7 @@ def add(
         raise CredentialError("there is no such account; `apiledger account list` shows them by number")
     is_operator = bool(row[0])
     if not is_operator:
-        _name(control, vault, account_no, now)
+        name_own(control, vault, account_no, now)
     lookup = lookup_of(vault, provider, key)
     with database.transaction(control):
         same = "SELECT account_no, label FROM credential WHERE provider = ? AND lookup = ?"
@@ -113,7 +113,7 @@ def hold_label(label: str) -> None:
         raise CredentialError("a connection's name is 1 to 64 letters, digits, blanks and ./:-")
 
 
-def _name(control: sqlite3.Connection, vault: Vault, account_no: int, now: datetime) -> None:
+def name_own(control: sqlite3.Connection, vault: Vault, account_no: int, now: datetime) -> None:
     """The rows of an account's own bills carry a label of its own, which it holds: nobody else sees them."""
     with database.transaction(control):
         label = OutsideIds(control, vault, now).own(account_no)

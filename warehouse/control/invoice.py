@@ -7,7 +7,7 @@ import csv
 import io
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -102,6 +102,26 @@ def told(text: str) -> list[dict[str, str]]:
     return rows
 
 
+def of_row(row: Mapping[str, str], account_no: int) -> Invoice:
+    """An invoice from the texts of a form, of options or of a line, by the names of CSV_COLUMNS, for whoever pays it.
+
+    WarehouseError names the field that is none.
+    """
+    start, end = period(row.get("period", ""))
+    return Invoice(
+        row.get("provider", "").strip(),
+        account_no,
+        row.get("number", "").strip(),
+        start,
+        end,
+        amount(row.get("amount", "")),
+        amount(row["tax"], "tax") if row.get("tax", "").strip() else None,
+        amount(row["credits"], "credit") if row.get("credits", "").strip() else None,
+        row.get("plan", "").strip() or None,
+        row.get("currency", "").strip().upper() or USD,
+    )
+
+
 def payer(control: sqlite3.Connection, provider: str, operator_no: int) -> int:
     """Whose invoice it is where nobody says: the account whose connections at the provider are all there are."""
     query = "SELECT DISTINCT account_no FROM connection WHERE provider = ?"
@@ -155,25 +175,38 @@ def _check(control: sqlite3.Connection, invoice: Invoice) -> None:
             f"no plan of {invoice.provider} has that name; `apiledger plan list` shows those there are"
         )
     for other, _ in listed(control):
+        if other.account_no != invoice.account_no:
+            # Another account's invoice may have the same number, and is nobody else's to learn of.
+            continue
         if (other.provider, other.number) == (invoice.provider, invoice.number):
             raise WarehouseError(f"{invoice.number} of {invoice.provider} is there already; remove it to enter it anew")
-        same = (other.provider, other.account_no, other.plan) == (invoice.provider, invoice.account_no, invoice.plan)
+        same = (other.provider, other.plan) == (invoice.provider, invoice.plan)
         if same and other.period_start <= invoice.period_end and invoice.period_start <= other.period_end:
             raise WarehouseError(
                 f"{invoice.number}: {other.number} covers some of those days; each day's bill is on one invoice"
             )
 
 
-def remove(control: sqlite3.Connection, number: str, provider: str | None = None) -> Invoice:
-    """Take an invoice out; WarehouseError where none, or one of several providers, has that number."""
+def remove(
+    control: sqlite3.Connection, number: str, provider: str | None = None, account_no: int | None = None
+) -> Invoice:
+    """Take an invoice out; WarehouseError where none, or one of several providers or accounts, has that number."""
     with database.transaction(control):
-        found = [i for i, _ in listed(control) if i.number == number and provider in {None, i.provider}]
+        found = [
+            one
+            for one, _ in listed(control)
+            if one.number == number and provider in {None, one.provider} and account_no in {None, one.account_no}
+        ]
         if not found:
             raise WarehouseError("no invoice has that number; `apiledger invoice list` shows those there are")
+        if len(providers := sorted({one.provider for one in found})) > 1:
+            raise WarehouseError(f"say whose with --provider: {', '.join(providers)}")
         if len(found) > 1:
-            raise WarehouseError(f"say whose with --provider: {', '.join(sorted(i.provider for i in found))}")
-        control.execute("DELETE FROM invoice WHERE provider = ? AND number = ?", (found[0].provider, number))
-        return found[0]
+            raise WarehouseError("several accounts have that invoice; say whose with --account")
+        (gone,) = found
+        query = "DELETE FROM invoice WHERE account_no = ? AND provider = ? AND number = ?"
+        control.execute(query, (gone.account_no, gone.provider, number))
+        return gone
 
 
 def listed(control: sqlite3.Connection) -> list[tuple[Invoice, datetime]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from warehouse import database
+from warehouse.control import pass_run
 
 # A pass an hour is due, whatever happens; one that is missed once may be a machine that was being started.
 LATE_AFTER = timedelta(hours=2, minutes=30)
@@ -19,9 +20,10 @@ class PassEnd:
     good_at: datetime | None
 
 
-def note(control: sqlite3.Connection, now: datetime, *, is_good: bool) -> None:
-    """A pass has ended."""
+def note(control: sqlite3.Connection, now: datetime, *, is_good: bool, took: timedelta | None = None) -> None:
+    """A pass has ended; one that says how long it `took` began `now`."""
     moment = database.stamp(now)
+    pass_run.note(control, now + (took or timedelta()), is_good=is_good, begun_at=None if took is None else now)
     control.execute(
         """INSERT INTO pass_end VALUES (1, ?, ?, ?) ON CONFLICT (place) DO UPDATE SET ended_at = excluded.ended_at,
            is_good = excluded.is_good, good_at = coalesce(excluded.good_at, good_at)""",

@@ -5,14 +5,14 @@ WITH named AS (
     SELECT
         * EXCLUDE (has_number, has_month),
         CASE
-            WHEN bool_or(has_number) OVER (PARTITION BY provider, number) THEN 'number'
+            WHEN bool_or(has_number) OVER (PARTITION BY provider, account_no, number) THEN 'number'
             WHEN has_month AND day(period_start) = 1 AND day(period_end + 1) = 1 THEN 'month'
             ELSE 'day'
         END AS told_by
     FROM (
         SELECT
-            invoice.provider, invoice.number, invoice.period_start, invoice.period_end, invoice.added_at,
-            invoice.currency, connection.connection_no,
+            invoice.provider, invoice.account_no, invoice.number, invoice.period_start, invoice.period_end,
+            invoice.added_at, invoice.currency, connection.connection_no,
             coalesce(bool_or(said.invoice = invoice.number), false) AS has_number,
             coalesce(bool_or(regexp_full_match(said.invoice, '20\d\d(0[1-9]|1[0-2])')), false) AS has_month
         FROM model.invoice AS invoice
@@ -25,12 +25,13 @@ WITH named AS (
     )
 ), on_invoice AS (
     SELECT
-        named.provider, named.number, named.told_by, named.currency AS invoice_currency,
+        named.provider, named.account_no, named.number, named.told_by, named.currency AS invoice_currency,
         charges.* EXCLUDE (invoice)
     FROM named
     JOIN model.charges AS charges ON charges.connection_no = named.connection_no
     LEFT JOIN model.invoice AS other
-        ON other.provider = named.provider AND other.number <> named.number AND other.number = charges.invoice
+        ON other.provider = named.provider AND other.account_no = named.account_no AND other.number <> named.number
+        AND other.number = charges.invoice
     WHERE CASE
         WHEN named.told_by = 'number' THEN charges.invoice = named.number
         WHEN other.number IS NOT NULL THEN false
@@ -41,7 +42,7 @@ WITH named AS (
 ), pulled AS (
     -- A day without a line is pulled as well; one that may still change leaves its invoice open.
     SELECT
-        named.provider, named.number, count(DISTINCT pull.day) AS days,
+        named.provider, named.account_no, named.number, count(DISTINCT pull.day) AS days,
         count(DISTINCT pull.day) FILTER (pull.settlement = 'provisional') AS open_days
     FROM named
     JOIN model.built_pull AS pull ON pull.connection_no = named.connection_no
@@ -54,7 +55,7 @@ WITH named AS (
     -- A bill whose lines name an invoice tells all of it once it tells of it. One whose lines name months tells of the
     -- days since its first; the last of them is the month's once it was looked at for long enough in vain.
     SELECT
-        named.provider, named.number,
+        named.provider, named.account_no, named.number,
         max(CASE
             WHEN named.told_by = 'number' THEN date_diff('day', named.period_start, named.period_end) + 1
             ELSE greatest(0, date_diff(
@@ -73,7 +74,7 @@ WITH named AS (
     GROUP BY ALL
 ), line AS (
     SELECT
-        provider, number,
+        provider, account_no, number,
         sum(amount_usd) AS amount_usd,
         sum(amount_usd) FILTER (charge_category = 'Tax') AS tax_usd,
         sum(amount_usd) FILTER (charge_category = 'Credit') AS credits_usd,
@@ -88,7 +89,9 @@ WITH named AS (
     FROM on_invoice
     GROUP BY ALL
 ), fee AS (
-    SELECT invoice.provider, invoice.number, count(DISTINCT plan_day.day) AS days, sum(plan_day.fee_usd) AS amount_usd
+    SELECT
+        invoice.provider, invoice.account_no, invoice.number,
+        count(DISTINCT plan_day.day) AS days, sum(plan_day.fee_usd) AS amount_usd
     FROM model.invoice AS invoice
     JOIN model.plan AS plan
         ON plan.plan = invoice.plan AND plan.provider = invoice.provider AND plan.account_no = invoice.account_no
@@ -99,9 +102,10 @@ WITH named AS (
     SELECT
         invoice.*,
         date_diff('day', invoice.period_start, invoice.period_end) + 1 AS period_days,
-        coalesce(
-            least(greatest(pulled.days, reached.days), date_diff('day', invoice.period_start, invoice.period_end) + 1),
-            fee.days, 0
+        -- Of several, `least` leaves out what is NULL: of an invoice that no bill tells of that would be all its days.
+        least(
+            coalesce(greatest(pulled.days, reached.days), fee.days, 0),
+            date_diff('day', invoice.period_start, invoice.period_end) + 1
         ) AS told_days,
         reached.days IS NOT NULL AS is_named,
         coalesce(pulled.open_days, 0) + coalesce(line.unconverted_days, 0) AS open_days,
@@ -119,10 +123,14 @@ WITH named AS (
             + coalesce(invoice.billed_credits, line.billed_credits, 0)
         END::DECIMAL(38,12) AS told_amount
     FROM model.invoice AS invoice
-    LEFT JOIN pulled ON pulled.provider = invoice.provider AND pulled.number = invoice.number
-    LEFT JOIN reached ON reached.provider = invoice.provider AND reached.number = invoice.number
-    LEFT JOIN line ON line.provider = invoice.provider AND line.number = invoice.number
-    LEFT JOIN fee ON fee.provider = invoice.provider AND fee.number = invoice.number
+    LEFT JOIN pulled
+        ON pulled.provider = invoice.provider AND pulled.account_no = invoice.account_no AND pulled.number = invoice.number
+    LEFT JOIN reached
+        ON reached.provider = invoice.provider AND reached.account_no = invoice.account_no AND reached.number = invoice.number
+    LEFT JOIN line
+        ON line.provider = invoice.provider AND line.account_no = invoice.account_no AND line.number = invoice.number
+    LEFT JOIN fee
+        ON fee.provider = invoice.provider AND fee.account_no = invoice.account_no AND fee.number = invoice.number
 ), compared AS (
     SELECT * REPLACE (
             coalesce(charges_usd + adjustments_usd + taxes_usd + credited_usd + same_usd, amount_usd)::DECIMAL(38,12)
