@@ -40,7 +40,7 @@ def page() -> None:
         st.html(_value(plans, today))
         _take_away("Download plans", "plans", invoice_figures.plan_value)
     st.html('<div class="al"><h2>Enter one</h2><p class="dim">On the command line, where the home lies.</p></div>')
-    st.code(_ENTER, language="bash", wrap_lines=True)
+    st.code(_ENTER, language=None, wrap_lines=True)
 
 
 def _take_away(label: str, name: str, question: marts.Question[None, pa.Table]) -> None:
