@@ -32,7 +32,7 @@ def watch(drawn: int | None, *, is_withheld: bool = False) -> None:
     more.
     """
     if session.find_by(session.of_page()) is None or marts.version() != drawn:
-        _redraw()
+        redraw()
     if drawn is None:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -40,14 +40,15 @@ def watch(drawn: int | None, *, is_withheld: bool = False) -> None:
         found = marts.answer(frame_figures.frame, now.date())
     except WithheldError:
         if not is_withheld:
-            _redraw()
+            redraw()
         return
     if is_withheld:
-        _redraw()
+        redraw()
     st.html(table(found.sources, found.version, now))
 
 
-def _redraw() -> None:
+def redraw() -> None:
+    """Draw the page anew; nobody asked for it, so that it keeps no session alive."""
     st.session_state[BY_ITSELF] = True
     st.rerun(scope="app")
 

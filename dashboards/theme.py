@@ -129,7 +129,7 @@ def _width(letter: str) -> float:
 STYLE = """
 <style>
 .al { font-variant-numeric: tabular-nums; line-height: 1.35; }
-.al .dim { color: color-mix(in srgb, currentColor 66%, transparent); }
+.al .dim, .al.dim { color: color-mix(in srgb, currentColor 66%, transparent); }
 .al-head { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .15rem 1rem; }
 .al-head h1 { font-size: 1.55rem; font-weight: 650; letter-spacing: -.015em; margin: 0; padding: 0; }
 .al-cards { display: grid; grid-template-columns: minmax(17rem, 1.7fr) repeat(4, minmax(9.5rem, 1fr)); gap: .75rem; }

@@ -32,6 +32,8 @@ from warehouse.control import protection
 from warehouse.errors import WithheldError
 
 _INSTALLATION = "operator"
+# Set while a page shows that figures are withheld, in place of them.
+_WITHHELD = "shows_withheld"
 
 
 def frame() -> None:
@@ -48,7 +50,8 @@ def frame() -> None:
         return
     if not st.session_state.pop(freshness.BY_ITSELF, False):
         session.touch(session.of_page())
-    drawn, is_withheld = None, False
+    drawn = None
+    was_withheld = st.session_state.pop(_WITHHELD, False)
     try:
         drawn = marts.version()
         with marts.reading():
@@ -57,11 +60,14 @@ def frame() -> None:
         states.signed_out()
         return
     except WithheldError:
-        is_withheld = True
+        st.session_state[_WITHHELD] = True
+        if not was_withheld:
+            # What was drawn until then goes: anew, the page is held up at its first question.
+            freshness.redraw()
         states.withheld()
     except Exception as error:  # noqa: BLE001 - the last resort: a person sees an incident's number, the log its place
         states.wrong(error)
-    freshness.watch(drawn, is_withheld=is_withheld)
+    freshness.watch(drawn, is_withheld=_WITHHELD in st.session_state)
     states.who()
 
 

@@ -135,6 +135,17 @@ def test_credits_are_told_by_account(served: Dashboard, everybodys: None, contex
     assert {row["kind"] for row in _rows(host, "Download CSV")} == {"deduction", "refund", "top-up"}
 
 
+def test_who_has_all_claimed_is_shown_the_way(served: Dashboard, context: New) -> None:
+    """Where every call is somebody's the operator is not told that there are none, and is led to the sums."""
+    claimed(served, EMAIL, "Beta GmbH")
+    host = operator(context, served)
+    expect(host.get_by_role("heading", name="Every call here is somebody's")).to_be_visible()
+    host.get_by_role("link", name="Sums of each account").click()
+    expect(host.get_by_role("heading", name="This installation")).to_be_visible()
+    with database.control(served.home) as control:
+        claim.end(control, "Beta GmbH", now())
+
+
 def test_a_budget_is_set_seen_and_removed(ada: Page) -> None:
     """From the page of budgets to the form and back: its card says how the month stands; another's is not offered."""
     _to(ada, "Watch", "Budgets", "Budgets")
