@@ -8,7 +8,7 @@ STYLE = """
     --grave: #ef8a70; }
 }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 28rem; margin: 8vh auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
+main { max-width: 28rem; margin: min(8vh, 5rem) auto; padding: 0 1.25rem 3rem; overflow-wrap: anywhere; }
 main.wide { max-width: 56rem; }
 main.wide h1, main.wide .narrow { max-width: 28rem; }
 .rows { list-style: none; padding: 0; }
@@ -27,7 +27,7 @@ label.check { display: flex; gap: .6rem; font-weight: 400; align-items: flex-sta
 label.check input { margin-top: .3rem; }
 input:not([type=checkbox]):not([type=hidden]), select, textarea { width: 100%; box-sizing: border-box; font: inherit;
   padding: .5rem .6rem; border: 1px solid var(--line); border-radius: 6px; background: transparent; color: inherit; }
-small { display: block; opacity: .8; margin-top: .2rem; }
+small { display: block; margin-top: .2rem; color: color-mix(in srgb, var(--ink) 80%, transparent); }
 button { font: inherit; font-weight: 600; margin: 1.2rem .5rem 0 0; padding: .5rem 1.1rem; border-radius: 6px;
   border: 1px solid var(--act); background: var(--act); color: var(--on); cursor: pointer; }
 button.calm { background: transparent; color: inherit; border-color: var(--line); }
@@ -55,7 +55,7 @@ main.wide td { padding-right: 1.2rem; overflow-wrap: break-word; }
   main.wide td:first-child { font-weight: 550; }
   main.wide td[data-is]::before { content: attr(data-is); opacity: .75; }
 }
-pre { overflow-x: auto; padding: .7rem .9rem; background: #80808020; border-radius: 6px; }
+pre { white-space: pre-wrap; padding: .7rem .9rem; background: #80808020; border-radius: 6px; }
 ul.members { list-style: none; padding: 0; margin: 0; }
 ul.members li { border-top: 1px solid var(--line); }
 ul.members summary { padding: .5rem 0; cursor: pointer; }

@@ -27,6 +27,13 @@ def tokens(number: int) -> str:
     return str(number)
 
 
+def size(number: int) -> str:
+    """Bytes in three digits, by powers of a thousand: 12.1 MB, 15.0 GB, 950 bytes."""
+    if number < 1000:
+        return counted(number, "byte")
+    return f"{tokens(number)}B".replace(" BB", " GB")
+
+
 def _three_digits(number: Decimal) -> Decimal:
     whole = len(str(abs(int(number))))
     rounded = number.quantize(Decimal(1).scaleb(-max(0, 3 - whole)), rounding=ROUND_HALF_EVEN)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboards import formats, frame_figures, marts, session, states
 from dashboards.frame_figures import Published, SourceRow
+from warehouse.errors import WithheldError
 
 _LOOK_EVERY_S = 3
 # Set when a page is drawn anew without its person: it keeps no session alive.
@@ -24,16 +25,32 @@ def notice() -> None:
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
-def watch(drawn: int | None) -> None:
-    """Redraw the page once a version newer than `drawn` is published; until then show how new its sources are."""
+def watch(drawn: int | None, *, is_withheld: bool = False) -> None:
+    """Redraw the page once a version newer than `drawn` is published; until then show how new its sources are.
+
+    A page that shows figures is redrawn, too, where they are withheld since, and one without where they are not any
+    more.
+    """
     if session.find_by(session.of_page()) is None or marts.version() != drawn:
-        st.session_state[BY_ITSELF] = True
-        st.rerun(scope="app")
+        redraw()
     if drawn is None:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
-    found = marts.answer(frame_figures.frame, now.date())
+    try:
+        found = marts.answer(frame_figures.frame, now.date())
+    except WithheldError:
+        if not is_withheld:
+            redraw()
+        return
+    if is_withheld:
+        redraw()
     st.html(table(found.sources, found.version, now))
+
+
+def redraw() -> None:
+    """Draw the page anew; nobody asked for it, so that it keeps no session alive."""
+    st.session_state[BY_ITSELF] = True
+    st.rerun(scope="app")
 
 
 def table(sources: list[SourceRow], version: Published | None, now: datetime) -> str:

@@ -24,7 +24,7 @@ from warehouse.home import Home
 _SENT = "If somebody here has that address, a link is on its way to it. It holds for ten minutes."
 _BY_HAND = (
     "<p>No mail server is set up here, so no link can be sent. Whoever runs this site makes one for you with</p>"
-    '<pre tabindex="0"><code>apiledger account reset YOUR-ADDRESS</code></pre>'
+    "<pre><code>apiledger account reset YOUR-ADDRESS</code></pre>"
     '<p><a href="/sign-in">To the sign-in</a></p>'
 )
 

@@ -50,6 +50,16 @@ def unclaimed() -> None:
     )
 
 
+def all_claimed() -> None:
+    """The operator of an installation whose every call belongs to somebody's account."""
+    st.html(
+        '<div class="al"><div class="al-head"><h1>Every call here is somebody\'s</h1></div>'
+        "<p>All labels of the logs are claimed, and figures are shown to whom they belong. "
+        '<a href="/operator" target="_self">Sums of each account</a> are yours to see, and '
+        '<a href="/account" target="_self">one account\'s figures</a> with a reason.</p></div>'
+    )
+
+
 def who() -> None:
     """The way to the account, in the bar of every page; drawn last, so that it takes no room of the page."""
     st.html(
@@ -69,13 +79,13 @@ def empty(home: Home) -> None:
     with file.container(border=True):
         st.markdown("**Drop a log into the inbox**")
         st.markdown("JSON lines, one call a line, plain or gzipped:")
-        st.code(f"cp calls.jsonl {home.inbox / 'gateway_jsonl'}/", language="bash", wrap_lines=True)
+        st.code(f"cp calls.jsonl {home.inbox / 'gateway_jsonl'}/", language=None, wrap_lines=True)
     with gateway.container(border=True):
         st.markdown("**Or add two lines to LiteLLM**")
         st.markdown("Copy `pipelines/providers/apiledger_litellm.py` beside its config, and add to the config:")
-        st.code("litellm_settings:\n  callbacks: apiledger_litellm.writer", language="yaml")
+        st.code("litellm_settings:\n  callbacks: apiledger_litellm.writer", language=None)
         st.markdown("Then start it with:")
-        st.code(f"APILEDGER_INBOX={home.inbox / 'litellm'}", language="bash", wrap_lines=True)
+        st.code(f"APILEDGER_INBOX={home.inbox / 'litellm'}", language=None, wrap_lines=True)
     st.html(
         '<p class="al">Or <a href="/connections" target="_self">connect a provider</a>: its bill is read without a '
         "log.</p>"

@@ -129,25 +129,28 @@ def _width(letter: str) -> float:
 STYLE = """
 <style>
 .al { font-variant-numeric: tabular-nums; line-height: 1.35; }
-.al .dim { color: color-mix(in srgb, currentColor 62%, transparent); }
+.al .dim, .al.dim { color: color-mix(in srgb, currentColor 66%, transparent); }
 .al-head { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .15rem 1rem; }
 .al-head h1 { font-size: 1.55rem; font-weight: 650; letter-spacing: -.015em; margin: 0; padding: 0; }
 .al-cards { display: grid; grid-template-columns: minmax(17rem, 1.7fr) repeat(4, minmax(9.5rem, 1fr)); gap: .75rem; }
 .al-card { border: 1px solid color-mix(in srgb, currentColor 14%, transparent); border-radius: 8px;
   padding: .8rem .95rem .75rem; min-width: 0; }
+.al h2 { font-size: 1.1rem; font-weight: 620; }
 .al-card h2 { font-size: .82rem; font-weight: 550; margin: 0 0 .3rem; padding: 0; letter-spacing: 0;
   color: color-mix(in srgb, currentColor 66%, transparent); }
+.al-card h2 .dim { color: inherit; }
 .al-title { font-size: 1.1rem; font-weight: 620; margin: 0; padding: .4rem 0 .2rem; }
 .al-note.calm { border-left-color: #2a9d8f; background: #2a9d8f1c; }
 .al-note ul { margin: .4rem 0 0; padding-left: 1.1rem; }
 .al-figure { font-size: 1.45rem; font-weight: 620; letter-spacing: -.02em; line-height: 1.15; white-space: nowrap; }
+.al-figure.words { white-space: normal; overflow-wrap: anywhere; }
 .al-hero .al-figure { font-size: 2.5rem; font-weight: 660; letter-spacing: -.03em; }
 .al-card p { margin: .35rem 0 0; font-size: .84rem; }
 .al-card p + p { margin-top: .1rem; }
 .al-chip { display: inline-block; border-radius: 4px; padding: 0 .4em; font-weight: 600; white-space: nowrap;
-  background: color-mix(in srgb, currentColor 9%, transparent); }
-.al-chip.up { color: #c0623d; background: #d9775722; }
-.al-chip.down { color: #23866f; background: #2a9d8f22; }
+  background: color-mix(in srgb, currentColor 6%, transparent); }
+.al-chip.up { color: light-dark(#a3461f, #e08a68); background: #d9775722; }
+.al-chip.down { color: light-dark(#1c6b58, #3fb59a); background: #2a9d8f22; }
 .al ul.al-shares { list-style: none; margin: 0; padding: 0; }
 .al ul.al-shares li { margin: 0 0 .5rem; padding: 0; font-size: .88rem; }
 .al-shares .row { display: flex; gap: .75rem; justify-content: space-between; align-items: baseline; }
@@ -176,11 +179,12 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
 .al-note.made-up { border-left-color: #8d79c9; background: #8d79c91f; }
 .al-note code, .al code { font-size: .85em; }
 .al-table { width: 100%; border-collapse: collapse; font-size: .86rem; }
-.al-table th { text-align: left; font-weight: 550; padding: .2rem .5rem .3rem 0;
-  color: color-mix(in srgb, currentColor 62%, transparent); }
+.al-table th { text-align: left; font-weight: 550; padding: .2rem .9rem .3rem 0;
+  color: color-mix(in srgb, currentColor 66%, transparent); }
 .al-table td { padding: .32rem .9rem .32rem 0; white-space: nowrap;
   border-top: 1px solid color-mix(in srgb, currentColor 11%, transparent); }
 .al-table .n { text-align: right; }
+.al-table .n + :not(.n) { padding-left: .9rem; }
 .al-table .said { white-space: normal; }
 .al-scroll { overflow-x: auto; }
 @media (max-width: 1100px) {
@@ -194,11 +198,14 @@ ul.al-legend i { flex: none; width: .7em; height: .7em; border-radius: 2px; }
   .al-hero .al-figure { font-size: 2.2rem; }
 }
 .al-who { position: fixed; top: 1.05rem; right: 3.4rem; z-index: 1000000; font-size: .9rem; margin: 0; }
-.al-who a, .al-who a:visited { color: #2a9d8f; }
+.al-who a, .al-who a:visited { color: light-dark(#23705d, #7fd1ba); }
 .al-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 [data-testid="stHeaderLogo"] { object-fit: contain; object-position: left; max-width: 14rem; }
 @media (max-width: 640px) { [data-testid="stHeaderLogo"] { max-width: 7rem; } }
 .stApp a:focus-visible, .stApp button:focus-visible { outline: 2px solid #35a58a; outline-offset: 1px; }
+.stApp main:focus-visible { outline: 2px solid #35a58a; outline-offset: -2px; }
+.stApp [data-testid="stCaptionContainer"] { color: light-dark(#565b60, #a9adb1); opacity: 1; }
+.stApp [data-testid="stMultiSelect"] [data-tag] * { color: light-dark(#fff, #08110e); }
 [data-testid="stMainBlockContainer"] { max-width: 84rem; padding: 4.25rem 2.25rem 2rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 4rem 1rem 1.5rem; } }
 </style>

@@ -9,11 +9,13 @@ from dashboards import theme
 from warehouse.money import shown
 
 _TOTAL, _UP, _DOWN = theme.CALM, "#d97757", "#5186d8"
-# Readable on a light ground and on a dark one.
-_AMOUNT = "#757b86"
+# The ink of the amounts, on a light ground and on a dark one: no grey between them is read on both.
+_INK, _INK_ON_DARK = "#565b60", "#a9adb1"
 
 
-def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal]) -> alt.Chart:
+def waterfall(
+    start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], end: tuple[str, Decimal], *, on_dark: bool = False
+) -> alt.Chart:
     """Bars from `start` by each part to `end`; the caller's parts add up. Heights are pixels, tooltips exact."""
     steps = _steps(start, parts, end)
     values = [
@@ -47,7 +49,7 @@ def waterfall(start: tuple[str, Decimal], parts: Sequence[tuple[str, Decimal]], 
         )
     )
     names = (
-        base.mark_text(dy=-8, fontSize=12, color=_AMOUNT)
+        base.mark_text(dy=-8, fontSize=12, color=_INK_ON_DARK if on_dark else _INK)
         .transform_calculate(top="max(datum.from, datum.to)")
         .encode(y=alt.Y("top:Q", scale=scale), text="amount:N")
     )

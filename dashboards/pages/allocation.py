@@ -43,7 +43,7 @@ def page() -> None:
     st.html(_head(asked, found))
     if not found.has_rules:
         st.info("No rule is set, so all spend is unallocated. Rules rest in allocation.toml of the home:")
-        st.code(_HOW_TO, language="bash")
+        st.code(_HOW_TO, language=None)
     if not found.centres:
         st.caption("Nothing was spent on these days.")
         return

@@ -41,7 +41,7 @@ def page() -> None:
     )
     _unclaimed()
     if not found:
-        st.code(_NONE, language="bash", wrap_lines=True)
+        st.code(_NONE, language=None, wrap_lines=True)
         return
     chosen = _chosen(found)
     asked = Asked(chosen.account, datetime.now(UTC).date())
@@ -136,7 +136,7 @@ def _tier(one: Standing) -> str:
     else:
         following = f'<p class="dim">{shown(one.missing_usd)} more paid in is {escape(one.next_tier)}</p>'
     return (
-        f'<section class="al-card" aria-label="Tier"><h2>Tier</h2><div class="al-figure">{escape(one.tier)}</div>'
+        f'<section class="al-card" aria-label="Tier"><h2>Tier</h2><div class="al-figure words">{escape(one.tier)}</div>'
         f"{following}</section>"
     )
 

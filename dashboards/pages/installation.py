@@ -118,17 +118,17 @@ def _run(one: PassRun) -> str:
 def _folders(folders: list[Folder], free: int) -> str:
     rows = "".join(
         f"<tr><td><strong>{escape(one.name)}</strong></td>"
-        f'<td class="n">{formats.tokens(one.bytes)}B</td><td class="n">{formats.count(one.files)}</td></tr>'
+        f'<td class="n">{formats.size(one.bytes)}</td><td class="n">{formats.count(one.files)}</td></tr>'
         for one in folders
     )
     whole = sum(one.bytes for one in folders)
-    title = f"Storage: {formats.tokens(whole)}B, {formats.tokens(free)}B free"
+    title = f"Storage: {formats.size(whole)}, {formats.size(free)} free"
     return _card(title, '<th>In the home</th><th class="n">Size</th><th class="n">Files</th>', rows)
 
 
 def _versions() -> str:
     rows = "".join(
-        f"<tr><td>version {one.number}</td><td>{formats.moment(one.written_at)}, {formats.tokens(one.bytes)}B</td></tr>"
+        f"<tr><td>version {one.number}</td><td>{formats.moment(one.written_at)}, {formats.size(one.bytes)}</td></tr>"
         for one in installation_figures.versions(marts.home())
     ) + "".join(f"<tr><td>{name}</td><td>{escape(number)}</td></tr>" for name, number in installation_figures.parts())
     return _card("Versions", "<th>What</th><th>Which</th>", rows)

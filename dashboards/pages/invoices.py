@@ -41,7 +41,7 @@ def page() -> None:
         '<div class="al"><h2>Plans, and closing a month</h2>'
         '<p class="dim">On the command line, where the home lies.</p></div>'
     )
-    st.code(_PLANS, language="bash", wrap_lines=True)
+    st.code(_PLANS, language=None, wrap_lines=True)
 
 
 def _take_away(label: str, name: str, question: marts.Question[None, pa.Table]) -> None:

@@ -32,6 +32,8 @@ from warehouse.control import protection
 from warehouse.errors import WithheldError
 
 _INSTALLATION = "operator"
+# Set while a page shows that figures are withheld, in place of them.
+_WITHHELD = "shows_withheld"
 
 
 def frame() -> None:
@@ -49,6 +51,7 @@ def frame() -> None:
     if not st.session_state.pop(freshness.BY_ITSELF, False):
         session.touch(session.of_page())
     drawn = None
+    was_withheld = st.session_state.pop(_WITHHELD, False)
     try:
         drawn = marts.version()
         with marts.reading():
@@ -57,10 +60,14 @@ def frame() -> None:
         states.signed_out()
         return
     except WithheldError:
+        st.session_state[_WITHHELD] = True
+        if not was_withheld:
+            # What was drawn until then goes: anew, the page is held up at its first question.
+            freshness.redraw()
         states.withheld()
     except Exception as error:  # noqa: BLE001 - the last resort: a person sees an incident's number, the log its place
         states.wrong(error)
-    freshness.watch(drawn)
+    freshness.watch(drawn, is_withheld=_WITHHELD in st.session_state)
     states.who()
 
 
@@ -106,11 +113,17 @@ def _body(page: Page, drawn: int | None, looks: Viewer) -> None:
     if drawn is not None and looks.is_operator and page.url_path == _INSTALLATION:
         # Where others claim all there is, the operator has no spend, and still looks after it.
         page.run()
-    elif drawn is None or not marts.answer(frame_figures.frame, datetime.now(UTC).date()).has_spend:
-        states.empty(home) if looks.is_operator else states.unclaimed()
     else:
-        freshness.notice()
-        page.run()
+        found = None if drawn is None else marts.answer(frame_figures.frame, datetime.now(UTC).date())
+        if found is not None and found.has_spend:
+            freshness.notice()
+            page.run()
+        elif not looks.is_operator:
+            states.unclaimed()
+        elif looks.claimed and found is not None and any(one.rows for one in found.sources):
+            states.all_claimed()
+        else:
+            states.empty(home)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def _waterfall(found: Summary) -> None:
     parts = [(drill_table.named(cause), amount) for cause, amount in found.causes]
     drawn = ("Gateway's log", found.log_usd), parts, ("Bill", found.bill_usd)
     st.altair_chart(
-        waterfall.waterfall(*drawn), width="stretch", alt="From the gateway's log to the bill, cause by cause"
+        waterfall.waterfall(*drawn, on_dark=st.context.theme.type == "dark"),
+        width="stretch",
+        alt="From the gateway's log to the bill, cause by cause",
     )
     cut_at = waterfall.cut_at(*drawn)
     if cut_at is not None:
@@ -175,4 +177,4 @@ def _no_bill() -> None:
         "<p>No bill is read yet. Give apiledger a provider's admin key, and this page sets the bill beside your "
         "gateway's log and says where the difference comes from.</p></div>"
     )
-    st.code("OPENAI_ADMIN_KEY=… ANTHROPIC_ADMIN_KEY=… make up", language="bash")
+    st.code("OPENAI_ADMIN_KEY=… ANTHROPIC_ADMIN_KEY=… make up", language=None)

@@ -3,16 +3,16 @@
 import http.client
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
-from pipelines.commands.account import sign_in_link
 from tests.browser.conftest import Dashboard
+from tests.browser.people import PASSWORD, claimed, link, sign_in, sign_up
 from tests.conftest import MASTER_KEY
 from tests.dashboards import made_version
 from warehouse import database
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.browser
 NOW = datetime.now(UTC).replace(tzinfo=None)
 # A page says so in words, or the gate has sent it to sign in.
 GONE = re.compile("Signed out|Sign in")
-PASSWORD = "canary-Vq7 horses staple"
 NEXT_PASSWORD = "canary-Zk2 batteries correct"
 
 
@@ -42,41 +41,6 @@ def _key(master_key: str) -> None:
     assert master_key == MASTER_KEY
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[Callable[[], BrowserContext]]:
-    """A browser of somebody else."""
-    made: list[BrowserContext] = []
-
-    def fresh() -> BrowserContext:
-        made.append(browser.new_context(viewport={"width": 1280, "height": 900}))
-        made[-1].set_default_timeout(15_000)
-        return made[-1]
-
-    yield fresh
-    for one in made:
-        one.close()
-
-
-def _sign_up(page: Page, served: Dashboard, email: str, password: str = PASSWORD) -> None:
-    page.goto(f"{served.url}/sign-up")
-    page.get_by_role("textbox", name="E-mail").fill(email)
-    page.get_by_role("textbox", name="Password").fill(password)
-    page.get_by_role("checkbox", name="I am 18 or older").check()
-    page.get_by_role("checkbox", name="I accept the privacy policy").check()
-    page.get_by_role("button", name="Make an account").click()
-
-
-def _sign_in(page: Page, served: Dashboard, email: str, password: str = PASSWORD) -> None:
-    page.goto(f"{served.url}/sign-in")
-    page.get_by_role("textbox", name="E-mail").fill(email)
-    page.get_by_role("textbox", name="Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def _link(served: Dashboard) -> str:
-    return f"{served.url}/link#{sign_in_link(served.home).partition('#')[2]}"
-
-
 def _ticket_for(served: Dashboard, email: str) -> str:
     with database.control(served.home) as control:
         vault = Vault(control, NOW)
@@ -85,20 +49,11 @@ def _ticket_for(served: Dashboard, email: str) -> str:
         return ticket.reset(control, found[0], datetime.now(UTC).replace(tzinfo=None))
 
 
-def _claimed(served: Dashboard, email: str, *labels: str) -> int:
-    with database.control(served.home) as control:
-        found = members.find(control, Vault(control, NOW), email)
-        assert found
-        for label in labels:
-            claim.put(control, label, found[0].account_no, datetime.now(UTC).replace(tzinfo=None))
-        return found[0].account_no
-
-
 def test_the_printed_link_signs_in_once(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """The operator is at the figures by one link; the same link does nothing the second time."""
-    link = _link(served)
+    printed = link(served)
     page = context().new_page()
-    page.goto(link)
+    page.goto(printed)
     expect(page.get_by_role("region", name="This month so far")).to_contain_text("$")
     assert "#" not in page.url
     (cookie,) = [one for one in page.context.cookies() if one["name"] == "sid"]
@@ -107,7 +62,7 @@ def test_the_printed_link_signs_in_once(served: Dashboard, context: Callable[[],
     assert not cookie["secure"]
     assert {one["name"] for one in page.context.cookies()} == {"sid"}
     other = context().new_page()
-    other.goto(link)
+    other.goto(printed)
     expect(other.get_by_role("alert")).to_contain_text("used already")
     other.goto(served.url)
     expect(other).to_have_url(re.compile("/sign-in"))
@@ -120,11 +75,11 @@ def test_a_person_signs_up_in_and_out(served: Dashboard, context: Callable[[], B
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.get_by_role("link", name="Make an account").click()
     assert page.locator("input:not([type=hidden]):not([type=checkbox])").count() == 2
-    _sign_up(page, served, "ada@team.example")
+    sign_up(page, served, "ada@team.example")
     expect(page.get_by_role("status")).to_contain_text("it has one now")
-    _sign_in(page, served, "Ada@team.example")
+    sign_in(page, served, "Ada@team.example")
     expect(page.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
-    _claimed(served, "ada@team.example", "Acme")
+    claimed(served, "ada@team.example", "Acme")
     page.reload()
     expect(page.get_by_role("region", name="This month so far")).to_contain_text("$")
     page.goto(f"{served.url}/spend?by=account&grain=total")
@@ -141,11 +96,11 @@ def test_a_person_signs_up_in_and_out(served: Dashboard, context: Callable[[], B
 @pytest.mark.attack("T04")
 def test_signing_out_everywhere_ends_an_open_page(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """T04: the tab of another device shows nothing any more within seconds, though nobody touched it."""
-    _sign_up(context().new_page(), served, "eve@team.example")
+    sign_up(context().new_page(), served, "eve@team.example")
     one, other = context().new_page(), context().new_page()
-    _claimed(served, "eve@team.example")
+    claimed(served, "eve@team.example")
     for page in (one, other):
-        _sign_in(page, served, "eve@team.example")
+        sign_in(page, served, "eve@team.example")
         expect(page.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
     one.goto(f"{served.url}/account")
     expect(one.get_by_text("2 sessions")).to_be_visible()
@@ -160,8 +115,8 @@ def test_signing_out_everywhere_ends_an_open_page(served: Dashboard, context: Ca
 def test_a_reset_sets_a_password_and_ends_sessions(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """T08: the link works once, the old password no more, and who was signed in with it is out."""
     page = context().new_page()
-    _sign_up(page, served, "rea@team.example")
-    _sign_in(page, served, "rea@team.example")
+    sign_up(page, served, "rea@team.example")
+    sign_in(page, served, "rea@team.example")
     expect(page.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
     token = _ticket_for(served, "rea@team.example")
     other = context().new_page()
@@ -173,9 +128,9 @@ def test_a_reset_sets_a_password_and_ends_sessions(served: Dashboard, context: C
     other.get_by_role("button", name="Set a new password").click()
     expect(other.get_by_role("status")).to_contain_text("new password holds")
     expect(page.get_by_role("heading", name=GONE)).to_be_visible()
-    _sign_in(other, served, "rea@team.example")
+    sign_in(other, served, "rea@team.example")
     expect(other.get_by_role("alert")).to_contain_text("do not belong together")
-    _sign_in(other, served, "rea@team.example", NEXT_PASSWORD)
+    sign_in(other, served, "rea@team.example", NEXT_PASSWORD)
     expect(other.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
     again = context().new_page()
     again.goto(f"{served.url}/reset#{token}")
@@ -187,17 +142,17 @@ def test_a_reset_sets_a_password_and_ends_sessions(served: Dashboard, context: C
 def test_an_invited_viewer_sees_their_projects(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """An owner invites; the viewer signs in by the link and sees one project of the account; removed, they are out."""
     owner, page = context().new_page(), context().new_page()
-    _sign_up(owner, served, "own@beta.example")
-    _claimed(served, "own@beta.example", "Beta GmbH")
-    _sign_in(owner, served, "own@beta.example")
+    sign_up(owner, served, "own@beta.example")
+    claimed(served, "own@beta.example", "Beta GmbH")
+    sign_in(owner, served, "own@beta.example")
     owner.goto(f"{served.url}/account")
     owner.get_by_role("textbox", name="Invite").fill("vi@beta.example")
     owner.get_by_role("combobox", name="Role").select_option("viewer")
     owner.get_by_role("textbox", name="Only these projects").fill(made_version.LATEX_NAME)
     owner.get_by_role("button", name="Make an invitation").click()
-    link = re.search(r"http\S+/invitation#\S+", owner.get_by_role("status").inner_text())
-    assert link
-    page.goto(link[0])
+    told = re.search(r"http\S+/invitation#\S+", owner.get_by_role("status").inner_text())
+    assert told
+    page.goto(told[0])
     page.get_by_role("textbox", name="Password").fill(PASSWORD)
     page.get_by_role("checkbox", name="I am 18 or older").check()
     page.get_by_role("checkbox", name="I accept the privacy policy").check()
@@ -224,12 +179,12 @@ def test_an_invited_viewer_sees_their_projects(served: Dashboard, context: Calla
 def test_the_operator_opens_an_account_with_a_reason(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """Sums of all, but another's rows only after a reason, which the account's owner reads."""
     person, operator = context().new_page(), context().new_page()
-    _sign_up(person, served, "zoe@gamma.example")
+    sign_up(person, served, "zoe@gamma.example")
     with database.control(served.home) as control:
         for label in ("Acme", "Beta GmbH"):
             claim.end(control, label, NOW)
-    number = _claimed(served, "zoe@gamma.example", "Acme")
-    operator.goto(_link(served))
+    number = claimed(served, "zoe@gamma.example", "Acme")
+    operator.goto(link(served))
     expect(operator.get_by_role("region", name="This month so far")).to_contain_text("$")
     operator.goto(f"{served.url}/spend?by=account&grain=total")
     expect(operator.get_by_text(re.compile(r"^1 row\."))).to_be_visible()
@@ -246,7 +201,7 @@ def test_the_operator_opens_an_account_with_a_reason(served: Dashboard, context:
     expect(operator.get_by_role("status")).to_contain_text("written down")
     operator.goto(f"{served.url}/spend?by=account&grain=total")
     expect(operator.get_by_text(re.compile(r"^1 row\."))).to_be_visible()
-    _sign_in(person, served, "zoe@gamma.example")
+    sign_in(person, served, "zoe@gamma.example")
     person.goto(f"{served.url}/account")
     expect(person.get_by_role("table", name="Looks of the operator")).to_contain_text("Ticket 17")
     operator.goto(f"{served.url}/account")
@@ -257,9 +212,9 @@ def test_the_operator_opens_an_account_with_a_reason(served: Dashboard, context:
 def test_a_password_is_changed_with_the_one_before(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """The current password is asked for; other devices are signed out, this one stays."""
     page, other = context().new_page(), context().new_page()
-    _sign_up(page, served, "kim@team.example")
+    sign_up(page, served, "kim@team.example")
     for one in (page, other):
-        _sign_in(one, served, "kim@team.example")
+        sign_in(one, served, "kim@team.example")
         expect(one.get_by_role("heading", name="Nothing here is yours yet")).to_be_visible()
     before = page.context.cookies()
     page.goto(f"{served.url}/account")

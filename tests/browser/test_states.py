@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Dashboard
 from tests.dashboards import made_version
+from warehouse import withholding
 from warehouse.home import Home
 
 pytestmark = pytest.mark.browser
@@ -53,10 +54,25 @@ def test_old_figures_are_said_to_be_old(page: Page, dashboard: Dashboard) -> Non
     expect(page.get_by_role("status", name="Stale data")).to_contain_text("Nothing new for 3 days")
 
 
+def test_figures_go_from_an_open_page_while_they_are_withheld(page: Page, dashboard: Dashboard) -> None:
+    """Nobody touches it: the sentence takes their place, once, and gives it back when they may be read again."""
+    made_version.publish(dashboard.home, 5, NOW)
+    page.goto(dashboard.url)
+    figures = page.get_by_role("region", name="This month so far")
+    expect(figures).to_contain_text("$")
+    withholding.withhold(dashboard.home)
+    expect(page.get_by_role("status", name="Figures are withheld")).to_have_count(1)
+    expect(figures).to_have_count(0)
+    expect(page.get_by_text("$")).to_have_count(0)
+    withholding.release(dashboard.home)
+    expect(figures).to_contain_text("$")
+    expect(page.get_by_role("status", name="Figures are withheld")).to_have_count(0)
+
+
 @pytest.mark.attack("T13")
 def test_what_goes_wrong_is_an_incident_and_no_more(page: Page, dashboard: Dashboard) -> None:
     """The person gets a number, the log its place; neither gets SQL, a path of the file or a value."""
-    made_version.publish(dashboard.home, 5, NOW, extra="ALTER TABLE mart.latency_daily DROP COLUMN bucket_ms")
+    made_version.publish(dashboard.home, 6, NOW, extra="ALTER TABLE mart.latency_daily DROP COLUMN bucket_ms")
     page.goto(dashboard.url)
     alert = page.get_by_role("alert", name="Something went wrong")
     expect(alert).to_be_visible()

@@ -55,7 +55,9 @@ async def live_figures(socket: WebSocket) -> None:
 @contextmanager
 def served(app: ASGIApp, certificate: Path | None = None, key: Path | None = None) -> Iterator[int]:
     """Serve an app on a free port of loopback, by TLS where there is a certificate; the port."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+    # Named as TCP: what asyncio does not know as that waits 40 ms for each answer on a connection that stays.
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)) as listening:
+        listening.bind(("127.0.0.1", 0))
         port = int(listening.getsockname()[1])
         server = uvicorn.Server(
             uvicorn.Config(

@@ -27,6 +27,15 @@ def test_tokens_have_three_digits(number: int, said: str) -> None:
     assert formats.tokens(number) == said
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (12_100_000, "12.1 MB"), (15 * 10**9, "15.0 GB")],
+)
+def test_sizes_are_told_in_bytes(number: int, said: str) -> None:
+    """A thousand million of them is a gigabyte, whatever a thousand million tokens are called."""
+    assert formats.size(number) == said
+
+
 def test_a_share_of_nothing_is_not_known() -> None:
     """Nothing divided by nothing is a dash; a trace is said to be one."""
     assert formats.share(1, 0) == "—"
