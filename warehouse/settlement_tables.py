@@ -42,6 +42,7 @@ BILL_STATE = Table(
         Column("rows", "BIGINT", "Rows of the newest pull of each day."),
         Column("skipped", "VARCHAR", "Why it cannot be read at present; NULL where it can."),
         Column("skipped_since", "TIMESTAMP", "Since when it cannot be read, UTC."),
+        Column("held_back_rows", "BIGINT", "Rows of its days that could not be read: what these add up to lacks them."),
     ),
 )
 

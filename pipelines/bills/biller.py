@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from pipelines import providers
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.delivery import Files
+from pipelines.bills.odd_row import Told
 from warehouse.tables import Table
 
 FIRST_BACKFILL_DAYS = 90
@@ -25,7 +26,8 @@ class Report:
     """One report of a provider: the raw table it lands in, how the days `[first, after)` of it are read, what it means.
 
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
-    table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
+    table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`; one
+    that cannot be read is an odd row.
     `meaning` is SQL over the raw table for columns of model.charges (kind costs), model.usage_reported (kind usage) or
     the balances that model.estimated_spend reads (kind balance) that it has under another name. A balance is of this
     moment: it is asked for one day, today, and stored once an hour.
@@ -36,7 +38,7 @@ class Report:
     name: str
     kind: Literal["costs", "usage", "balance"]
     table: Table
-    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] = lambda *_: iter(())
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[Told]]]] = lambda *_: iter(())
     meaning: Mapping[str, str] = field(default_factory=dict)
     part: str | None = None
 

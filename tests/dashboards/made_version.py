@@ -343,7 +343,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
     connection.execute(
         "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2, "
         "'log', NULL, NULL, NULL), "
-        "('openai', NULL, $until, 0, 412, 0, 'bill', $until::DATE - 1, $until::DATE, NULL), "
+        "('openai', NULL, $until, 0, 412, 3, 'bill', $until::DATE - 1, $until::DATE, NULL), "
         "('anthropic', NULL, $until, 0, 96, 0, 'bill', $until::DATE - 3, $until::DATE - 2, 'a key <refused>')",
         {"until": until},
     )
