@@ -205,11 +205,12 @@ def m047_classes(connection: duckdb.DuckDBPyConnection) -> None:
     stale_spend.mark(connection, None)
 
 
-def m050_held_back(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tell how many rows of a bill could not be read, and publish it, since its mart asks for it."""
+def m050_open_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell how many rows of a bill could not be read and how long bills are waited for, and publish both."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
     _widened(connection, settlement_tables.BILL_STATE)
     connection.execute(f"UPDATE {settlement_tables.BILL_STATE.full_name} SET held_back_rows = 0")
+    _made(connection, (settlement_tables.WINDOW,))
 
 
 # Never edit a migration that has been released: append the next.
@@ -235,7 +236,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m040_upstream,
     m042_allocated,
     m047_classes,
-    m050_held_back,
+    m050_open_days,
 )
 
 

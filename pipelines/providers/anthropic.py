@@ -228,6 +228,7 @@ BILLER = Biller(
     address_variable="APILEDGER_ANTHROPIC_API",
     headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
     lookback_days=LOOKBACK_DAYS,
+    window_is_published=True,
     reports=(
         Report("costs", "costs", RAW_COSTS, _costs, {"line": "description", "service": "cost_type", **_REGION}),
         Report(
