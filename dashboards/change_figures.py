@@ -87,10 +87,14 @@ def rows(connection: DuckDBPyConnection, viewer: Viewer, asked: Asked) -> pa.Tab
 
 
 def windows(connection: DuckDBPyConnection, viewer: Viewer, _: None) -> list[tuple[Any, ...]]:
-    """How old days were when a source moved them last: basis, source, provider, days, p50, p95, longest, since."""
+    """How old days were when a source moved them last, a row a basis, source and provider.
+
+    Days seen, p50, p95, longest, since when they are watched, how long a day is waited for and by what.
+    """
     condition, bound = viewer.condition_without_project()
     return connection.execute(
-        f"""SELECT basis, source, provider, days, p50_days, p95_days, longest_days, watched_from
+        f"""SELECT basis, source, provider, days, p50_days, p95_days, longest_days, watched_from,
+                settles_after_days || ' days, ' || told_by
             FROM mart.settlement_window
             WHERE (basis, source, provider) IN (SELECT (basis, source, provider) FROM mart.changes WHERE {condition})
             ORDER BY ALL""",

@@ -66,7 +66,8 @@ def table(sources: list[SourceRow], version: Published | None, now: datetime) ->
     bills = "".join(
         f"<tr><td><strong>{escape(row.source)}</strong></td>"
         f"<td>{_day(row.last_day)}</td><td>{_day(row.last_read_on)}</td><td>{_ago(row.last_landed_at, now)}</td>"
-        f'<td class="n">{formats.count(row.rows)}</td><td>{escape(row.skipped or "")}</td></tr>'
+        f'<td class="n">{formats.count(row.rows)}</td><td class="n">{formats.count(row.quarantined_rows)}</td>'
+        f"<td>{escape(row.skipped or '')}</td></tr>"
         for row in sources
         if row.kind == "bill"
     )
@@ -96,7 +97,7 @@ _LOGS = (
 )
 _BILLS = (
     '<th>Bill</th><th>Last day</th><th>Last read</th><th>Last change</th><th class="n">Rows</th>'
-    "<th>Why it is skipped</th>"
+    '<th class="n">Held back</th><th>Why it is skipped</th>'
 )
 
 

@@ -87,13 +87,9 @@ def m006_prices(connection: duckdb.DuckDBPyConnection) -> None:
 def m008_fx(connection: duckdb.DuckDBPyConnection) -> None:
     """Widen the bills by the rate that converted them, and make the tables of estimates and of what is not covered."""
     for table in bill_tables.BILL_TABLES:
-        first, made, *comments = table.ddl()
-        connection.execute(first)
-        connection.execute(made)
-        for column in table.columns:
-            connection.execute(f'ALTER TABLE {table.full_name} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}')
-        for statement in comments:
+        for statement in table.ddl()[:2]:
             connection.execute(statement)
+        _widened(connection, table)
 
 
 def m012_allocation(connection: duckdb.DuckDBPyConnection) -> None:
@@ -122,14 +118,12 @@ def m013_failures_and_naming(connection: duckdb.DuckDBPyConnection) -> None:
 def m015_claim(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table of claimed accounts, and publish the marts that find their bills by it."""
     connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
-    for statement in bill_tables.CLAIM.ddl():
-        connection.execute(statement)
+    _made(connection, (bill_tables.CLAIM,))
 
 
 def m022_audit(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table that ties a version to the audit chain."""
-    for statement in audit_tables.AUDIT_ANCHOR.ddl():
-        connection.execute(statement)
+    _made(connection, (audit_tables.AUDIT_ANCHOR,))
 
 
 def m031_spend(connection: duckdb.DuckDBPyConnection) -> None:
@@ -211,6 +205,14 @@ def m047_classes(connection: duckdb.DuckDBPyConnection) -> None:
     stale_spend.mark(connection, None)
 
 
+def m050_open_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell how many rows of a bill could not be read and how long bills are waited for, and publish both."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    _widened(connection, settlement_tables.BILL_STATE)
+    connection.execute(f"UPDATE {settlement_tables.BILL_STATE.full_name} SET held_back_rows = 0")
+    _made(connection, (settlement_tables.WINDOW,))
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -234,6 +236,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m040_upstream,
     m042_allocated,
     m047_classes,
+    m050_open_days,
 )
 
 

@@ -42,7 +42,18 @@ BILL_STATE = Table(
         Column("rows", "BIGINT", "Rows of the newest pull of each day."),
         Column("skipped", "VARCHAR", "Why it cannot be read at present; NULL where it can."),
         Column("skipped_since", "TIMESTAMP", "Since when it cannot be read, UTC."),
+        Column("held_back_rows", "BIGINT", "Rows of its days that could not be read: what these add up to lacks them."),
+    ),
+)
+WINDOW = Table(
+    "model",
+    "settlement_window",
+    "How long each source's bills are waited for: a day that was read later than that, whole, has settled.",
+    (
+        Column("source", "VARCHAR", "What bills are read with: the name of a file in pipelines/providers."),
+        Column("settles_after_days", "BIGINT", "Days after the day's end; as far back days are asked for each time."),
+        Column("told_by", "VARCHAR", "published by the provider, measured here, or assumed until it was measured."),
     ),
 )
 
-SETTLEMENT_TABLES = (CHANGE, BILL_STATE)
+SETTLEMENT_TABLES = (CHANGE, BILL_STATE, WINDOW)

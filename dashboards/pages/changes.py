@@ -154,14 +154,15 @@ def _windows(found: list[tuple[Any, ...]]) -> None:
     rows = "".join(
         f"<tr><td>{BASES[basis]}</td><td>{escape(source)}</td><td>{escape(provider or formats.NOT_NAMED)}</td>"
         + "".join(f'<td class="n">{"—" if days is None else days}</td>' for days in told)
-        + f"<td>{since}</td></tr>"
-        for basis, source, provider, *told, since in found
+        + f"<td>{since}</td><td>{escape(waited or '—')}</td></tr>"
+        for basis, source, provider, *told, since, waited in found
     )
     st.html(
         '<div class="al"><h2>How long a day keeps moving</h2><p class="dim">Measured here: how old days were, in days, '
         "when a source moved them last. Half of them were no older than the first figure, 95% no older than the "
-        "second.</p>"
+        "second. A bill's day settles once it was read, whole, after the last.</p>"
         '<div class="al-scroll"><table class="al-table" aria-label="Measured windows"><thead><tr><th>Figure</th>'
         '<th>Source</th><th>Provider</th><th class="n">Days seen</th><th class="n">Half</th><th class="n">95%</th>'
-        f'<th class="n">Longest</th><th>Watched from</th></tr></thead><tbody>{rows}</tbody></table></div></div>'
+        '<th class="n">Longest</th><th>Watched from</th><th>Settles after</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></div>"
     )

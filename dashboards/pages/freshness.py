@@ -53,6 +53,10 @@ def _stale(sources: list[SourceRow], now: datetime) -> list[tuple[str, str]]:
         if row.skipped:
             step = "Set another key in the environment and run `apiledger run`; `apiledger doctor` says which."
             found.append((f"{row.source}: not read since {_day(row.last_read_on)}: {row.skipped}", step))
+        elif row.kind == "bill" and row.quarantined_rows:
+            said = f"{row.source}: {formats.counted(row.quarantined_rows, 'row')} of its bill cannot be read"
+            step = "What bills do not tell, below, says of which days. They are asked for again each day and stay open."
+            found.append((said, step))
         elif row.kind == "bill" and row.last_day and (now.date() - row.last_day).days > _BILL_LATE_DAYS:
             said = f"{row.source}: its bill ends on {_day(row.last_day)}"
             found.append((said, "Run `apiledger run`; it says why it reads no further."))

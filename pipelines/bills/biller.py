@@ -7,14 +7,18 @@ environment, a connection.
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
+
+import duckdb
 
 from pipelines import providers
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.delivery import Files
+from pipelines.bills.odd_row import Told
+from warehouse import bill_window
 from warehouse.tables import Table
 
 FIRST_BACKFILL_DAYS = 90
@@ -25,7 +29,8 @@ class Report:
     """One report of a provider: the raw table it lands in, how the days `[first, after)` of it are read, what it means.
 
     `read` gives (day, rows) for every day the provider answered for, an empty list for a quiet one. A row has the raw
-    table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`.
+    table's columns after the day, with `project` and `key` (the provider's own ids) for `project_no` and `key_no`; one
+    that cannot be read is an odd row.
     `meaning` is SQL over the raw table for columns of model.charges (kind costs), model.usage_reported (kind usage) or
     the balances that model.estimated_spend reads (kind balance) that it has under another name. A balance is of this
     moment: it is asked for one day, today, and stored once an hour.
@@ -36,7 +41,7 @@ class Report:
     name: str
     kind: Literal["costs", "usage", "balance"]
     table: Table
-    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[dict[str, Any]]]]] = lambda *_: iter(())
+    read: Callable[[BillingApi, date, date], Iterator[tuple[date, list[Told]]]] = lambda *_: iter(())
     meaning: Mapping[str, str] = field(default_factory=dict)
     part: str | None = None
 
@@ -45,6 +50,8 @@ class Report:
 class Biller:
     """A provider whose bills are pulled: where its API is, how its key is sent, how long it may correct a day.
 
+    How long it may correct one is the provider's word where `window_is_published`; else what was measured takes the
+    place of `lookback_days` once it was watched for long enough.
     `reach_days` is how many days back it tells of at all; `is_daily` asks it once a UTC day, where a question costs
     money. `probe` finds which of its dialects the key may read, for `BillingApi.dialect`.
     `key_prefix` is what its keys for bills begin with, where that is known; `other_keys` what those begin with that
@@ -76,6 +83,18 @@ class Biller:
     policy_url: str = ""
     beyond: Callable[[BillingApi], str | None] = lambda _: None
     organisation_header: str = ""
+    window_is_published: bool = False
+
+    def window(self, build: duckdb.DuckDBPyConnection) -> tuple[int, str]:
+        """How many days after its end a day has settled, and by what: published, measured or assumed."""
+        if self.window_is_published:
+            return self.lookback_days, "published"
+        most_days = max(self.lookback_days, self.late_days)
+        return bill_window.settles_after(build, self.name, self.lookback_days, most_days)
+
+    def as_measured(self, build: duckdb.DuckDBPyConnection) -> "Biller":
+        """The provider with the window that its days have by now."""
+        return replace(self, lookback_days=self.window(build)[0])
 
 
 @cache

@@ -25,6 +25,7 @@ MOST_TRIES = 6
 LONGEST_PAUSE_S = 60.0
 CONNECT_S, READ_S, ANSWER_S = 10.0, 30.0, 60.0
 MOST_BYTES = 64_000_000
+_MOST_DIGITS = 1_000
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -164,7 +165,7 @@ class BillingApi:
         except requests.RequestException as error:
             raise ProviderError(f"{self._title} {path}: {type(error).__name__}; look at its address") from None
         try:
-            answer = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+            answer = json.loads(body, parse_float=_exact, parse_int=_whole, parse_constant=Decimal)
         except (ValueError, RecursionError):
             raise _PassingError("an answer that is no whole JSON") from None
         if not isinstance(answer, dict):
@@ -214,8 +215,17 @@ def _asked_pause(retry_after: str | None) -> float | None:
     return min(float(text), LONGEST_PAUSE_S) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
-def _no_number(_: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")
+def _exact(literal: str) -> Decimal:
+    """A number of an answer; one with an exponent that no decimal has is none, as NaN is: its row says so."""
+    try:
+        return Decimal(literal)
+    except ArithmeticError:
+        return Decimal("NaN")
+
+
+def _whole(literal: str) -> int | Decimal:
+    """A whole number of an answer; Python makes none of some thousand digits, which would refuse all of the answer."""
+    return int(literal) if len(literal) <= _MOST_DIGITS else Decimal(literal)
 
 
 def is_loopback(address: str) -> bool:

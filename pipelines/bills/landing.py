@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from pipelines.bills import bill_boundary, bill_part, report_reader
+from pipelines.bills import bill_boundary, bill_part, held_back, report_reader
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.report_reader import LEFT_OUT, LOST_DAYS, Told, report_name
 from pipelines.errors import ProviderError
@@ -143,10 +143,17 @@ def _ready(
             told.days[key] = sorted([*kept, *told.days[key]], key=repr)
     for (name, day), rows in told.days.items():
         before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
+        odd = held_back.of(told.held_back.get((name, day), ()))
+        if before is not None and held_back.stays(before, len(rows), odd):
+            days.append(before._replace(read_on=now.date(), **odd))
+            continue
         if before is None or before.sha256 != told_sha256:
             new[name, day] = rows
             before = ReportDay(number, name, day, pull_no, len(rows), told_sha256, now.date())
-        days.append(ReportDay(number, name, day, before.pull_no, len(rows), told_sha256, now.date()))
+        is_rest = bool(odd["held_back"])
+        read = ReportDay(number, name, day, before.pull_no, len(rows), told_sha256, now.date(), is_rest=is_rest)
+        days.append(read._replace(**odd))
+    told.notes |= held_back.said(biller, landing.known, days)
     frames = {}
     for report in biller.reports:
         rows = [row for (name, _), told_rows in new.items() if report_name(name) == report.name for row in told_rows]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import FIRST_BACKFILL_DAYS, Biller, Report
 from pipelines.bills.billing_api import BillingApi
 from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
@@ -25,9 +26,11 @@ class Told:
 
     A snapshot of a balance is a report of its own each hour: balance.13. `organisation` is the provider's id of whose
     bill it is, as it tells it with an answer; `refused_days` counts days that an erasure keeps from landing.
+    `held_back` says of each day with rows that cannot be read why, a reason a row.
     """
 
     days: Days = field(default_factory=dict)
+    held_back: dict[tuple[str, date], list[str]] = field(default_factory=dict)
     read_until: date | None = None
     dialect: str | None = None
     organisation: str | None = None
@@ -82,7 +85,8 @@ def _read(
 ) -> Told:
     told = Told(dialect=api.dialect)
     today = now.date()
-    looked = {(day.report, day.day) for day in known}
+    # What could not be read of a balance may be told otherwise within the hour.
+    looked = {(day.report, day.day) for day in known if not day.held_back}
     ends: list[date] = []
     for number, report in enumerate(biller.reports):
         progress(f"asking {biller.name}", number, len(biller.reports))
@@ -90,16 +94,14 @@ def _read(
             if report.kind == "balance":
                 name = f"{report.name}.{now:%H}"
                 if (name, today) not in looked:
-                    days = _days(api, biller, report, today, today + timedelta(days=1))
-                    told.days |= {(name, day): rows for day, rows in days.items()}
+                    _days(api, biller, report, name, today, today + timedelta(days=1), told)
                 continue
             first = _first(api, biller, report, since.get(report.name), known, today)
-            days = _days(api, biller, report, first, today)
+            days = _days(api, biller, report, report.name, first, today, told)
         except PathRefusedError as error:
             told.refused.append(error)
             api.notes[LEFT_OUT + report.name] = f"{report.table.name} is left out: {error}"
             continue
-        told.days |= {(report.name, day): rows for day, rows in days.items()}
         ends.append(max(days, default=first - timedelta(days=1)) + timedelta(days=1))
     progress(f"asking {biller.name}", len(biller.reports), len(biller.reports))
     if told.refused and len(told.refused) == len(biller.reports):
@@ -113,7 +115,10 @@ def _read(
 def _first(
     api: BillingApi, biller: Biller, report: Report, since: date | None, known: Sequence[ReportDay], today: date
 ) -> date:
-    """The first day to ask for; `late_days` back where no day before those asked for each time was read today."""
+    """The first day to ask for; `late_days` back where no day before those asked for each time was read today.
+
+    So far back goes a day with rows that could not be read, too: they may be other ones, or this a newer program.
+    """
     reach = biller.reach_days or FIRST_BACKFILL_DAYS
     earliest = today - timedelta(days=reach)
     if since is None:
@@ -125,24 +130,30 @@ def _first(
         )
     first = min(since, today) - timedelta(days=biller.lookback_days)
     if not any(day.report == report.name and day.day < first and day.read_on == today for day in known):
-        first = min(first, today - timedelta(days=biller.late_days))
+        odd = (day.day for day in known if day.report == report.name and day.held_back and day.day >= earliest)
+        first = min(first, today - timedelta(days=biller.late_days), *odd)
     return first if biller.reach_days is None else max(first, earliest)
 
 
 def _days(
-    api: BillingApi, biller: Biller, report: Report, first: date, after: date
+    api: BillingApi, biller: Biller, report: Report, name: str, first: date, after: date, told: Told
 ) -> dict[date, list[dict[str, Any]]]:
-    """A report's days, each once and without a gap; ProviderError where the answer is of another form."""
+    """A report's days, each once and without a gap, put into `told`; ProviderError where they are of another form."""
     days: dict[date, list[dict[str, Any]]] = {}
+    held_back: dict[tuple[str, date], list[str]] = {}
     try:
         for day, rows in report.read(api, first, after):
             if day in days or not first <= day < after:
                 raise ProviderError(f"{biller.title}: a day twice or one not asked for; nothing was stored")
-            days[day] = rows
+            days[day], odd = odd_row.parted(report.table, rows)
+            if odd:
+                held_back[name, day] = odd
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise ProviderError(
             f"{biller.title}: {report.table.name} has another form than documented; nothing was stored"
         ) from None
     if days and (max(days) - min(days)).days + 1 != len(days):
         raise ProviderError(f"{biller.title}: {report.table.name} leaves out a day; nothing was stored")
+    told.days |= {(name, day): rows for day, rows in days.items()}
+    told.held_back |= held_back
     return days

@@ -78,7 +78,7 @@ def pull(
         found: Found = {}
         due = _due(control, biller, numbers, found, now)
         if due:
-            _look_for_lost(home, control, biller, due)
+            biller = _looked_at(home, control, biller, due)
             _ask(home, control, biller, due, found, now, progress, clock)
     return found
 
@@ -146,11 +146,14 @@ def _withheld(control: sqlite3.Connection, connection: Connection) -> str | None
     return None
 
 
-def _look_for_lost(home: Home, control: sqlite3.Connection, biller: Biller, due: list[_Due]) -> None:
+def _looked_at(home: Home, control: sqlite3.Connection, biller: Biller, due: list[_Due]) -> Biller:
+    """Look for days that were lost; gives the provider with the window that was measured of it."""
     with database.held(home.build_lock), database.build(home) as build:
+        biller = biller.as_measured(build)
         lost = landing.lost(build, biller, [day for one in due for day in receipts.days(control, one.number)])
     if lost:
         receipts.lose(control, lost)
+    return biller
 
 
 def _ask(

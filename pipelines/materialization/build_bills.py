@@ -22,7 +22,7 @@ from warehouse.control import pull as receipts
 from warehouse.fx import FxRates
 from warehouse.models import bill_day, change, charges, estimated_spend, usage_reported
 from warehouse.prices import PriceBook
-from warehouse.settlement_tables import BILL_STATE
+from warehouse.settlement_tables import BILL_STATE, WINDOW
 from warehouse.tables import Table
 
 # Days with calls that may be on another bill now that connections, or claims of them, in `told` came or went.
@@ -56,9 +56,12 @@ def build(
     sources = {source for _, source, *_ in connections.rows(control)}
     if not sources:
         return rows, moved
+    windows = {name: biller.window(connection) for name, biller in billers().items() if name in sources}
+    _kept(connection, WINDOW, [(name, *window) for name, window in windows.items()])
     old, columns = charges.outdated(connection, rates), _columns(connection)
     due_day.read(connection, control)
-    for biller in (biller for biller in billers().values() if biller.name in sources):
+    for known in (biller for biller in billers().values() if biller.name in sources):
+        biller = replace(known, lookback_days=windows[known.name][0])
         there = _there(connection, biller, columns)
         _estimates(connection, biller, due_day.looks(connection, biller), rates)
         for due, told_at in due_day.turns(connection, control, biller, old):

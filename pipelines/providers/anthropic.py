@@ -8,10 +8,13 @@ may be corrected for 30 days. Priority Tier costs never appear in the cost repor
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.odd_row import OddRowError, count, count_if_told
 from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER, WINDOW
@@ -62,7 +65,7 @@ _ANALYTICS_SINCE, _ANALYTICS_DAYS, _MOST_ROWS, _MOST_PAGES = date(2026, 1, 1), 3
 _LIMIT = 31
 _COSTS, _USAGE = "/cost_report", "/usage_report/messages"
 _REGION = {"region": "nullif(inference_geo, 'not_available')"}
-_Rows = list[dict[str, Any]]
+_Days = Iterator[tuple[date, list[odd_row.Told]]]
 _GROUPS = ("model", "api_key_id", "workspace_id", "service_tier", "context_window", "inference_geo")
 
 
@@ -89,7 +92,7 @@ def _day(path: str, starts: object, ends: object) -> date:
 
 def _buckets(
     api: BillingApi, path: str, groups: Sequence[str], first: date, after: date
-) -> Iterator[tuple[date, _Rows]]:
+) -> Iterator[tuple[date, list[Any]]]:
     days = (after - first).days
     parameters = [
         ("starting_at", f"{first}T00:00:00Z"),
@@ -106,13 +109,13 @@ def _buckets(
 
 
 def _items(
-    api: BillingApi, path: str, groups: Sequence[str], measures: str, first: date, after: date
-) -> Iterator[tuple[date, _Rows]]:
-    """The analytics API's flat rows by day, a quiet day with none; each row's dimensions and measures as one."""
+    api: BillingApi, path: str, groups: Sequence[str], first: date, after: date
+) -> Iterator[tuple[date, list[Any]]]:
+    """The analytics API's flat rows by day, a quiet day with none."""
     since = max(first, _ANALYTICS_SINCE)
     while since < after:
         until = min(since + timedelta(days=_ANALYTICS_DAYS), after)
-        days: dict[date, _Rows] = {since + timedelta(days=n): [] for n in range((until - since).days)}
+        days: dict[date, list[Any]] = {since + timedelta(days=n): [] for n in range((until - since).days)}
         parameters = [
             ("starting_at", f"{since}T00:00:00Z"),
             ("ending_at", f"{until}T00:00:00Z"),
@@ -123,24 +126,30 @@ def _items(
             day = _day(path, item.get("starting_at"), item.get("ending_at"))
             if day not in days:
                 raise ProviderError(f"Anthropic {path}: a day that was not asked for; nothing was stored")
-            days[day].append({**item["group"], **item[measures]})
+            days[day].append(item)
         yield from days.items()
         since = until
 
 
-def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _costs(api: BillingApi, first: date, after: date) -> _Days:
     if api.dialect == ANALYTICS:
-        told = _items(api, "/analytics/cost", (*_GROUPS, "cost_type", "token_type"), "cost", first, after)
+        told = _items(api, "/analytics/cost", (*_GROUPS, "cost_type", "token_type"), first, after)
     else:
         told = _buckets(api, _COSTS, ("workspace_id", "description"), first, after)
     for day, results in told:
-        yield day, [_charge(result, api.dialect) for result in results]
+        yield day, odd_row.each(results, partial(_charge, dialect=api.dialect))
 
 
-def _charge(result: dict[str, Any], dialect: str | None) -> dict[str, Any]:
+def _flat(result: dict[str, Any], measures: str, dialect: str | None) -> dict[str, Any]:
+    """A row's dimensions and measures as one, as the older dialect tells them."""
+    return {**result["group"], **result[measures]} if dialect == ANALYTICS else result
+
+
+def _charge(told: dict[str, Any], dialect: str | None) -> dict[str, Any]:
+    result = _flat(told, "cost", dialect)
     listed = result.get("list_amount")
     if result.get("currency") != "USD":
-        raise ProviderError("Anthropic: an amount that is not in US dollars; nothing was stored")
+        raise OddRowError("an amount that is not in US dollars")
     return {
         "project": result.get("workspace_id"),
         "key": result.get("api_key_id"),
@@ -158,36 +167,31 @@ def _charge(result: dict[str, Any], dialect: str | None) -> dict[str, Any]:
 
 def _dollars(cents: object, dialect: str | None) -> Decimal:
     """Cents, in the cost report always as a string: a number there would be another unit than documented."""
-    is_number = dialect == ANALYTICS and isinstance(cents, (int, Decimal)) and not isinstance(cents, bool)
-    if not isinstance(cents, str) and not is_number:
-        raise ProviderError("Anthropic: an amount that is no string of US cents; nothing was stored")
+    is_number = dialect == ANALYTICS and not isinstance(cents, str)
+    (odd_row.amount if is_number else odd_row.literal)(cents)
     return money.usd(Decimal(str(cents)).scaleb(-2, money.CONTEXT))
 
 
-def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _usage(api: BillingApi, first: date, after: date) -> _Days:
     if api.dialect == ANALYTICS:
-        told = _items(api, "/analytics/usage", _GROUPS, "usage", first, after)
+        told = _items(api, "/analytics/usage", _GROUPS, first, after)
     else:
         told = _buckets(api, _USAGE, _GROUPS, first, after)
     for day, results in told:
-        if api.dialect != ANALYTICS and any(str(r.get("service_tier")).startswith("priority") for r in results):
+        rows = odd_row.each(results, partial(_counted, dialect=api.dialect))
+        tiers = (str(row.get("service_tier")) for row in rows if isinstance(row, dict))
+        if api.dialect != ANALYTICS and any(tier.startswith("priority") for tier in tiers):
             api.notes["priority tier"] = (
                 "Anthropic counts usage of its Priority Tier and bills it apart: its cost report never holds that,"
                 " so spend at Anthropic is more than the bill shown here"
             )
-        yield day, [row for result in results for row in _counted(result)]
+        yield day, rows
 
 
-def _counted(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _counted(told: dict[str, Any], dialect: str | None) -> Iterator[dict[str, Any]]:
     """One row of usage, and one of its web searches; Anthropic's classes of input are disjoint already."""
-
-    def count(of: dict[str, Any], name: str) -> int:
-        value = of.get(name) or 0
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ProviderError(f"Anthropic: {name} of its usage is no count; nothing was stored")
-        return value
-
-    written = result.get("cache_creation") or {}
+    result = _flat(told, "usage", dialect)
+    written = odd_row.part(result, "cache_creation")
     grouped = {
         "project": result.get("workspace_id"),
         "key": result.get("api_key_id"),
@@ -199,13 +203,13 @@ def _counted(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {
         **grouped,
         "requests": None if result.get("requests") is None else count(result, "requests"),
-        "uncached_tokens": count(result, "uncached_input_tokens"),
-        "cache_read_tokens": count(result, "cache_read_input_tokens"),
-        "cache_write_5m_tokens": count(written, "ephemeral_5m_input_tokens"),
-        "cache_write_1h_tokens": count(written, "ephemeral_1h_input_tokens"),
-        "text_out_tokens": count(result, "output_tokens"),
+        "uncached_tokens": count_if_told(result, "uncached_input_tokens"),
+        "cache_read_tokens": count_if_told(result, "cache_read_input_tokens"),
+        "cache_write_5m_tokens": count_if_told(written, "ephemeral_5m_input_tokens"),
+        "cache_write_1h_tokens": count_if_told(written, "ephemeral_1h_input_tokens"),
+        "text_out_tokens": count_if_told(result, "output_tokens"),
     }
-    if searches := count(result.get("server_tool_use") or {}, "web_search_requests"):
+    if searches := count_if_told(odd_row.part(result, "server_tool_use"), "web_search_requests"):
         yield {**grouped, "quantity": money.usd(searches), "quantity_unit": "calls"}
 
 
@@ -224,6 +228,7 @@ BILLER = Biller(
     address_variable="APILEDGER_ANTHROPIC_API",
     headers=lambda key: {"x-api-key": key, "anthropic-version": "2023-06-01"},
     lookback_days=LOOKBACK_DAYS,
+    window_is_published=True,
     reports=(
         Report("costs", "costs", RAW_COSTS, _costs, {"line": "description", "service": "cost_type", **_REGION}),
         Report(

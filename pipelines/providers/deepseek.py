@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
-from pipelines.errors import ProviderError
-from warehouse import money
+from pipelines.bills.odd_row import OddRowError, literal
 from warehouse.bill_tables import PULL
 from warehouse.tables import MONEY, Column, Table
 
@@ -29,27 +29,25 @@ RAW_BALANCE = Table(
 _BALANCE = "/user/balance"
 
 
-def _balance(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+def _balance(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[odd_row.Told]]]:
     del after  # a balance is of now
-    rows = {}
-    for info in api.get(_BALANCE, [])["balance_infos"]:
-        amounts = {name: info[name] for name in ("total_balance", "granted_balance", "topped_up_balance")}
-        if not all(isinstance(amount, str) for amount in amounts.values()):
-            raise ProviderError(f"DeepSeek {_BALANCE}: an amount that is no string; nothing was stored")
-        total, granted, topped_up = (money.usd(amount) for amount in amounts.values())
-        if granted + topped_up != total or info["currency"] in rows:
-            raise ProviderError(f"DeepSeek {_BALANCE}: its parts are not its total, or a currency twice")
-        rows[info["currency"]] = {
-            "currency": info["currency"],
-            "granted_amount": granted,
-            "topped_up_amount": topped_up,
-        }
+    seen: set[str] = set()
+
+    def looked(info: dict[str, Any]) -> dict[str, Any]:
+        names = ("total_balance", "granted_balance", "topped_up_balance")
+        total, granted, topped_up = (literal(info[name]) for name in names)
+        if granted + topped_up != total or info["currency"] in seen:
+            raise OddRowError("a balance whose parts are not its total, or a currency twice")
+        seen.add(info["currency"])
+        return {"currency": info["currency"], "granted_amount": granted, "topped_up_amount": topped_up}
+
+    rows = odd_row.each(api.get(_BALANCE, [])["balance_infos"], looked)
     api.notes["estimate"] = (
         "DeepSeek tells its balance alone: what it lost between two looks an hour apart is an estimate of spend, on"
         " the day of the later look; what was spent while nobody looked for days, or while money came in, cannot be"
         " told by day, and nothing by model or key"
     )
-    yield first, list(rows.values())
+    yield first, rows
 
 
 BILLER = Biller(

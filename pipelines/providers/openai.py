@@ -11,8 +11,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.odd_row import OddRowError, Told, count, count_if_told
 from pipelines.errors import ProviderError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER
@@ -62,12 +64,12 @@ _OTHERS: tuple[tuple[str, str, Sequence[str], str | None, str | None], ...] = (
     ("web_search_calls", "web_search", _BY_MODEL, "num_requests", "calls"),
 )
 _TOOLS = ("vector_stores", "code_interpreter_sessions", "file_search_calls", "web_search_calls")
-_Rows = list[dict[str, Any]]
+_Days = Iterator[tuple[date, list[Told]]]
 
 
 def _buckets(
     api: BillingApi, path: str, groups: Sequence[str], limit: int, first: date, after: date
-) -> Iterator[tuple[date, _Rows]]:
+) -> Iterator[tuple[date, list[Any]]]:
     days = (after - first).days
     parameters = [
         ("start_time", str(_seconds(first))),
@@ -87,27 +89,32 @@ def _seconds(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _costs(api: BillingApi, first: date, after: date) -> _Days:
     turn = min(max(first, KEYS_SINCE), after)
     for since, until, groups in ((first, turn, _BY_PROJECT), (turn, after, _BY_KEY)):
         if since < until:
             for day, results in _buckets(api, _COSTS, ("line_item", *groups), _COSTS_LIMIT, since, until):
-                yield day, [_charge(result) for result in results]
+                yield day, odd_row.each(results, _charge)
 
 
 def _charge(result: dict[str, Any]) -> dict[str, Any]:
     amount = result["amount"]
     if str(amount["currency"]).lower() != "usd":
-        raise ProviderError("OpenAI: an amount that is not in US dollars; nothing was stored")
+        raise OddRowError("an amount that is not in US dollars")
     quantity = result.get("quantity")
     return {
         "project": result.get("project_id"),
         "key": result.get("api_key_id"),
         "line_item": result.get("line_item"),
-        "amount_usd": money.usd(amount["value"]),
-        "quantity": None if quantity is None else money.usd(quantity),
+        "amount_usd": _exact(amount["value"]),
+        "quantity": None if quantity is None else _exact(quantity),
         "quantity_unit": result.get("quantity_unit"),
     }
+
+
+def _exact(told: object) -> Decimal:
+    """A number; some of OpenAI's answers write it as a decimal string."""
+    return odd_row.literal(told) if isinstance(told, str) else odd_row.amount(told)
 
 
 def _usage(
@@ -117,23 +124,15 @@ def _usage(
     path: str,
     groups: Sequence[str],
     counted: Callable[[dict[str, Any]], dict[str, Any]],
-) -> Iterator[tuple[date, _Rows]]:
+) -> _Days:
     for day, results in _buckets(api, path, groups, _USAGE_LIMIT, first, after):
-        rows = [counted(result) for result in results]
-        if sum(row.pop("is_unsplit", False) for row in rows):
+        rows = odd_row.each(results, counted)
+        if sum(row.pop("is_unsplit", False) for row in rows if isinstance(row, dict)):
             api.notes[f"classes of {day:%Y-%m}"] = (
                 f"OpenAI's usage of {day:%Y-%m}, last on {day}, tells more of some classes of tokens than of all: such"
                 " rows are counted whole, as uncached input or text output, so what they cost at list price may be less"
             )
         yield day, rows
-
-
-def _count(result: dict[str, Any], name: str) -> int:
-    value = result.get(name) or 0
-    # A count may be written 1.0; never a half.
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)) or value != int(value) or value < 0:
-        raise ProviderError(f"OpenAI: {name} of its usage is no count; nothing was stored")
-    return int(value)
 
 
 def _completions(result: dict[str, Any]) -> dict[str, Any]:
@@ -147,32 +146,32 @@ def _completions(result: dict[str, Any]) -> dict[str, Any]:
         **_grouped(result),
         # A batch has its own price whatever tier it names.
         "service_tier": "batch" if result.get("batch") else result.get("service_tier"),
-        "requests": _count(result, "num_model_requests"),
-        **(classes or {"uncached_tokens": _count(result, "input_tokens")}),
-        **(of_output or {"text_out_tokens": _count(result, "output_tokens")}),
+        "requests": count(result, "num_model_requests"),
+        **(classes or {"uncached_tokens": count(result, "input_tokens")}),
+        **(of_output or {"text_out_tokens": count(result, "output_tokens")}),
     }
     return row if classes and of_output else row | {"is_unsplit": True}
 
 
 def _input(result: dict[str, Any]) -> dict[str, int] | None:
     """The classes of input, None where they do not add up to it."""
-    total, cached = _count(result, "input_tokens"), _count(result, "input_cached_tokens")
+    total, cached = count(result, "input_tokens"), count_if_told(result, "input_cached_tokens")
     fresh = total - cached
     if result.get("input_cache_write_tokens") is not None:
-        written = _count(result, "input_cache_write_tokens")
+        written = count_if_told(result, "input_cache_write_tokens")
     elif result.get("input_uncached_tokens") is not None:
-        written = fresh - _count(result, "input_uncached_tokens")
+        written = fresh - count_if_told(result, "input_uncached_tokens")
     else:
         written = 0
     uncached = fresh - written
     is_told = result.get("input_uncached_tokens") is not None
-    if min(written, uncached) < 0 or (is_told and _count(result, "input_uncached_tokens") != uncached):
+    if min(written, uncached) < 0 or (is_told and count_if_told(result, "input_uncached_tokens") != uncached):
         return None
-    audio, image = _count(result, "input_audio_tokens"), _count(result, "input_image_tokens")
+    audio, image = count_if_told(result, "input_audio_tokens"), count_if_told(result, "input_image_tokens")
     if audio + image > uncached:
         # Once they held what of them was read from the cache, too.
-        audio -= _count(result, "input_cached_audio_tokens")
-        image -= _count(result, "input_cached_image_tokens")
+        audio -= count_if_told(result, "input_cached_audio_tokens")
+        image -= count_if_told(result, "input_cached_image_tokens")
     if min(audio, image, uncached - audio - image) < 0:
         return None
     return {
@@ -186,7 +185,7 @@ def _input(result: dict[str, Any]) -> dict[str, int] | None:
 
 def _output(result: dict[str, Any]) -> dict[str, int] | None:
     """The classes of output, None where they do not add up to it."""
-    total, audio = _count(result, "output_tokens"), _count(result, "output_audio_tokens")
+    total, audio = count(result, "output_tokens"), count_if_told(result, "output_audio_tokens")
     return None if audio > total else {"text_out_tokens": total - audio, "audio_out_tokens": audio}
 
 
@@ -198,12 +197,10 @@ def _other(result: dict[str, Any], endpoint: str, field: str | None, unit: str |
     """One row of any other endpoint: tokens where it counts tokens, else how much of its own unit."""
     row = _grouped(result)
     if endpoint not in _TOOLS:
-        row["requests"] = _count(result, "num_model_requests")
+        row["requests"] = count(result, "num_model_requests")
     if field is None:
-        return {**row, "uncached_tokens": _count(result, "input_tokens")}
-    if field not in result:
-        raise ProviderError(f"OpenAI {_USAGE}{endpoint}: no {field}; nothing was stored")
-    return {**row, "quantity": money.usd(_count(result, field)), "quantity_unit": unit}
+        return {**row, "uncached_tokens": count(result, "input_tokens")}
+    return {**row, "quantity": money.usd(count(result, field)), "quantity_unit": unit}
 
 
 def _report(endpoint: str, operation: str, groups: Sequence[str], field: str | None, unit: str | None) -> Report:

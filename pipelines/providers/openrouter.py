@@ -8,13 +8,13 @@ only while no connection at that provider has it in its bill.
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi, Parameters
+from pipelines.bills.odd_row import OddRow, Told, amount, count, word
 from pipelines.errors import ProviderError
-from warehouse import money
 from warehouse.bill_tables import KEY, MODEL, PULL, REQUESTS
 from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
@@ -62,6 +62,8 @@ _ACTIVITY, _KEYS, _CREDITS = "/activity", "/keys", "/credits"
 _MOST_KEYS, _KEYS_A_PAGE = 50, 100
 _COUNTS = ("requests", "prompt_tokens", "completion_tokens", "reasoning_tokens")
 _Rows = list[dict[str, Any]]
+_Group = tuple[str, str | None]
+_Days = Iterator[tuple[date, list[Told]]]
 
 
 def _items(api: BillingApi, path: str, parameters: Parameters) -> _Rows:
@@ -74,7 +76,7 @@ def _items(api: BillingApi, path: str, parameters: Parameters) -> _Rows:
 def _activity(api: BillingApi, day: date, *more: tuple[str, str]) -> _Rows:
     items = _items(api, _ACTIVITY, [("date", day.isoformat()), *more])
     # Some answers write the day with its midnight.
-    if any(str(item["date"])[:10] != day.isoformat() for item in items):
+    if any(str(item.get("date"))[:10] != day.isoformat() for item in items):
         raise ProviderError(f"OpenRouter {_ACTIVITY}: another day than was asked for; nothing was stored")
     return items
 
@@ -83,29 +85,21 @@ def _days(first: date, after: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((after - first).days)]
 
 
-def _amount(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise ProviderError(f"OpenRouter {_ACTIVITY}: an amount that is no number; nothing was stored")
-    return money.usd(value)
-
-
-def _costs(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _costs(api: BillingApi, first: date, after: date) -> _Days:
     for day in _days(first, after):
-        yield (
-            day,
-            [
-                {
-                    "model": item["model"],
-                    "provider_name": item.get("provider_name"),
-                    "credits_usd": _amount(item["usage"]),
-                    "own_key_usd": _amount(item.get("byok_usage_inference") or 0),
-                }
-                for item in _activity(api, day)
-            ],
-        )
+        yield day, odd_row.each(_activity(api, day), _charge)
 
 
-def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _charge(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": item["model"],
+        "provider_name": item.get("provider_name"),
+        "credits_usd": amount(item["usage"]),
+        "own_key_usd": amount(item.get("byok_usage_inference", 0)),
+    }
+
+
+def _usage(api: BillingApi, first: date, after: date) -> _Days:
     keys = [str(key["hash"]) for key in _items(api, _KEYS, [])]
     if len(keys) >= _KEYS_A_PAGE or len(keys) > _MOST_KEYS:
         api.notes["keys"] = f"OpenRouter's usage is told without its keys: the account has more than {_MOST_KEYS}"
@@ -113,11 +107,13 @@ def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _R
     else:
         api.notes.pop("keys", None)
     for day in _days(first, after):
-        left = _counted(_activity(api, day))
-        rows: _Rows = []
-        # A day without calls has none by key.
-        for key in keys if left else []:
-            for group, counts in _counted(_activity(api, day, ("api_key_hash", key))).items():
+        left, odd = _counted(_activity(api, day))
+        rows: list[Told] = [*odd]
+        # A day without calls has none by key, and one that lacks some cannot be told by key.
+        for key in keys if left and not odd else []:
+            of_key, odd_of_key = _counted(_activity(api, day, ("api_key_hash", key)))
+            rows += odd_of_key
+            for group, counts in of_key.items():
                 rows.append(_row(group, counts, key))
                 left[group] = [whole - part for whole, part in zip(left.get(group, [0] * 4), counts, strict=True)]
         if any(count < 0 for counts in left.values() for count in counts):
@@ -126,18 +122,28 @@ def _usage(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _R
         yield day, [*rows, *(_row(group, counts, None) for group, counts in left.items() if any(counts))]
 
 
-def _counted(items: _Rows) -> dict[tuple[str, str | None], list[int]]:
-    found: dict[tuple[str, str | None], list[int]] = {}
-    for item in items:
-        counts = [item[name] for name in _COUNTS]
-        if any(isinstance(count, bool) or not isinstance(count, int) or count < 0 for count in counts):
-            raise ProviderError(f"OpenRouter {_ACTIVITY}: a count that is none; nothing was stored")
-        group = (item["model"], item.get("provider_name"))
-        found[group] = [old + new for old, new in zip(found.get(group, [0] * 4), counts, strict=True)]
-    return found
+def _counted(items: _Rows) -> tuple[dict[_Group, list[int]], list[OddRow]]:
+    """Counts by model and provider, and the items that are none."""
+    found: dict[_Group, list[int]] = {}
+    odd: list[OddRow] = []
+    for one in odd_row.each(items, _counts):
+        if isinstance(one, OddRow):
+            odd.append(one)
+            continue
+        group = (one["model"], one["provider_name"])
+        found[group] = [old + new for old, new in zip(found.get(group, [0] * 4), one["counts"], strict=True)]
+    return found, odd
 
 
-def _row(group: tuple[str, str | None], counts: list[int], key: str | None) -> dict[str, Any]:
+def _counts(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": word(item["model"]),
+        "provider_name": word(item.get("provider_name")),
+        "counts": [count(item, name) for name in _COUNTS],
+    }
+
+
+def _row(group: _Group, counts: list[int], key: str | None) -> dict[str, Any]:
     requests, prompt, completion, reasoning = counts
     return {
         "key": key,
@@ -151,11 +157,14 @@ def _row(group: tuple[str, str | None], counts: list[int], key: str | None) -> d
     }
 
 
-def _balance(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, _Rows]]:
+def _balance(api: BillingApi, first: date, after: date) -> _Days:
     del after  # a balance is of now
-    data = api.get(_CREDITS, [])["data"]
-    bought, used = _amount(data["total_credits"]), _amount(data["total_usage"])
-    yield first, [{"currency": "USD", "topped_up_amount": bought - used, "used_amount": used}]
+    yield first, odd_row.each([api.get(_CREDITS, [])["data"]], _credits)
+
+
+def _credits(data: dict[str, Any]) -> dict[str, Any]:
+    bought, used = amount(data["total_credits"]), amount(data["total_usage"])
+    return {"currency": "USD", "topped_up_amount": bought - used, "used_amount": used}
 
 
 _TRUE_COST = """credits_usd + CASE

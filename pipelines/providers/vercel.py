@@ -7,13 +7,13 @@ question costs half a cent, so it is asked once a day. How long a day may change
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.odd_row import amount, count_if_told
 from pipelines.errors import ProviderError
-from warehouse import money
 from warehouse.bill_tables import AMOUNT, MODEL, PULL, REQUESTS
 from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
 
@@ -30,10 +30,10 @@ RAW_USAGE = Table(
     (*PULL, MODEL, REQUESTS, *TOKEN_CLASSES),
 )
 _REPORT = "/report"
-_Days = Iterator[tuple[date, list[dict[str, Any]]]]
+_Days = Iterator[tuple[date, list[odd_row.Told]]]
 
 
-def _results(api: BillingApi, first: date, after: date) -> _Days:
+def _results(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
     """Every day asked for with its rows; a quiet day has none."""
     days: dict[date, list[dict[str, Any]]] = {first + timedelta(days=n): [] for n in range((after - first).days)}
     last = after - timedelta(days=1)
@@ -48,48 +48,33 @@ def _results(api: BillingApi, first: date, after: date) -> _Days:
 
 def _costs(api: BillingApi, first: date, after: date) -> _Days:
     for day, results in _results(api, first, after):
-        yield (
-            day,
-            [
-                {
-                    "model": result["model"],
-                    "amount_usd": _amount(result["total_cost"]),
-                    "list_amount_usd": _amount(result["market_cost"]),
-                }
-                for result in results
-            ],
-        )
+        yield day, odd_row.each(results, _charge)
 
 
-def _amount(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise ProviderError(f"Vercel {_REPORT}: an amount that is no number; nothing was stored")
-    return money.usd(value)
+def _charge(result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "model": result["model"],
+        "amount_usd": amount(result["total_cost"]),
+        "list_amount_usd": amount(result["market_cost"]),
+    }
 
 
 def _usage(api: BillingApi, first: date, after: date) -> _Days:
     for day, results in _results(api, first, after):
-        yield day, [_counted(result) for result in results]
+        yield day, odd_row.each(results, _counted)
 
 
 def _counted(result: dict[str, Any]) -> dict[str, Any]:
     """One row in disjoint classes: Vercel's input holds what its cache read and wrote, its output the reasoning."""
-
-    def count(name: str) -> int:
-        value = result.get(name) or 0
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ProviderError(f"Vercel {_REPORT}: {name} is no count; nothing was stored")
-        return value
-
-    read, written = count("cached_input_tokens"), count("cache_creation_input_tokens")
-    reasoning = count("reasoning_tokens")
+    read, written = count_if_told(result, "cached_input_tokens"), count_if_told(result, "cache_creation_input_tokens")
+    reasoning = count_if_told(result, "reasoning_tokens")
     return {
         "model": result["model"],
-        "requests": count("request_count"),
-        "uncached_tokens": max(count("input_tokens") - read - written, 0),
+        "requests": count_if_told(result, "request_count"),
+        "uncached_tokens": max(count_if_told(result, "input_tokens") - read - written, 0),
         "cache_read_tokens": read,
         "cache_write_5m_tokens": written,
-        "text_out_tokens": max(count("output_tokens") - reasoning, 0),
+        "text_out_tokens": max(count_if_told(result, "output_tokens") - reasoning, 0),
         "reasoning_out_tokens": reasoning,
     }
 

@@ -58,7 +58,7 @@ CREATE TABLE mart.changes (day DATE, account VARCHAR, provider VARCHAR, source V
     changed_at TIMESTAMP, reason VARCHAR, settlement VARCHAR, before_usd DECIMAL(38,12), after_usd DECIMAL(38,12),
     moved_usd DECIMAL(38,12), moved_requests BIGINT, moved_tokens BIGINT, age_days BIGINT);
 CREATE TABLE mart.settlement_window (basis VARCHAR, source VARCHAR, provider VARCHAR, days BIGINT, p50_days BIGINT,
-    p95_days BIGINT, longest_days BIGINT, watched_from DATE);
+    p95_days BIGINT, longest_days BIGINT, watched_from DATE, settles_after_days BIGINT, told_by VARCHAR);
 CREATE TABLE mart.allocated_daily (day DATE, cost_centre VARCHAR, rule VARCHAR, split VARCHAR, {_SPEND});
 CREATE SCHEMA model;
 CREATE TABLE model.allocation_rule (rule VARCHAR);
@@ -222,7 +222,8 @@ FROM range(5) AS days(n),
 """
 _WINDOWS = """
 INSERT INTO mart.settlement_window
-SELECT basis, source, provider, 5, 2, 2, 2, $until::DATE - 30 FROM mart.changes GROUP BY ALL
+SELECT basis, source, provider, 5, 2, 2, 2, $until::DATE - 30, CASE WHEN basis <> 'log' THEN 3 END,
+    CASE WHEN basis <> 'log' THEN 'assumed' END FROM mart.changes GROUP BY ALL
 """
 # One invoice of each status, and a plan with a log it covers beside one without.
 _INVOICES = """
@@ -345,7 +346,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
     connection.execute(
         "INSERT INTO mart.freshness VALUES ('gateway_jsonl', $until - INTERVAL 3 MINUTE, $until, 31, 48211, 2, "
         "'log', NULL, NULL, NULL), "
-        "('openai', NULL, $until, 0, 412, 0, 'bill', $until::DATE - 1, $until::DATE, NULL), "
+        "('openai', NULL, $until, 0, 412, 3, 'bill', $until::DATE - 1, $until::DATE, NULL), "
         "('anthropic', NULL, $until, 0, 96, 0, 'bill', $until::DATE - 3, $until::DATE - 2, 'a key <refused>')",
         {"until": until},
     )

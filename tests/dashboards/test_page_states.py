@@ -112,8 +112,9 @@ def test_the_names_of_a_key_are_told_with_their_dates() -> None:
 
 
 def test_what_needs_a_look_is_said_with_its_next_step() -> None:
-    """A bill whose key was refused, and calls without a price; what an error says is text."""
+    """A bill whose key was refused, one with odd rows, and calls without a price; what an error says is text."""
     said = _said(_drawn(_freshness))
+    assert "openai: 3 rows of its bill cannot be read" in said
     assert "a key &lt;refused&gt;" in said
     assert "<code>apiledger prices unpriced</code>" in said
     assert "canary-Acme-batches" in said

@@ -68,7 +68,16 @@ def test_a_number_keeps_every_digit() -> None:
         assert session.get("/costs", []) == {"value": Decimal("0.1234567890123456789"), "n": 3}
 
 
-@pytest.mark.parametrize("body", [b'{"value": NaN}', b'{"value": Infinity}', b"[1]", b'{"data": [', b"", b"\xff\xfe"])
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e99999999999999999999"])
+def test_a_number_that_is_none_is_left_to_its_row(literal: str) -> None:
+    """The rest of the answer is read: which row it is of, and what of it is held back, the report says."""
+    with answering(saying(f'{{"value": {literal}, "n": 3}}'.encode())) as address, api(address) as session:
+        told = session.get("/costs", [])
+    assert told["n"] == 3
+    assert not told["value"].is_finite()
+
+
+@pytest.mark.parametrize("body", [b'{"value": nan}', b'{"value": 0x1}', b"[1]", b'{"data": [', b"", b"\xff\xfe"])
 def test_what_is_no_whole_object_is_tried_again_and_given_up(body: bytes) -> None:
     """No half of an answer is ever taken for a whole one."""
     pauses: list[float] = []

@@ -15,7 +15,6 @@ from pipelines.bills.landing import Pulled
 from pipelines.bills.pull import pull
 from pipelines.cli import cli
 from pipelines.commands import doctor
-from pipelines.errors import ProviderError
 from pipelines.providers.deepseek import BILLER
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
@@ -183,8 +182,10 @@ def test_another_currency_counts_by_its_rate_and_not_without(account: Account, m
     assert "2026-06-18  CNY  0.15" in listed.output
 
 
-def test_parts_that_are_not_their_total_are_refused(account: Account) -> None:
-    """An answer that contradicts itself is no balance."""
+def test_a_balance_whose_parts_are_not_its_total_is_held_back(account: Account) -> None:
+    """An answer that contradicts itself is no balance; it is said, and looked at again within the hour."""
     account.drops_total = True
-    with pytest.raises(ProviderError, match="total"):
-        account.look()
+    (note,) = account.look().notes
+    assert "parts are not its total" in note
+    account.drops_total = False
+    assert (account.look(hours=0.5).rows, account.look(hours=0.1).rows) == (1, 0)

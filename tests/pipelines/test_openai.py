@@ -94,6 +94,7 @@ def completions(tmp_path: Path, **told: int | None) -> tuple[dict[str, Any], dic
     (report,) = [one for one in openai.BILLER.reports if one.name == "usage"]
     with answering({"/organization/usage/completions": str(written)}) as api, api.session(openai.BILLER) as session:
         ((row,), _) = dict(report.read(session, DAY, AFTER)).values()
+        assert isinstance(row, dict)
         return row, dict(session.notes)
 
 

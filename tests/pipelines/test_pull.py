@@ -14,6 +14,7 @@ import pytest
 from pipelines.errors import KeyRefusedError, ProviderError
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
+from tests.pipelines.bill_moves import each_day, moved, restated
 from tests.pipelines.billed_world import ENDS, KEYS, World, world
 from warehouse import conservation, database
 
@@ -149,13 +150,22 @@ def test_a_late_and_a_corrected_day_replace_what_was_said(billed: World) -> None
 
 
 def test_a_day_settles_when_the_window_for_corrections_is_over(billed: World) -> None:
-    """OpenAI's days are read again for three days; only then they stand."""
+    """OpenAI's days are read again for three days, or as long as it was seen to move them; only then they stand."""
+    settled = """SELECT max(day) FROM model.bill_day JOIN model.connection USING (connection_no)
+                 WHERE settlement = 'settled' AND provider = 'openai'"""
     for days in (1, 3, 4):
         billed.pull("openai", ENDS + timedelta(days=days))
         billed.take_in(ENDS + timedelta(days=days))
-        settled = billed.query("""SELECT max(day) FROM model.bill_day JOIN model.connection USING (connection_no)
-            WHERE settlement = 'settled' AND provider = 'openai'""")
-        assert settled == [(date(2026, 6, 30) + timedelta(days=days - 4),)]
+        assert billed.query(settled) == [(date(2026, 6, 30) + timedelta(days=days - 4),)]
+    with database.control(billed.home) as control:
+        ((number,),) = control.execute("SELECT connection_no FROM connection WHERE provider = 'openai'").fetchall()
+    with database.held(billed.home.build_lock), database.build(billed.home) as build:
+        moved(build, [*each_day(90, number=number), restated(5, 6, number=number)])
+    billed.apis["openai"].asked.clear()
+    billed.pull("openai", ENDS + timedelta(days=4, hours=1))
+    assert any("/costs" in asked and "limit=6" in asked for asked in billed.apis["openai"].asked)
+    billed.take_in(ENDS + timedelta(days=4, hours=1))
+    assert billed.query(settled) == [(date(2026, 6, 30) - timedelta(days=3),)]
 
 
 def test_where_no_log_tells_the_providers_count_is_the_detail(billed: World) -> None:

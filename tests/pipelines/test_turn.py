@@ -67,8 +67,8 @@ def test_a_few_are_asked_at_once_and_no_more(many: World, monkeypatch: pytest.Mo
     assert 2 <= most <= asking.MOST_AT_ONCE
 
 
-def test_a_count_that_no_table_holds_skips_its_connection_alone(many: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five of six bills are there; the sixth is said, and asked for again."""
+def test_a_count_that_no_table_holds_is_held_back_alone(many: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All six bills are there; that one of them lacks a row is said, until it is told whole."""
     told = iter([10**30])
     # Once a day what was read is read again.
     tomorrow = NOW + timedelta(days=1)
@@ -83,12 +83,15 @@ def test_a_count_that_no_table_holds_skips_its_connection_alone(many: World, mon
 
     _answering(many, monkeypatch, answer)
     found = pull_each(many.home, OPENAI, tomorrow, lambda *_: None)
-    (skipped,) = [one for one in found if one.skipped]
-    assert skipped.skipped is not None
-    assert "out of bounds; nothing was stored" in skipped.skipped
-    assert len({one.rows for one in found if not one.skipped} - {0}) == 1
+    assert [one.skipped for one in found] == [None] * 6
+    (odd,) = [one for one in found if one.notes]
+    assert "1 row of raw_openai.usage_completions" in odd.notes[0]
+    assert "a count that is none" in odd.notes[0]
+    assert len({one.rows for one in found if not one.notes} - {0}) == 1
     monkeypatch.undo()
-    assert [one.skipped for one in pull_each(many.home, OPENAI, tomorrow, lambda *_: None)] == [None] * 6
+    # It is asked for again each day.
+    again = pull_each(many.home, OPENAI, tomorrow + timedelta(days=1), lambda *_: None)
+    assert [(one.skipped, one.notes) for one in again] == [(None, [])] * 6
 
 
 def test_one_that_is_removed_while_others_are_read_stores_nothing(many: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,9 @@ from warehouse.control import refusal
 class ReportDay(NamedTuple):
     """A report's day as its newest complete pull told it: rows, their hash, and the UTC day it was last read on.
 
-    A tuple, since a pass holds thousands of them.
+    `held_back` counts rows of the newest telling that could not be read, `why` says it of them. The rows are what was
+    left of such a telling where `is_rest`; else they are all that was told, then or before. A tuple, since a pass holds
+    thousands of them.
     """
 
     connection_no: int
@@ -27,6 +29,9 @@ class ReportDay(NamedTuple):
     rows: int
     sha256: bytes
     read_on: date
+    held_back: int = 0
+    is_rest: bool = False
+    why: str | None = None
 
 
 def begin(control: sqlite3.Connection, connection_no: int, now: datetime) -> int:
@@ -58,13 +63,10 @@ def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_
     if any(day.pull_no == pull_no for day in days):
         control.execute("UPDATE pull SET completed_at = ? WHERE pull_no = ?", (database.stamp(now), pull_no))
     control.executemany(
-        """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-           pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256,
-           read_on = excluded.read_on""",
-        [
-            (d.connection_no, d.report, d.day.isoformat(), d.pull_no, d.rows, d.sha256, d.read_on.isoformat())
-            for d in days
-        ],
+        """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+           pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256, read_on = excluded.read_on,
+           held_back = excluded.held_back, is_rest = excluded.is_rest, why = excluded.why""",
+        [(*day[:2], day.day.isoformat(), *day[3:6], day.read_on.isoformat(), *day[7:]) for day in days],
     )
     control.execute(
         """UPDATE connection SET read_until = ?, refused_key = NULL, refused_at = NULL,
@@ -90,19 +92,21 @@ def look(control: sqlite3.Connection, source: str, first: date, on: date) -> Non
 def days(control: sqlite3.Connection, connection_no: int) -> list[ReportDay]:
     """Every report's days that were told of a connection."""
     rows = control.execute(
-        """SELECT connection_no, report, day, pull_no, rows, sha256, read_on FROM report_day
+        """SELECT connection_no, report, day, pull_no, rows, sha256, read_on, held_back, is_rest, why FROM report_day
            WHERE connection_no = ? ORDER BY report, day""",
         (connection_no,),
     )
     return [
-        ReportDay(number, report, date.fromisoformat(day), pull_no, count, sha256, date.fromisoformat(read_on))
-        for number, report, day, pull_no, count, sha256, read_on in rows
+        ReportDay(number, report, _date(day), no, count, sha256, _date(read_on), odd, rest == 1, why)
+        for number, report, day, no, count, sha256, read_on, odd, rest, why in rows
     ]
 
 
-def every_day(control: sqlite3.Connection, size: int = 10_000) -> Iterator[list[tuple[int, str, str, int, int, str]]]:
-    """Every report's days of all connections, in batches: connection_no, report, day, pull_no, rows, read_on."""
-    found = control.execute("SELECT connection_no, report, day, pull_no, rows, read_on FROM report_day")
+def every_day(
+    control: sqlite3.Connection, size: int = 10_000
+) -> Iterator[list[tuple[int, str, str, int, int, str, int]]]:
+    """Every report's days of all connections, in batches of the columns that are asked for below."""
+    found = control.execute("SELECT connection_no, report, day, pull_no, rows, read_on, held_back FROM report_day")
     while batch := found.fetchmany(size):
         yield batch
 
@@ -134,7 +138,8 @@ def states(control: sqlite3.Connection) -> list[tuple[object, ...]]:
     rows = control.execute(
         """SELECT c.connection_no, max(d.day) FILTER (WHERE d.rows > 0), max(d.read_on),
              (SELECT max(completed_at) FROM pull WHERE pull.connection_no = c.connection_no),
-             count(DISTINCT d.day), coalesce(sum(d.rows), 0), c.skipped, c.skipped_since
+             count(DISTINCT d.day), coalesce(sum(d.rows), 0), c.skipped, c.skipped_since,
+             coalesce(sum(d.held_back), 0)
            FROM connection AS c LEFT JOIN report_day AS d ON d.connection_no = c.connection_no
            GROUP BY c.connection_no ORDER BY c.connection_no"""
     )
@@ -148,6 +153,11 @@ def states(control: sqlite3.Connection) -> list[tuple[object, ...]]:
             total,
             skipped,
             since and database.moment(since),
+            held_back,
         )
-        for number, last_day, read_on, landed_at, days, total, skipped, since in rows
+        for number, last_day, read_on, landed_at, days, total, skipped, since, held_back in rows
     ]
+
+
+def _date(text: str) -> date:
+    return date.fromisoformat(text)

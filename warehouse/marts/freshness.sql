@@ -5,7 +5,7 @@ SELECT
 FROM model.source_state
 UNION ALL
 SELECT
-    connection.source, NULL, state.last_landed_at, 0, state.rows, 0, 'bill', state.last_day, state.last_read_on,
-    state.skipped
+    connection.source, NULL, state.last_landed_at, 0, state.rows, state.held_back_rows, 'bill', state.last_day,
+    state.last_read_on, state.skipped
 FROM model.bill_state AS state
 JOIN model.connection AS connection ON connection.connection_no = state.connection_no

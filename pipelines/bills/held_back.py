@@ -1,0 +1,53 @@
+"""Days of a bill with rows that could not be read: what is stored of them, and the sentence that people are told.
+
+The other rows of such a day land, and it stays open, since its total lacks something. What was told whole before stays
+as it was while a newer telling has fewer rows that can be read: nothing is written over by its rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from pipelines.bills.biller import Biller
+from pipelines.bills.report_reader import LEFT_OUT, report_name
+from warehouse.control.pull import ReportDay
+
+_MOST_DAYS = 5
+
+
+def of(reasons: Sequence[str]) -> dict[str, Any]:
+    """The fields of a report's day that say how many of its rows were held back, and why."""
+    return {"held_back": len(reasons), "why": "; ".join(sorted(set(reasons))) or None}
+
+
+def stays(before: ReportDay, rows: int, odd: dict[str, Any]) -> bool:
+    """Whether what was told whole before is more than the rest of what is told now."""
+    return bool(odd["held_back"]) and not before.is_rest and before.rows > rows
+
+
+def said(biller: Biller, known: Iterable[ReportDay], told: Iterable[ReportDay]) -> dict[str, str]:
+    """A sentence by report that has such days, those among them that were told at an earlier time."""
+    newest = {(day.report, day.day): day for day in (*known, *told)}
+    tables = {report.name: report.table.full_name for report in biller.reports}
+    found: dict[str, list[ReportDay]] = {}
+    for day in newest.values():
+        if day.held_back:
+            found.setdefault(report_name(day.report), []).append(day)
+    return {
+        f"{LEFT_OUT}rows of {name}": _sentence(tables[name], days) for name, days in found.items() if name in tables
+    }
+
+
+def _sentence(table: str, days: list[ReportDay]) -> str:
+    rows = sum(day.held_back for day in days)
+    why = "; ".join(sorted({day.why for day in days if day.why}))
+    return (
+        f"{rows:,} {'row' if rows == 1 else 'rows'} of {table} of {_days(sorted({day.day for day in days}))} cannot be"
+        f" read ({why}) and {'is' if rows == 1 else 'are'} held back: what such a day adds up to may lack something, so"
+        " it stays open and is asked for again each day"
+    )
+
+
+def _days(days: list[date]) -> str:
+    named = ", ".join(f"{day}" for day in days[:_MOST_DAYS])
+    return named if len(days) <= _MOST_DAYS else f"{named} and {len(days) - _MOST_DAYS} more days up to {days[-1]}"
