@@ -21,6 +21,7 @@ from retention import (
     forget,
     frozen_rows,
     holds,
+    owner_rules,
     people,
     policy,
     rewrite,
@@ -139,7 +140,8 @@ def _delete(
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))
     # Before the build forgets who paid for their calls.
     frozen_rows.forget(home, connection, control, erasure, numbers.accounts, now)
-    rows = erase_build.counted(connection, numbers)
+    rows = owner_rules.forget(home, connection, control, erasure, numbers.accounts, now)
+    rows |= erase_build.counted(connection, numbers)
     landed = erase_build.landed_rows(connection, numbers.accounts)
     clients = erase_build.own_clients(connection, numbers)
     with database.transaction(control):
