@@ -44,7 +44,7 @@ from warehouse.models import reconciliation
 from warehouse.prices import PriceBook
 
 Progress = Callable[[str, int, int], None]
-# A pass gives way; a backup, an expiry, or a day of ten million calls hold the locks for minutes.
+# Whatever is under way gives way; one clause of an expiry, or a day of ten million calls, holds the locks for minutes.
 PATIENCE_S = 900.0
 REASONS = ("request", "minor", "inactive")
 _SWEPT = ("S-work", "S-copies", "S-spill", "S-exports")

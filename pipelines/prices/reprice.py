@@ -5,20 +5,24 @@ expired is closed: its hours and days are the books, so it stays, and what it wo
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import duckdb
 import polars as pl
 
+from pipelines import erasing
+from pipelines.errors import GaveWayError
 from pipelines.materialization import build
-from warehouse import conservation, database, frame, money, publication, sealing, tables
+from warehouse import conservation, frame, money, publication, sealing, tables
 from warehouse.home import Home
 from warehouse.models import change, repriced_daily, usage_daily, usage_hourly, usage_tag_daily
 from warehouse.price_tables import REPRICE
 from warehouse.prices import PriceBook
 
+Progress = Callable[[str, int, int], None]
 _ASKED = ("request_no", "requested_at", "provider", "model", "service_tier", "region", "input_tokens")
 _THEN = "(list_cost_usd * 1000000000000)::BIGINT AS list_then"
 
@@ -35,51 +39,93 @@ class Change:
     is_closed: bool = False
 
 
-def changes(
-    connection: duckdb.DuckDBPyConnection, listed_now: PriceBook, first: date, last: date, model: str | None
+@dataclass
+class _Run:
+    """How far a reprice is: what is done stays done while an erasure goes first."""
+
+    done: set[date] = field(default_factory=set)
+    changed: list[Change] = field(default_factory=list)
+    is_noted: bool = False
+
+
+def changes(home: Home, first: date, last: date, model: str | None, now: datetime, progress: Progress) -> list[Change]:
+    """What a reprice of these days would change; closed days come last. Changes nothing.
+
+    An erasure goes first, and what was found until then is looked for again.
+    """
+    listed_now = PriceBook.of_home(home.root)
+    while True:
+        try:
+            with erasing.build_after(home, now, progress) as connection:
+                return _would_change(home, connection, listed_now, (first, last), model)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
+
+
+def _would_change(
+    home: Home, connection: duckdb.DuckDBPyConnection, listed_now: PriceBook, days: tuple[date, date], model: str | None
 ) -> list[Change]:
-    """What a reprice of these days would change; closed days come last. Changes nothing."""
     found: list[Change] = []
-    for day in _days(connection, first, last):
+    for day in _days(connection, *days):
+        erasing.give_way(home)
         found += _told(day, _changed(connection, listed_now, day, model))
     closed = sealing.closed_days(connection)
     for day, name, requests, old, new in repriced_daily.closed_changes(connection, listed_now, closed):
-        if first <= day <= last and model in {None, name}:
+        if days[0] <= day <= days[1] and model in {None, name}:
             found.append(Change(day, name, requests, old, new, is_closed=True))
     return found
 
 
-def run(
-    home: Home,
-    first: date,
-    last: date,
-    model: str | None,
-    now: datetime,
-    progress: Callable[[str, int, int], None],
-) -> int | None:
+def run(home: Home, first: date, last: date, model: str | None, now: datetime, progress: Progress) -> int | None:
     """Price the days anew, one transaction a day, and publish; the version, None where nothing was to be published.
 
     `now` (naive UTC) is the moment whose knowledge prices these days from now on, also where late rows make them anew.
-    Broken off, it is asked for again: days that are done stay. Raises what a pass raises.
+    An erasure that begins meanwhile goes first, and the days that are left come after it. Broken off, it is asked for
+    again: days that are done stay. Raises what a pass raises.
     """
-    listed_now = PriceBook.of_home(home.root)
-    with database.held(home.build_lock), database.build(home) as connection:
-        days = _days(connection, first, last)
-        changed: list[Change] = []
-        for number, day in enumerate(days):
+    listed_now, far = PriceBook.of_home(home.root), _Run()
+    while True:
+        try:
+            with erasing.build_after(home, now, progress) as connection:
+                _reprice(home, connection, listed_now, (first, last, model, now), far, progress)
+                built = build.build(home, connection, progress, gives_way=partial(erasing.is_waited_for, home))
+                if built.gave_way:
+                    erasing.give_way(home)
+                if not publication.due(home, connection):
+                    return None
+                conservation.hold(connection)
+                erasing.give_way(home)
+                return publication.publish(home, connection, now)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
+
+
+def _reprice(
+    home: Home,
+    connection: duckdb.DuckDBPyConnection,
+    listed_now: PriceBook,
+    asked: tuple[date, date, str | None, datetime],
+    far: _Run,
+    progress: Progress,
+) -> None:
+    """Price what is left of the days, and note the reprice once, when all of them are done."""
+    first, last, model, now = asked
+    days = _days(connection, first, last)
+    for number, day in enumerate(days):
+        if day not in far.done:
+            erasing.give_way(home)
             progress("repricing days", number, len(days))
-            changed += _apply(connection, listed_now, day, model, now)
-        progress("repricing days", len(days), len(days))
-        old = _sum(one.old_usd for one in changed)
-        new = _sum(one.new_usd for one in changed)
-        row = [first, last, model, now, sum(one.requests for one in changed), old, new]
-        connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        repriced_daily.refresh(connection, listed_now, {one.day for one in changed})
-        build.build(home, connection, progress)
-        if not publication.due(home, connection):
-            return None
-        conservation.hold(connection)
-        return publication.publish(home, connection, now)
+            far.changed += _apply(connection, listed_now, day, model, now)
+            far.done.add(day)
+    progress("repricing days", len(days), len(days))
+    if far.is_noted:
+        return
+    old = _sum(one.old_usd for one in far.changed)
+    new = _sum(one.new_usd for one in far.changed)
+    row = [first, last, model, now, sum(one.requests for one in far.changed), old, new]
+    connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    far.is_noted = True
+    repriced_daily.refresh(connection, listed_now, {one.day for one in far.changed})
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

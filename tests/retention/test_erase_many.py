@@ -92,7 +92,7 @@ def test_nothing_of_two_hundred_accounts_is_left(
         request.getfixturevalue("plain_bytes")
     with whole_world.lived(tmp_path, 200, 5) as world:
         walk = Walk(world.accounts, whole_dashboard, Search(tmp_path), 6)
-        for _ in range(20):
+        for _ in range(6):
             walk.interleave()
         assert walk.search.met
         world.accounts.log("more.jsonl", [1])
