@@ -2,7 +2,8 @@
 
 A pass that is under way looks for one at its safe points: between sources and tries to reach one, between files and a
 hundred thousand of their rows, parts of a load, runs of days, and before it publishes. It gives way: it lets go of its
-locks as if it had been killed there, the erasure is carried out, and the pass takes up what it left.
+locks as if it had been killed there, the erasure is carried out, and the pass takes up what it left. So do an expiry
+between its clauses, a reprice between its days, and a backup, which is begun anew without whoever is erased meanwhile.
 """
 
 import sqlite3
@@ -36,7 +37,7 @@ def is_waited_for(home: Home, control: sqlite3.Connection | None = None) -> bool
         return erasures.is_waited_for(opened)
 
 
-def give_way(home: Home, control: sqlite3.Connection) -> None:
+def give_way(home: Home, control: sqlite3.Connection | None = None) -> None:
     """Raise GaveWayError where an erasure waits: whoever catches it holds no lock any more, and calls `resume`."""
     if is_waited_for(home, control):
         raise GaveWayError("somebody is to be erased, and goes first; the pass goes on afterwards")

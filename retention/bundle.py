@@ -28,6 +28,7 @@ _FORMULA = r"^[=+\-@\t\r\n]"
 _ARROW = {
     "BIGINT": pa.int64(), "INTEGER": pa.int32(), "SMALLINT": pa.int16(), "BOOLEAN": pa.bool_(), "DOUBLE": pa.float64(),
     "DATE": pa.date32(), "TIMESTAMP": pa.timestamp("us"), "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+    "VARCHAR[]": pa.list_(pa.string()),
 }  # fmt: skip
 
 
@@ -136,6 +137,7 @@ def _csv(dataset: Dataset) -> Iterator[tuple[bytes, int]]:
             # Trailing zeros say nothing.
             cs.decimal().cast(pl.String).str.replace(r"(\.[0-9]*?)0+$", "$1").str.strip_suffix("."),
             *(_harmless(name) for name, kind in batch.schema.items() if kind == pl.String),
+            *(_listed(name) for name, kind in batch.schema.items() if kind == pl.List(pl.String)),
         )
         moments = "%Y-%m-%dT%H:%M:%S%.6fZ"
         text = plain.write_csv(include_header=False, line_terminator="\r\n", datetime_format=moments)
@@ -145,6 +147,12 @@ def _csv(dataset: Dataset) -> Iterator[tuple[bytes, int]]:
 def _harmless(name: str) -> pl.Expr:
     text = pl.col(name)
     return pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text).alias(name)
+
+
+def _listed(name: str) -> pl.Expr:
+    """A list of tags as JSON has it: a cell of CSV holds one text."""
+    quoted = pl.col(name).list.eval(pl.format('"{}"', pl.element().str.replace_all(r'(["\\])', r"\$1")))
+    return pl.format("[{}]", quoted.list.join(",")).alias(name)
 
 
 def _write_parquet(dataset: Dataset, handle: _Hashed) -> int:

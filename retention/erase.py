@@ -21,6 +21,7 @@ from retention import (
     forget,
     frozen_rows,
     holds,
+    owner_rules,
     people,
     policy,
     rewrite,
@@ -43,7 +44,7 @@ from warehouse.models import reconciliation
 from warehouse.prices import PriceBook
 
 Progress = Callable[[str, int, int], None]
-# A pass gives way; a backup, an expiry, or a day of ten million calls hold the locks for minutes.
+# Whatever is under way gives way; one clause of an expiry, or a day of ten million calls, holds the locks for minutes.
 PATIENCE_S = 900.0
 REASONS = ("request", "minor", "inactive")
 _SWEPT = ("S-work", "S-copies", "S-spill", "S-exports")
@@ -139,7 +140,8 @@ def _delete(
     numbers = Numbers.of(tombstone.of_erasure(control, erasure.erasure_no))
     # Before the build forgets who paid for their calls.
     frozen_rows.forget(home, connection, control, erasure, numbers.accounts, now)
-    rows = erase_build.counted(connection, numbers)
+    rows = owner_rules.forget(home, connection, control, erasure, numbers.accounts, now)
+    rows |= erase_build.counted(connection, numbers)
     landed = erase_build.landed_rows(connection, numbers.accounts)
     clients = erase_build.own_clients(connection, numbers)
     with database.transaction(control):

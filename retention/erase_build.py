@@ -77,6 +77,11 @@ def _of_accounts(tables: dict[str, set[str]], bound: dict[str, object]) -> Itera
     for table, columns in tables.items():
         if "request_no" in columns and "account_no" not in columns:
             yield Change(table, of_calls, f"DELETE FROM {table} WHERE {of_calls}", bound)
+    # Which invoice a fee is on is told by the plan, which knows whose it is.
+    of_plans = f"plan_no IN (SELECT plan_no FROM model.plan WHERE {only})"
+    for table, columns in tables.items():
+        if "plan_no" in columns and "account_no" not in columns:
+            yield Change(table, of_plans, f"DELETE FROM {table} WHERE {of_plans}", bound)
     for table, columns in tables.items():
         if "account_no" in columns:
             yield Change(table, only, f"DELETE FROM {table} WHERE {only}", bound)

@@ -1,12 +1,13 @@
 """How a Polars frame is handed to DuckDB: in batches that its threads share."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
-from warehouse.tables import MONEY, Table
+from warehouse.tables import Table
 
 # Half of one of DuckDB's row groups; a frame in one batch is read by one thread alone.
 _BATCH_ROWS = 61_440
@@ -16,8 +17,9 @@ _TYPES: dict[str, pl.DataType] = {
     "DATE": pl.Date(),
     "TIMESTAMP": pl.Datetime("us"),
     "VARCHAR": pl.String(),
-    MONEY: pl.Decimal(38, 12),
+    "VARCHAR[]": pl.List(pl.String()),
 }
+_DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
 
 
 def insert(
@@ -43,5 +45,10 @@ def insert_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: Seque
     In one statement: DuckDB keeps memory for each of `executemany` until the transaction ends, and some thousand names
     were more than a build may take.
     """
-    schema = {column.name: _TYPES[column.type] for column in table.columns}
+    schema = {column.name: _type(column.type) for column in table.columns}
     insert(connection, pl.DataFrame(rows, schema=schema, orient="row"), table.full_name, table.column_names)
+
+
+def _type(told: str) -> pl.DataType:
+    found = _DECIMAL.fullmatch(told)
+    return _TYPES[told] if found is None else pl.Decimal(int(found[1]), int(found[2]))

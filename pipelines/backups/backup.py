@@ -20,8 +20,10 @@ from pipelines.backups import backup_health, backup_key, contents, ledger_copy
 from pipelines.backups.errors import BackupError
 from pipelines.backups.place import Backup, Place, backup_name
 from pipelines.backups.sealed_stream import SealedReader, SealedWriter
+from pipelines.errors import GaveWayError
 from retention import policy, tombstone_ledger
 from warehouse import database
+from warehouse.control import erasure as erasures
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -44,36 +46,21 @@ def make(home: Home, address: str, now: datetime, progress: Progress) -> Made:
     """Make a backup of a home; `now` is naive UTC. The backup key is made where there is none.
 
     BackupError where the place is in the home, holds a key, or cannot be written; BusyError where a pass is under way.
-    An erasure that waits is carried out first: no backup has anybody whose erasure was asked for.
+    An erasure goes first, and what was written until it began is written anew: no backup has anybody whose erasure was
+    asked for before it was whole.
     """
     _hold_apart(home, address)
     if database.current_version(home) is None:
         raise BackupError(f"nothing is published in {home.root}: there is nothing to back up yet")
     backup_key.make()
     key = backup_key.read()
-    erasing.resume(home, now, progress)
-    with database.control(home) as control:
-        home_id = tombstone_ledger.home_id(control)
-        tombstone_ledger.keep(home, control)
-    place = Place(address, writes=True)
-    name = backup_name(home_id, now)
-    if any(each.name == name for each in place.listed()):
-        raise BackupError(f"{name} is there already: one backup a second")
-    with contents.taken(home) as files:
-        about = {
-            "home_id": home_id,
-            "home": "sandbox" if home.is_sandbox else "own",
-            "made_at": database.stamp(now),
-            "version": database.current_version(home),
-            "totals": contents.totals(home),
-        }
+    place, sizes = Place(address, writes=True), None
+    while sizes is None:
+        erasing.resume(home, now, progress)
         try:
-            with object_store.writing(place.system, place.path(name)) as sink:
-                sizes = _written(SealedWriter(sink, key), about, files, progress)
-        except OSError as error:
-            raise BackupError(
-                f"{address} cannot be written ({type(error).__name__}): nothing was left there; look at its room"
-            ) from None
+            sizes, name = _put(home, place, key, now, progress)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
     ledger_copy.remember(home, address)
     ledger_copy.push(home, key)
     with database.control(home) as control:
@@ -81,6 +68,42 @@ def make(home: Home, address: str, now: datetime, progress: Progress) -> Made:
         control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (backup_health.MADE_AT, stamp))
     made = next(each for each in place.listed() if each.name == name)
     return Made(made, len(sizes), sum(sizes), expire(home, now))
+
+
+def _put(home: Home, place: Place, key: bytes, now: datetime, progress: Progress) -> tuple[list[int], str]:
+    """Write one backup: the bytes of its files, and its name. GaveWayError where somebody is erased meanwhile."""
+    with database.control(home) as control:
+        home_id, erased = tombstone_ledger.home_id(control), erasures.newest(control)
+        tombstone_ledger.keep(home, control)
+        name = backup_name(home_id, now)
+        if any(each.name == name for each in place.listed()):
+            raise BackupError(f"{name} is there already: one backup a second")
+
+        def give_way() -> None:
+            # One that is done already was begun since, and the copies are older than it.
+            if erasures.newest(control) != erased:
+                raise GaveWayError("somebody was erased meanwhile; the backup is begun anew")
+            erasing.give_way(home, control)
+
+        with contents.taken(home, give_way) as files:
+            about = {
+                "home_id": home_id,
+                "home": "sandbox" if home.is_sandbox else "own",
+                "made_at": database.stamp(now),
+                "version": database.current_version(home),
+                "totals": contents.totals(home),
+            }
+            try:
+                with object_store.writing(place.system, place.path(name)) as sink:
+                    sizes = _written(SealedWriter(sink, key), about, files, progress, give_way)
+            except OSError as error:
+                # An erasure empties the copies, too.
+                give_way()
+                raise BackupError(
+                    f"{place.address} cannot be written ({type(error).__name__}): nothing was left there; look at its "
+                    "room"
+                ) from None
+    return sizes, name
 
 
 def _hold_apart(home: Home, address: str) -> None:
@@ -94,7 +117,11 @@ def _hold_apart(home: Home, address: str) -> None:
 
 
 def _written(
-    writer: SealedWriter, about: dict[str, Any], files: list[contents.Content], progress: Progress
+    writer: SealedWriter,
+    about: dict[str, Any],
+    files: list[contents.Content],
+    progress: Progress,
+    give_way: Callable[[], None],
 ) -> list[int]:
     sizes: list[int] = []
     manifest: dict[str, dict[str, object]] = {}
@@ -105,13 +132,14 @@ def _written(
         for number, each in enumerate(files):
             progress("backing up", number, len(files))
             with each.path.open("rb") as handle:
-                hashed = Hashed(handle)
+                hashed = Hashed(handle, give_way)
                 entry = tarfile.TarInfo(each.name)
                 entry.size, entry.mode = each.path.stat().st_size, 0o600
                 tar.addfile(entry, cast("BinaryIO", hashed))
             manifest[each.name] = {"bytes": entry.size, "sha256": hashed.sha256.hexdigest()}
             sizes.append(entry.size)
         _add(tar, MANIFEST, manifest)
+    give_way()
     writer.finish()
     progress("backing up", len(files), len(files))
     return sizes
@@ -125,14 +153,15 @@ def _add(tar: tarfile.TarFile, name: str, told: dict[str, Any]) -> None:
 
 
 class Hashed:
-    """A file that is hashed while it is read."""
+    """A file that is hashed while it is read; before each piece `look` may say that it is not read on."""
 
-    def __init__(self, handle: BinaryIO) -> None:
-        self._handle = handle
+    def __init__(self, handle: BinaryIO, look: Callable[[], None] = lambda: None) -> None:
+        self._handle, self._look = handle, look
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         """Read and hash."""
+        self._look()
         piece = self._handle.read(size)
         self.sha256.update(piece)
         return piece

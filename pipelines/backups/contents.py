@@ -6,7 +6,7 @@ rows and their receipts agree; the control store is copied by SQLite's own backu
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,19 +30,19 @@ class Content:
 
 
 @contextmanager
-def taken(home: Home) -> Iterator[list[Content]]:
+def taken(home: Home, give_way: Callable[[], None] = lambda: None) -> Iterator[list[Content]]:
     """The files of a backup as they were at one moment; their copies are there while the block runs.
 
-    BusyError where a pass is under way.
+    BusyError where a pass is under way. `give_way` is asked between two files, and raises where somebody goes first.
     """
     folder = Path(tempfile.mkdtemp(prefix="backup-", dir=home.tmp))
     try:
-        yield list(_copied(home, folder))
+        yield list(_copied(home, folder, give_way))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copied(home: Home, folder: Path) -> Iterator[Content]:
+def _copied(home: Home, folder: Path, give_way: Callable[[], None]) -> Iterator[Content]:
     with ExitStack() as stack:
         for lock in (home.inbox_lock, *sorted(home.build_lock.parent.glob("pull-lock-*")), home.build_lock):
             stack.enter_context(database.held(lock))
@@ -50,7 +50,9 @@ def _copied(home: Home, folder: Path) -> Iterator[Content]:
             # A pass that was killed left it: it belongs into the file before that is copied.
             with database.build(home) as connection:
                 connection.execute("CHECKPOINT")
+        give_way()
         yield _copy(Content(BUILD, home.build_file), folder / "build.duckdb")
+        give_way()
         version = database.current_version(home)
         if version is not None and not publication.is_build(home):
             name = f"published/warehouse-{version}.duckdb"
@@ -60,6 +62,7 @@ def _copied(home: Home, folder: Path) -> Iterator[Content]:
         shipped = policy.load()
         patterns = [pattern for clause in _CLAUSES for pattern in shipped.clause(clause).holds]
         for path in sorted({path for pattern in patterns for path in home.root.glob(pattern) if path.is_file()}):
+            give_way()
             name = str(path.relative_to(home.root))
             copy = folder / "files" / name
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -147,14 +147,11 @@ def reprice(
 ) -> None:
     """Price past days anew with what is known now, and show day by day what changes."""
     from pipelines.prices import reprice as repricing
-    from warehouse import database
-    from warehouse.prices import PriceBook
 
     home, now = _chosen(named), _now()
     first = since.date() if since else date(2000, 1, 1)
     last = until.date() if until else now.date()
-    with database.held(home.build_lock), database.build(home) as connection:
-        found = repricing.changes(connection, PriceBook.of_home(home.root), first, last, model)
+    found = repricing.changes(home, first, last, model, now, lambda *_: None)
     open_days, closed = [one for one in found if not one.is_closed], [one for one in found if one.is_closed]
     for line in _lines(open_days):
         click.echo(line)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import publication, sealing, stale_allocation
+from warehouse import frame, publication, sealing, stale_allocation
 from warehouse.allocation import Rules
 from warehouse.allocation_tables import ALLOCATION_RULE, ALLOCATION_SHARE
 from warehouse.models import usage_tag_daily
@@ -30,8 +30,7 @@ def build(connection: duckdb.DuckDBPyConnection, root: Path) -> bool:
         for table, rows in ((ALLOCATION_RULE, ruled), (ALLOCATION_SHARE, shared)):
             connection.execute(f"DELETE FROM {table.full_name}")
             if rows:
-                places = ", ".join("?" * len(table.columns))
-                connection.executemany(f"INSERT INTO {table.full_name} VALUES ({places})", rows)
+                frame.insert_rows(connection, table, rows)
         if rules.tags != before:
             days = connection.execute(f"SELECT DISTINCT requested_at::DATE FROM {REQUESTS.full_name}").fetchall()
             usage_tag_daily.write(connection, [day for (day,) in days], sealing.closed_days(connection))

@@ -11,7 +11,7 @@ from itertools import islice
 
 import duckdb
 
-from warehouse import credit_tables, credit_tier, database, publication
+from warehouse import credit_tables, credit_tier, database, frame, publication
 from warehouse.control import balance_watch, credit, prepaid, restriction
 from warehouse.home import Home
 from warehouse.models import credit_entry
@@ -133,5 +133,5 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
         return False
     connection.execute(f"DELETE FROM {name}")
     if wanted:
-        connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(table.columns))})", wanted)
+        frame.insert_rows(connection, table, wanted)
     return True

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from warehouse import database, fee_tables, publication
+from warehouse import database, fee_tables, frame, publication
 from warehouse.control import invoice, outside_id, plan
 from warehouse.fx import FxRates
 from warehouse.home import Home
@@ -73,7 +73,7 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table, wanted: Sequence[
         return False
     connection.execute(f"DELETE FROM {name}")
     if wanted:
-        connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(table.columns))})", wanted)
+        frame.insert_rows(connection, table, wanted)
     return True
 
 

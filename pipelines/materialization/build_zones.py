@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import duckdb
 
-from warehouse import publication, zone
+from warehouse import frame, publication, zone
 from warehouse.control import zone as zones
 from warehouse.tables import Table
 from warehouse.zone_tables import ACCOUNT_ZONE, ZONE_DAY
@@ -31,8 +31,7 @@ def build(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) ->
     for table, rows in ((ACCOUNT_ZONE, wanted), (ZONE_DAY, days)):
         connection.execute(f"DELETE FROM {table.full_name}")
         if rows:
-            places = ", ".join("?" * len(table.columns))
-            connection.executemany(f"INSERT INTO {table.full_name} VALUES ({places})", rows)
+            frame.insert_rows(connection, table, rows)
     publication.changed(connection, days=())
     connection.execute("COMMIT")
 

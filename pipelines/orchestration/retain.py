@@ -19,6 +19,7 @@ from pipelines import erasing
 from pipelines.backups import backup
 from pipelines.backups.errors import BackupError
 from pipelines.bills.biller import billers
+from pipelines.errors import GaveWayError
 from pipelines.materialization import landed
 from pipelines.orchestration import run_history
 from retention import audit_anchor, clock, edition, expire, expire_control, receipts, rewrite, stores
@@ -73,44 +74,68 @@ def report_tables() -> list[ReportTable]:
 def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right: bool = False) -> Night:
     """Carry out every clause of a home once; ClockError where the clock is not to be believed, and nothing happened.
 
-    BusyError where a pass is under way; ConservationError where a roll-up does not hold what its rows hold.
+    An erasure that begins meanwhile goes first, between two clauses. BusyError where a pass is under way;
+    ConservationError where a roll-up does not hold what its rows hold.
     """
-    policy, night = policy_of(home), Night()
-    erasing.resume(home, read.now, progress, restored=True)
-    with database.held(home.inbox_lock), database.held(home.build_lock), database.control(home) as control:
-        if not clock_is_right:
-            clock.believe(control, read)
-        for clause, paths in stores.aged(home, policy, read.now):
-            night.expired.append(receipts.write(control, stores.expired(home, clause, paths), read.now))
-            progress("sweeping", 0, len(paths))
-            stores.remove(paths)
-        # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
-        known = not rewrite.is_due(control) and publication.is_build(home)
-        months: set[date] = set()
-        with database.build(home) as connection:
-            landed.hold(connection, control)
-            for number, going in enumerate(expire.from_build(connection, control, policy, read.now, report_tables())):
-                progress(f"expiring {going.table}", number, number + 1)
-                if not rewrite.is_due(control) and expire.counted(connection, going) is not None:
-                    rewrite.mark(control)
-                if taken := expire.carry_out(connection, control, going, read.now):
-                    night.expired.append(taken)
-                    months |= taken.months()
-            if rewrite.is_due(control):
-                conservation.hold(connection, months if known else None)
-        for taken in expire_control.from_control(control, policy, read.now):
-            progress(f"expiring {taken.place}", 0, 1)
-            night.expired.append(taken)
+    night, right = Night(), clock_is_right
+    while True:
+        erasing.resume(home, read.now, progress, restored=True)
+        try:
+            with database.held(home.inbox_lock), database.held(home.build_lock), database.control(home) as control:
+                if not right:
+                    clock.believe(control, read)
+                # What the clock says was believed: an erasure that goes first makes it no other.
+                right = True
+                _expired(home, control, read.now, night, progress)
+                _note(control, home, night, read.now)
+                rewrite.truncate_control(control)
+                clock.remember(control, read)
+                progress("expired", 1, 1)
+                return night
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
+
+
+def _expired(home: Home, control: sqlite3.Connection, now: datetime, night: Night, progress: Progress) -> None:
+    """Carry out what is due, clause by clause; GaveWayError between two where an erasure waits, and what is done is.
+
+    Whoever is erased is taken out of the build by one more rewrite, so an expiry that gives way leaves its own to that.
+    """
+    policy = policy_of(home)
+    for clause, paths in stores.aged(home, policy, now):
+        night.expired.append(receipts.write(control, stores.expired(home, clause, paths), now))
+        progress("sweeping", 0, len(paths))
+        stores.remove(paths)
+        erasing.give_way(home, control)
+    # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
+    known = not rewrite.is_due(control) and publication.is_build(home)
+    months: set[date] = set()
+    with database.build(home) as connection:
+        landed.hold(connection, control)
+        waited = False
+        for number, going in enumerate(expire.from_build(connection, control, policy, now, report_tables())):
+            progress(f"expiring {going.table}", number, number + 1)
+            if not rewrite.is_due(control) and expire.counted(connection, going) is not None:
+                rewrite.mark(control)
+            if taken := expire.carry_out(connection, control, going, now):
+                night.expired.append(taken)
+                months |= taken.months()
+            if waited := erasing.is_waited_for(home, control):
+                break
         if rewrite.is_due(control):
-            progress("writing anew", 0, 1)
-            night.saved_bytes = rewrite.rewrite(home)
-            progress("publishing", 0, 1)
-            night.version = rewrite.publish(home, control, read.now)
-        _note(control, home, night, read.now)
-        rewrite.truncate_control(control)
-        clock.remember(control, read)
-        progress("expired", 1, 1)
-    return night
+            # Also before an erasure publishes it.
+            conservation.hold(connection, months if known else None)
+        if waited:
+            erasing.give_way(home, control)
+    for taken in expire_control.from_control(control, policy, now):
+        progress(f"expiring {taken.place}", 0, 1)
+        night.expired.append(taken)
+    if rewrite.is_due(control):
+        erasing.give_way(home, control)
+        progress("writing anew", 0, 1)
+        night.saved_bytes += rewrite.rewrite(home)
+        progress("publishing", 0, 1)
+        night.version = rewrite.publish(home, control, now)
 
 
 def _note(control: sqlite3.Connection, home: Home, night: Night, now: datetime) -> None:

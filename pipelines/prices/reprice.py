@@ -5,13 +5,16 @@ expired is closed: its hours and days are the books, so it stays, and what it wo
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import duckdb
 import polars as pl
 
+from pipelines import erasing
+from pipelines.errors import GaveWayError
 from pipelines.materialization import build
 from warehouse import conservation, database, frame, money, publication, sealing, tables
 from warehouse.control import reprice_wish
@@ -20,6 +23,7 @@ from warehouse.models import change, repriced_daily, usage_daily, usage_hourly, 
 from warehouse.price_tables import REPRICE
 from warehouse.prices import PriceBook
 
+Progress = Callable[[str, int, int], None]
 _ASKED = ("request_no", "requested_at", "provider", "model", "service_tier", "region", "input_tokens")
 _THEN = "(list_cost_usd * 1000000000000)::BIGINT AS list_then"
 
@@ -46,50 +50,72 @@ class Stretch:
     known_at: datetime
 
 
-def changes(
-    connection: duckdb.DuckDBPyConnection, listed_now: PriceBook, first: date, last: date, model: str | None
+@dataclass
+class _Run:
+    """How far a reprice is: what is done stays done while an erasure goes first."""
+
+    done: set[date] = field(default_factory=set)
+    changed: list[Change] = field(default_factory=list)
+    is_noted: bool = False
+
+
+def changes(home: Home, first: date, last: date, model: str | None, now: datetime, progress: Progress) -> list[Change]:
+    """What a reprice of these days would change; closed days come last. Changes nothing.
+
+    An erasure goes first, and what was found until then is looked for again.
+    """
+    listed_now = PriceBook.of_home(home.root)
+    while True:
+        try:
+            with erasing.build_after(home, now, progress) as connection:
+                return _would_change(home, connection, listed_now, (first, last), model)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
+
+
+def _would_change(
+    home: Home, connection: duckdb.DuckDBPyConnection, listed_now: PriceBook, days: tuple[date, date], model: str | None
 ) -> list[Change]:
-    """What a reprice of these days would change; closed days come last. Changes nothing."""
     found: list[Change] = []
-    for day in _days(connection, first, last):
+    for day in _days(connection, *days):
+        erasing.give_way(home)
         found += _told(day, _changed(connection, listed_now, day, model))
     closed = sealing.closed_days(connection)
     for day, name, requests, old, new in repriced_daily.closed_changes(connection, listed_now, closed):
-        if first <= day <= last and model in {None, name}:
+        if days[0] <= day <= days[1] and model in {None, name}:
             found.append(Change(day, name, requests, old, new, is_closed=True))
     return found
 
 
-def run(
-    home: Home,
-    first: date,
-    last: date,
-    model: str | None,
-    now: datetime,
-    progress: Callable[[str, int, int], None],
-) -> int | None:
+def run(home: Home, first: date, last: date, model: str | None, now: datetime, progress: Progress) -> int | None:
     """Price the days anew, one transaction a day, and publish; the version, None where nothing was to be published.
 
     `now` (naive UTC) is the moment whose knowledge prices these days from now on, also where late rows make them anew.
-    Broken off, it is asked for again: days that are done stay. Raises what a pass raises.
+    An erasure that begins meanwhile goes first, and the days that are left come after it. Broken off, it is asked for
+    again: days that are done stay. Raises what a pass raises.
     """
-    listed_now = PriceBook.of_home(home.root)
-    with database.held(home.build_lock), database.build(home) as connection:
-        changed = _priced(connection, listed_now, Stretch(first, last, model, now), progress)
-        repriced_daily.refresh(connection, listed_now, {one.day for one in changed})
-        build.build(home, connection, progress)
-        if not publication.due(home, connection):
-            return None
-        conservation.hold(connection)
-        return publication.publish(home, connection, now)
+    listed_now, stretch, far = PriceBook.of_home(home.root), Stretch(first, last, model, now), _Run()
+    gives_way = partial(erasing.is_waited_for, home)
+    while True:
+        try:
+            with erasing.build_after(home, now, progress) as connection:
+                if not _priced(connection, listed_now, stretch, far, progress, gives_way):
+                    erasing.give_way(home)
+                repriced_daily.refresh(connection, listed_now, {one.day for one in far.changed})
+                built = build.build(home, connection, progress, gives_way=gives_way)
+                if built.gave_way:
+                    erasing.give_way(home)
+                if not publication.due(home, connection):
+                    return None
+                conservation.hold(connection)
+                erasing.give_way(home)
+                return publication.publish(home, connection, now)
+        except GaveWayError:
+            progress(erasing.GAVE_WAY, 1, 1)
 
 
 def asked(
-    home: Home,
-    connection: duckdb.DuckDBPyConnection,
-    now: datetime,
-    progress: Callable[[str, int, int], None],
-    gives_way: Callable[[], bool],
+    home: Home, connection: duckdb.DuckDBPyConnection, now: datetime, progress: Progress, gives_way: Callable[[], bool]
 ) -> set[date]:
     """Price anew what was asked for on a page, in a pass; the days that changed. What gives way is asked for still.
 
@@ -97,18 +123,18 @@ def asked(
     """
     with database.control(home) as control:
         wishes = reprice_wish.listed(control)
-    days: set[date] = set()
+    listed_now, days = PriceBook.of_home(home.root), set[date]()
     for wish in wishes:
         # A wish of while the pass ran knows what was learned then.
-        stretch = Stretch(wish.first_day, now.date(), wish.model, max(now, wish.asked_at))
-        changed = _priced(connection, PriceBook.of_home(home.root), stretch, progress, gives_way)
-        days |= {one.day for one in changed}
-        if gives_way():
+        stretch, far = Stretch(wish.first_day, now.date(), wish.model, max(now, wish.asked_at)), _Run()
+        is_done = _priced(connection, listed_now, stretch, far, progress, gives_way)
+        days |= {one.day for one in far.changed}
+        if not is_done:
             break
         with database.control(home) as control:
             reprice_wish.end(control, wish.wish_no)
     if days:
-        repriced_daily.refresh(connection, PriceBook.of_home(home.root), days)
+        repriced_daily.refresh(connection, listed_now, days)
     return days
 
 
@@ -116,24 +142,29 @@ def _priced(
     connection: duckdb.DuckDBPyConnection,
     listed_now: PriceBook,
     asked_for: Stretch,
-    progress: Callable[[str, int, int], None],
-    gives_way: Callable[[], bool] = lambda: False,
-) -> list[Change]:
-    """Price a stretch anew day by day and write down that it was; where it gives way, that is said of no day."""
+    far: _Run,
+    progress: Progress,
+    gives_way: Callable[[], bool],
+) -> bool:
+    """Price what is left of a stretch day by day, and note it once, when all of it is done; whether it is."""
     first, last, model, now = asked_for.first, asked_for.last, asked_for.model, asked_for.known_at
     days = _days(connection, first, last)
-    changed: list[Change] = []
     for number, day in enumerate(days):
+        if day in far.done:
+            continue
         if gives_way():
-            return changed
+            return False
         progress("repricing days", number, len(days))
-        changed += _apply(connection, listed_now, day, model, now)
+        far.changed += _apply(connection, listed_now, day, model, now)
+        far.done.add(day)
     progress("repricing days", len(days), len(days))
-    old = _sum(one.old_usd for one in changed)
-    new = _sum(one.new_usd for one in changed)
-    row = [first, last, model, now, sum(one.requests for one in changed), old, new]
-    connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-    return changed
+    if not far.is_noted:
+        old = _sum(one.old_usd for one in far.changed)
+        new = _sum(one.new_usd for one in far.changed)
+        row = [first, last, model, now, sum(one.requests for one in far.changed), old, new]
+        connection.execute(f"INSERT INTO {REPRICE.full_name} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        far.is_noted = True
+    return True
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal:

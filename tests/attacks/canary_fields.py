@@ -48,8 +48,12 @@ _KEYED = "SELECT connection_no FROM credential WHERE sealed_key NOT NULL"
 def without(accounts: Accounts) -> set[str]:
     """Texts of the control store, of raw rows and of models in which no account has a word, and should."""
     found = {name for name, words in _texts(accounts).items() if not words}
-    columns = {name: name.rpartition(".")[2] for name in found - _NOBODYS}
-    return {name for name, column in columns.items() if column not in _OURS and not _BY_NAME.fullmatch(column)}
+    return {name for name in found - _NOBODYS if not is_ours(name.rpartition(".")[2])}
+
+
+def is_ours(column: str) -> bool:
+    """Whether a column of this name says no word of anybody's: a moment, a number, a hash, a word of our own."""
+    return column in _OURS or _BY_NAME.fullmatch(column) is not None
 
 
 def contract() -> set[str]:
@@ -65,7 +69,7 @@ def _texts(accounts: Accounts) -> dict[str, set[int]]:
         for (table,) in control.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             for _, column, kind, *_ in control.execute(f"PRAGMA table_info({table})").fetchall():
                 if kind in {"TEXT", "BLOB", ""}:
-                    found[f"control.{table}.{column}"] = _of_control(control, vault, table, column)
+                    found[f"control.{table}.{column}"] = of_control(control, vault, table, column)
     # Marts say what models say.
     with database.build(accounts.home) as connection:
         listed = connection.execute(
@@ -75,20 +79,20 @@ def _texts(accounts: Accounts) -> dict[str, set[int]]:
         ).fetchall()
         for schema, table, column in listed:
             rows = connection.execute(f'SELECT DISTINCT "{column}"::VARCHAR FROM "{schema}"."{table}"').fetchall()
-            found.setdefault(f"told.{column}", set()).update(_numbers(row for (row,) in rows))
+            found.setdefault(f"told.{column}", set()).update(numbers(row for (row,) in rows))
     return found
 
 
-def _of_control(control: sqlite3.Connection, vault: Vault, table: str, column: str) -> set[int]:
+def of_control(control: sqlite3.Connection, vault: Vault, table: str, column: str) -> set[int]:
     """As it lies there, and opened where it is sealed."""
     names = {row[1] for row in control.execute(f"PRAGMA table_info({table})")}
     if "sealed" not in column or "account_no" not in names:
-        return _numbers(text for (text,) in control.execute(f'SELECT "{column}" FROM {table}'))
+        return numbers(text for (text,) in control.execute(f'SELECT "{column}" FROM {table}'))
     if (table, column) == ("credential", "sealed_key"):
         opened = (credential.opened(control, vault, number) for (number,) in control.execute(_KEYED).fetchall())
-        return _numbers(found[1] for found in opened if found is not None)
+        return numbers(found[1] for found in opened if found is not None)
     rows = control.execute(f"SELECT account_no, {column} FROM {table} WHERE {column} NOT NULL").fetchall()
-    return _numbers(_opened(vault, account_no, f"{table}.{column}", sealed) for account_no, sealed in rows)
+    return numbers(_opened(vault, account_no, f"{table}.{column}", sealed) for account_no, sealed in rows)
 
 
 def _opened(vault: Vault, account_no: int, where: str, sealed: str) -> str:
@@ -98,6 +102,7 @@ def _opened(vault: Vault, account_no: int, where: str, sealed: str) -> str:
         return ""
 
 
-def _numbers(texts: object) -> set[int]:
+def numbers(texts: object) -> set[int]:
+    """The accounts whose words are in these texts."""
     joined = " ".join(text.decode("latin-1") if isinstance(text, bytes) else str(text) for text in texts)  # type: ignore[attr-defined] # any rows
     return {int(a or b) for a, b in _WHOSE.findall(joined)}

@@ -4,11 +4,15 @@ What came in which order is told by the pass itself, never by a clock.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from pipelines.backups import backup, backup_key
+from pipelines.backups.place import Place
 from pipelines.bills import pull
 from pipelines.bills.biller import billers
 from pipelines.gateways import ingest, reading
@@ -16,18 +20,31 @@ from pipelines.gateways.provider import gateways
 from pipelines.materialization import build
 from pipelines.materialization.landed import missing_loads
 from pipelines.orchestration import run_log
+from pipelines.orchestration.retain import expire_home
 from pipelines.passage import run_pass
+from pipelines.prices import reprice
 from retention import erase
+from retention.clock import Reading
 from tests.faults.healed import assert_published
 from tests.pipelines.bill_folder import Folder, as_csv, row
 from tests.pipelines.billed_world import LATER, world
 from tests.pipelines.gateway_log import put, query, taken
+from tests.retention import byte_scan
 from tests.retention.erased_world import NOW, Canary, begin, lived
 from tests.templates import Templates
 from warehouse import conservation, database
 from warehouse.home import Home
 
 _ANNE, _BELA = Canary(1), Canary(2)
+_PRICE = """
+[[price]]
+provider = "openai"
+model = "mine"
+valid_from = 2026-11-01
+input_mtok = "5"
+output_mtok = "5"
+source = "ours"
+"""
 
 
 @pytest.fixture
@@ -124,6 +141,69 @@ def test_a_bill_that_came_as_a_file_is_not_waited_for(lived_in: Home) -> None:
     assert inbox.billed() == 6
 
 
+@pytest.mark.soak
+@pytest.mark.clause("AL-4.2")
+def test_a_reprice_gives_way_between_days(lived_in: Home) -> None:
+    """Begun while the second of six days is priced, an erasure has ended before the third is; each is priced once."""
+    mine = [one for each in (_ANNE, _BELA) for one in each.lines(model="mine", request_id=each.word("mine"))]
+    put(lived_in, "mine.jsonl", [one.replace("minexv", f"minexv-{number}") for number, one in enumerate(mine)])
+    run_pass(lived_in, NOW, lambda *_: None)
+    (lived_in.root / "prices.toml").write_text(_PRICE)
+    told = _Told(lived_in, lambda what, done, _: (what, done) == ("repricing days", 1))
+    first, last = NOW.date() - timedelta(days=9), NOW.date()
+    assert len(reprice.changes(lived_in, first, last, None, NOW, lambda *_: None)) == 6
+    assert reprice.run(lived_in, first, last, None, NOW, told) == database.current_version(lived_in)
+    assert told.order("repricing days 1", "begun", "erased 1", "repricing days 2", "repricing days 6")
+    assert [told.events.count(f"repricing days {number}") for number in range(6)] == [1] * 6
+    cost = "SELECT DISTINCT cost_usd FROM mart.spend_daily WHERE model = 'mine'"
+    assert query(lived_in, cost) == [(Decimal("0.000075"),)]
+    assert query(lived_in, "SELECT count(*) FROM model.reprice") == [(1,)]
+    assert reprice.changes(lived_in, first, last, None, NOW, lambda *_: None) == []
+    _assert_gave_way(lived_in, 12)
+
+
+@pytest.mark.clause("AL-4.2")
+def test_an_expiry_gives_way_between_clauses(lived_in: Home) -> None:
+    """Begun while raw rows go, an erasure has ended before the calls do; they go after it, and every sum stays."""
+    later = NOW + timedelta(days=100)
+    told = _Told(lived_in, lambda what, *_: what == "expiring raw_gateway_jsonl.calls")
+    night = expire_home(lived_in, Reading(later, "one", later.timestamp()), told, clock_is_right=True)
+    assert told.order(
+        "expiring raw_gateway_jsonl.calls 0", "begun", "erased 1", "expiring model.requests 1", "expired 1"
+    )
+    assert {each.place for each in night.expired} >= {"raw_gateway_jsonl.calls", "model.requests"}
+    assert query(lived_in, "SELECT count(*) FROM model.requests") == [(0,)]
+    assert night.version == database.current_version(lived_in)
+    _assert_gave_way(lived_in, 6)
+
+
+@pytest.mark.clause("AL-4.2")
+def test_a_backup_gives_way_and_has_nobody_who_went_first(lived_in: Home, tmp_path: Path) -> None:
+    """Begun while its second file is sealed, an erasure ends, and the backup is begun anew without them; it is one."""
+    told = _Told(lived_in, lambda what, done, _: (what, done) == ("backing up", 1))
+    made = backup.make(lived_in, str(tmp_path / "elsewhere"), NOW, told)
+    assert told.order("backing up 1", "begun", "erased 1", "backing up 0", "backing up 1")
+    assert not list((tmp_path / "elsewhere").glob(".*.part"))
+    with backup.unpacking(Place(str(tmp_path / "elsewhere")), made.backup.name, backup_key.read()) as (tar, _):
+        tar.extractall(tmp_path / "opened", filter="data")
+    assert byte_scan.found(tmp_path / "opened", rb"zq001\w*xv") == {}
+    assert byte_scan.found(tmp_path / "opened", rb"zq002\w*xv")
+    assert list(lived_in.tmp.iterdir()) == []
+    _assert_gave_way(lived_in, 6)
+
+
+@pytest.mark.soak
+@pytest.mark.clause("AL-4.2")
+def test_a_backup_is_begun_anew_after_an_erasure_that_somebody_else_carried_out(lived_in: Home, tmp_path: Path) -> None:
+    """Begun and ended while it is written, as by a page: the copies that were taken before are not sealed."""
+    told = _Told(lived_in, lambda what, done, _: (what, done) == ("backing up", 1), carried_out=True)
+    made = backup.make(lived_in, str(tmp_path / "elsewhere"), NOW, told)
+    with backup.unpacking(Place(str(tmp_path / "elsewhere")), made.backup.name, backup_key.read()) as (tar, _):
+        tar.extractall(tmp_path / "opened", filter="data")
+    assert byte_scan.found(tmp_path / "opened", rb"zq001\w*xv") == {}
+    assert told.events.count("backing up 0") == 2
+
+
 @pytest.mark.clause("AL-4.2")
 def test_dagster_says_that_a_run_gave_way(lived_in: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run of such a pass is marked, its step says how often, and it has not failed."""
@@ -159,9 +239,16 @@ def test_dagster_says_that_a_run_gave_way(lived_in: Home, monkeypatch: pytest.Mo
 class _Told:
     """What a pass tells, in its order; at the first thing that `begins` an erasure is begun."""
 
-    def __init__(self, home: Home, begins: Callable[[str, int, int], bool], whom: str = _ANNE.account) -> None:
+    def __init__(
+        self,
+        home: Home,
+        begins: Callable[[str, int, int], bool],
+        whom: str = _ANNE.account,
+        *,
+        carried_out: bool = False,
+    ) -> None:
         self.events: list[str] = []
-        self._home, self._begins, self._whom = home, begins, whom
+        self._home, self._begins, self._whom, self._carried_out = home, begins, whom, carried_out
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Note it."""
@@ -169,6 +256,8 @@ class _Told:
         if "begun" not in self.events and self._begins(what, done, total):
             begin(self._home, "account", self._whom)
             self.events.append("begun")
+            if self._carried_out:
+                erase.carry_out(self._home, NOW, lambda *_: None)
 
     def order(self, *events: str) -> bool:
         """Whether these came one after the other, whatever came between."""

@@ -1,4 +1,4 @@
-"""Everything at rest in a home as bytes: each file as it is, and opened where it is packed or a database.
+"""Everything at rest in a home as bytes: each file as it is, and opened where it is packed, pickled or a database.
 
 Databases are copied first, so that looking changes nothing. A pattern that is found nowhere proves nothing by itself:
 tests plant it and find it first.
@@ -6,15 +6,19 @@ tests plant it and find it first.
 
 import gzip
 import hashlib
+import io
+import pickletools
 import re
 import shutil
 import sqlite3
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 def contents(root: Path) -> Iterator[tuple[str, bytes]]:
@@ -33,18 +37,34 @@ def contents(root: Path) -> Iterator[tuple[str, bytes]]:
             continue
         seen.add(told)
         yield name, raw
-        if raw[:2] == b"\x1f\x8b":
-            yield f"{name} unpacked", gzip.decompress(raw)
-        elif raw[:4] == b"\x28\xb5\x2f\xfd":
-            yield f"{name} unpacked", pa.CompressedInputStream(pa.BufferReader(raw), "zstd").read()
-        elif raw[:4] == b"PAR1":
-            with duckdb.connect() as connection:
-                rows = connection.execute("SELECT t::VARCHAR FROM read_parquet(?) AS t", [str(path)]).fetchall()
-            yield f"{name} read", "\n".join(row for (row,) in rows).encode()
-        elif raw[8:12] == b"DUCK":
+        if raw[8:12] == b"DUCK":
             yield f"{name} read", _duckdb_rows(path)
         elif raw[:15] == b"SQLite format 3":
             yield f"{name} read", _sqlite_rows(path)
+        else:
+            yield from _opened(name, raw)
+
+
+def _opened(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """What is in a packed or pickled file, and in what is packed in that; nothing that a pickle says is done."""
+    inner: list[tuple[str, bytes]] = []
+    if raw[:2] == b"\x1f\x8b":
+        inner.append((f"{name} unpacked", gzip.decompress(raw)))
+    elif raw[:4] == b"\x28\xb5\x2f\xfd":
+        inner.append((f"{name} unpacked", pa.CompressedInputStream(pa.BufferReader(raw), "zstd").read()))
+    elif raw[:4] == b"PAR1":
+        rows = pq.read_table(pa.BufferReader(raw)).to_pylist()
+        yield f"{name} read", "\n".join(map(str, rows)).encode()
+    elif raw[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            inner += [(f"{name} {each}", archive.read(each)) for each in archive.namelist()]
+    elif raw[:1] == b"\x80" and raw[-1:] == b".":
+        # A text is told once, and a short one may lie between two frames' headers.
+        told = [argument for _, argument, _ in pickletools.genops(raw) if isinstance(argument, str | bytes)]
+        inner += [(f"{name} unpickled", one.encode() if isinstance(one, str) else one) for one in told]
+    for each, content in inner:
+        yield each, content
+        yield from _opened(each, content)
 
 
 def _duckdb_rows(path: Path) -> bytes:

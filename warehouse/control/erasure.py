@@ -61,6 +61,11 @@ def is_waited_for(control: sqlite3.Connection) -> bool:
     return control.execute("SELECT 1 FROM erasure WHERE step <> 'done' LIMIT 1").fetchone() is not None
 
 
+def newest(control: sqlite3.Connection) -> int:
+    """The number of the erasure that was begun last; 0 where there was none."""
+    return int(control.execute("SELECT coalesce(max(erasure_no), 0) FROM erasure").fetchone()[0])
+
+
 def keep(control: sqlite3.Connection, erasure: Erasure) -> None:
     """Write down how far an erasure is and what it counted."""
     counts = json.dumps({"rows": erasure.rows, "months": erasure.months, "is_shown": erasure.is_shown})
