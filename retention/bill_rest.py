@@ -16,6 +16,8 @@ Row = dict[str, Any]
 Shares = Mapping[str | None, Decimal]
 
 _COSTS = ("BilledCost", "EffectiveCost", "ContractedCost", "ListCost")
+# What a rest gets of each cost: its list price is what is billed, whatever the calls' was.
+_MOVED = {name: "BilledCost" if name == "ListCost" else name for name in _COSTS}
 _PLACES = Decimal("0.000000000001")
 # As the marts have such a row.
 _REST: Row = {
@@ -77,20 +79,22 @@ def payers(build: duckdb.DuckDBPyConnection, accounts: list[int]) -> Payers:
 
 def moved(removed: Iterable[Row], rests: list[Row], payers: Payers) -> list[Row]:
     """The rests of bills after these rows went: larger by what they had of each; what becomes nothing goes."""
-    groups: dict[tuple[Any, ...], tuple[Row, Decimal]] = {}
+    groups: dict[tuple[Any, ...], tuple[Row, dict[str, Decimal]]] = {}
     for row in removed:
-        if row["x_Basis"] == "log" and row["BilledCost"]:
+        if row["x_Basis"] == "log" and any(row[name] for name in _MOVED.values()):
             by = tuple(row[name] for name in (*_DAY, "x_Model", "x_Settlement"))
-            groups[by] = (row, groups[by][1] + row["BilledCost"] if by in groups else row["BilledCost"])
-    for row, cost in groups.values():
-        for payer, share in payers.split(row, cost).items():
-            rest = next((each for each in rests if _is_rest(each, row, payer)), None)
-            if rest is None:
-                rest = _made(row, payer)
-                rests.append(rest)
-            for name in _COSTS:
+            _, costs = groups.setdefault(by, (row, dict.fromkeys(_COSTS, Decimal(0))))
+            for name, source in _MOVED.items():
+                costs[name] += row[source]
+    for row, costs in groups.values():
+        for name, cost in costs.items():
+            for payer, share in payers.split(row, cost).items():
+                rest = next((each for each in rests if _is_rest(each, row, payer)), None)
+                if rest is None:
+                    rest = _made(row, payer)
+                    rests.append(rest)
                 rest[name] += share
-    return [row for row in rests if row["BilledCost"]]
+    return [row for row in rests if any(row[name] for name in _COSTS)]
 
 
 _DAY = ("ChargePeriodStart", "BillingPeriodStart", "InvoiceIssuerName", "ChargeClass")

@@ -172,9 +172,14 @@ def _conditional() -> Iterator[Rule]:
                (category == "Usage") & ~is_correction, text("ConsumedQuantity").is_null())  # fmt: skip
     yield Rule("ChargeFrequency-C-004-C", "A purchase is not billed by use", category == "Purchase",
                text("ChargeFrequency") == "Usage-Based")  # fmt: skip
-    for id_, name in (("C-010-C", "EffectiveCost"), ("C-008-C", "ContractedCost"), ("C-008-C", "ListCost")):
-        yield Rule(f"{name}-{id_}", f"{name} is the billed cost where the charge is neither usage nor a purchase",
-                   ~priced, number(name) != number("BilledCost"))  # fmt: skip
+    # An adjustment that is calculated from other charges follows their costs; a credit does not.
+    for name, id_, about in (
+        ("EffectiveCost", "C-010-C", category == "Credit"),
+        ("ContractedCost", "C-008-C", category == "Credit"),
+        ("ListCost", "C-008-C", ~priced),
+    ):
+        says = f"{name} is the billed cost of what is no part of other charges"
+        yield Rule(f"{name}-{id_}", says, about, number(name) != number("BilledCost"))
     sub_account = text("SubAccountId")
     yield Rule("SubAccountName-C-004-C", "SubAccountName is null without a sub-account", sub_account.is_null(),
                text("SubAccountName").is_not_null())  # fmt: skip

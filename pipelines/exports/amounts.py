@@ -13,8 +13,9 @@ CLASSES = (
     "x_ReasoningOutputTokens",
     "x_AudioOutputTokens",
 )
-# A day's whole bill in its own currency, which no part of it has.
+# A day's whole bill in its own currency, which no part of it has, and the contract that a row's amount is by.
 OF_BILL = {
+    "x_Contract": "NULL::VARCHAR",
     "x_BillCurrency": "NULL::VARCHAR",
     "x_BillAmount": "NULL::DECIMAL(38,12)",
     "x_BillUsdPerUnit": "NULL::DECIMAL(38,12)",

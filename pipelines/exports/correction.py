@@ -66,14 +66,18 @@ def corrections(
     then = with_classes(pa.concat_tables(closed.values(), promote_options="default"))
     # The published version is locked down: a frame is handed to it by name.
     connection.register("frozen_rows", naive(then))
-    # Held against what they said, which was no class, and of the list price what was billed.
+    # Held against what they said, which was no class, and of the list's price and the contract's what was billed.
     older = [month for month, table in closed.items() if not set(CLASSES) <= {*table.column_names}]
-    said = {**dict.fromkeys(CLASSES, "NULL"), "ListCost": "BilledCost"}
+    uncontracted = [month for month, table in closed.items() if "x_Contract" not in table.column_names]
     is_older = "BillingPeriodStart IN (SELECT unnest($older::TIMESTAMP[]))"
+    is_uncontracted = "BillingPeriodStart IN (SELECT unnest($uncontracted::TIMESTAMP[]))"
+    said = dict.fromkeys(CLASSES, (is_older, "NULL")) | {"ListCost": (is_older, "BilledCost")}
+    said |= dict.fromkeys(("EffectiveCost", "ContractedCost"), (is_uncontracted, "BilledCost"))
     names = [name for name in then.column_names if name not in {*SUMS, *_OPEN}]
     listed = ", ".join(names)
     now_sums = ", ".join(
-        f"CASE WHEN {is_older} THEN {said[name]} ELSE {name} END AS {name}" if name in said else name for name in SUMS
+        f"CASE WHEN {said[name][0]} THEN {said[name][1]} ELSE {name} END AS {name}" if name in said else name
+        for name in SUMS
     )
     less = ", ".join(f"-{name} AS {name}" for name in SUMS)
     sums = ", ".join(f"sum({name})::{type_of(name)} AS {name}" for name in SUMS)
@@ -93,7 +97,7 @@ def corrections(
                 SELECT {", ".join(_COARSE)} FROM apart GROUP BY ALL HAVING {moved}
             )
             SELECT * FROM apart WHERE EXISTS (SELECT 1 FROM moved WHERE {same})""",
-        {"starts": sorted(closed), "older": sorted(older)},
+        {"starts": sorted(closed), "older": sorted(older), "uncontracted": sorted(uncontracted)},
     ).to_arrow_table()
     connection.register("moved_rows", made)
     columns = [column for (column, *_) in connection.execute(f"DESCRIBE {view}").fetchall()]

@@ -120,7 +120,7 @@ def test_a_month_that_was_frozen_before_classes_were_told_is_not_corrected(fille
     file = made.folder / "focus_1_2.parquet"
     table = pq.read_table(file)
     added = [name for name in (*amounts.CLASSES, *amounts.OF_BILL) if name in table.column_names]
-    assert len(added) == 11
+    assert len(added) == 12
     file.chmod(0o600)
     pq.write_table(table.drop_columns(added), file)
     months = exported(filled, tmp_path)

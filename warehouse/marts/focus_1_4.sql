@@ -1,4 +1,4 @@
--- mart.spend_daily, model.charges -> mart.focus_1_4: spend in FOCUS 1.4's columns, one row per UTC day, account, project, team, key and model
+-- mart.contracted_daily, model.charges -> mart.focus_1_4: spend in FOCUS 1.4's columns, one row per UTC day, account, project, team, key and model
 SELECT
     coalesce(account, 'unnamed') AS BillingAccountId,
     coalesce(account, 'unnamed') AS BillingAccountName,
@@ -17,8 +17,9 @@ SELECT
     -- Every amount is in USD; what was billed in another currency stands in x_ columns.
     'USD' AS BillingCurrency,
     cost_usd AS BilledCost,
-    cost_usd AS EffectiveCost,
-    cost_usd AS ContractedCost,
+    -- A contract's price is in both, a plan's fee is spread over its days already.
+    contracted_cost_usd AS EffectiveCost,
+    contracted_cost_usd AS ContractedCost,
     -- What a plan pays for has a list price, too; of what is billed beyond its detail FOCUS wants the billed amount.
     CASE WHEN basis IN ('log', 'usage') THEN coalesce(list_cost_usd, cost_usd) ELSE cost_usd END AS ListCost,
     CASE WHEN basis NOT IN ('bill', 'plan') THEN tokens END::DECIMAL(38,12) AS ConsumedQuantity,
@@ -61,9 +62,10 @@ SELECT
     audio_out_tokens AS x_AudioOutputTokens,
     foreign_bill.currency AS x_BillCurrency,
     foreign_bill.amount AS x_BillAmount,
-    foreign_bill.fx_usd_per_unit AS x_BillUsdPerUnit
+    foreign_bill.fx_usd_per_unit AS x_BillUsdPerUnit,
+    contract AS x_Contract
 -- What has no known price has no cost, and FOCUS no row for it.
-FROM (SELECT *, (input_tokens + output_tokens)::DECIMAL(26,0) AS tokens FROM mart.spend_daily) AS spend
+FROM (SELECT *, (input_tokens + output_tokens)::DECIMAL(26,0) AS tokens FROM mart.contracted_daily) AS spend
 LEFT JOIN (
     -- A day's whole bill as it was billed, where all of it is in one other currency at one rate.
     SELECT
@@ -76,4 +78,4 @@ LEFT JOIN (
 ) AS foreign_bill
     ON foreign_bill.day = spend.day AND foreign_bill.connection_no = spend.connection_no
     AND foreign_bill.told_by = spend.basis
-WHERE cost_usd IS NOT NULL AND (cost_usd <> 0 OR tokens <> 0)
+WHERE cost_usd IS NOT NULL AND (cost_usd <> 0 OR contracted_cost_usd <> 0 OR tokens <> 0)
