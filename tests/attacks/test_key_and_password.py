@@ -129,11 +129,12 @@ def _people(site: Site) -> None:
     agreed = {"of_age": "yes", "policy": "yes"}
     assert site.post("/sign-up", {"form": hidden, "email": EMAIL, "password": PASSWORD})[0] == 422
     assert site.post("/sign-up", {"form": hidden, "email": EMAIL, "password": PASSWORD, **agreed})[0] == 303
-    for _ in range(6):
+    for _ in range(2):
         site.sign_in(EMAIL, GUESS)
     with database.control(site.home) as control:
-        control.execute("DELETE FROM throttle WHERE member_no IS NULL")
-        burst.tell(control, _now())
+        # More of the same, without their hashes' time; then the hour is over in which it has to be waited.
+        control.execute("UPDATE throttle SET failures = failures + 4 WHERE member_no IS NOT NULL")
+        assert burst.tell(control, _now()) == 1
         control.execute("DELETE FROM throttle")
     assert site.sign_in(EMAIL, PASSWORD)[0] == 303
     mine = token(site.ask("GET", "/account")[2])
