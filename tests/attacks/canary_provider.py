@@ -32,9 +32,7 @@ def answering() -> Iterator[str]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             told = re.search(r"zq(\d{3})secretxv", self.headers.get("Authorization", ""))
-            body = (
-                json.dumps(_page(parts.path, parse_qs(parts.query), Canary(int(told[1])))).encode() if told else b"{}"
-            )
+            body = json.dumps(page(parts.path, parse_qs(parts.query), Canary(int(told[1])))).encode() if told else b"{}"
             self.send_response(200 if told and parts.path.startswith("/organization/") else 403)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -53,7 +51,7 @@ def answering() -> Iterator[str]:
             thread.join()
 
 
-def _page(path: str, query: dict[str, list[str]], canary: Canary) -> dict[str, Any]:
+def page(path: str, query: dict[str, list[str]], canary: Canary) -> dict[str, Any]:
     """One page with all days that are asked for; billed are the last ones before today."""
     first, after = (int(query.get(name, ["0"])[0]) for name in ("start_time", "end_time"))
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

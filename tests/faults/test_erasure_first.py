@@ -162,6 +162,7 @@ def test_a_reprice_gives_way_between_days(lived_in: Home) -> None:
     _assert_gave_way(lived_in, 12)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_an_expiry_gives_way_between_clauses(lived_in: Home) -> None:
     """Begun while raw rows go, an erasure has ended before the calls do; they go after it, and every sum stays."""

@@ -22,11 +22,13 @@ _OF_NOBODY = frozenset({
     "control.audit", "control.bill_cursor", "control.bill_file", "control.closed_day", "control.credit_imbalance",
     "control.credit_zero", "control.erased_load", "control.erasure", "control.erasure_receipt", "control.expiry",
     "control.load", "control.load_day", "control.migration", "control.month_close", "control.odd_key",
-    "control.pass_end", "control.policy_text", "control.quarantine", "control.self_audit", "control.setting",
-    "control.sqlite_sequence", "control.tombstone", "control.watched", "main.mart_form", "main.migration",
+    "control.pass_end", "control.pass_run", "control.policy_text", "control.quarantine", "control.reprice_wish",
+    "control.self_audit", "control.setting", "control.sqlite_sequence", "control.tombstone", "control.watched",
+    "main.mart_form", "main.migration",
     "mart.published", "model.audit_anchor", "model.built_load", "model.closed_day", "model.contract",
     "model.expired_before", "model.priced_with", "model.reprice", "model.revision", "model.sealed_load",
-    "model.source_state", "model.stale_allocation", "model.stale_day", "model.stale_month", "model.zone_day",
+    "model.settlement_window", "model.source_state", "model.stale_allocation", "model.stale_day", "model.stale_month",
+    "model.zone_day",
 })  # fmt: skip
 # An account's, by its number, and other tests have them: a hold's, which a day ends; a name put right; a key refused;
 # spend that nobody claims, a balance read day by day, another price than the list's, payments that nobody claims.
@@ -37,8 +39,9 @@ _ELSEWHERE = frozenset({
 # Texts in which a provider's own words, or ours, stand; or that a gateway's contract does not tell.
 _TEXTS_OF_NOBODY = frozenset({
     "control.connection.provider", "control.credential.provider", "control.credit_tx.model",
-    "control.credit_tx.payment", "control.credit_tx.provider", "control.look.sealed_reason", "control.told_apart.part",
-    "model.charges.invoice", "model.charges.model", "model.charges.service", "model.charges.service_tier",
+    "control.credit_tx.payment", "control.credit_tx.provider", "control.look.sealed_reason",
+    "control.report_day.why", "control.told_apart.part", "model.charges.invoice", "model.charges.model",
+    "model.charges.service", "model.charges.service_tier",
     "model.connection.provider", "model.credit_entry.model", "model.credit_entry.provider", "model.difference.model",
     "model.failure_daily.model", "model.failure_daily.provider", "model.upstream_claim.provider",
     "model.usage_reported.quantity_unit", "raw_litellm.calls.service_tier", "raw_otel.calls.provider",

@@ -101,14 +101,14 @@ def lived(folder: Path, count: int, left: int) -> Iterator[World]:
         # Whatever a library writes for the moment is written where it is found.
         environment.setenv("TMPDIR", str(temp))
         environment.setattr(tempfile, "tempdir", str(temp))
-        with canary_accounts.lived(home, count + left, count + left) as accounts, _logged(home):
+        with canary_accounts.lived(home, count + left, count + left) as accounts, logged(home):
             world = World(accounts, accounts.canaries[:count], export_to, temp)
             _more(world)
             yield world
 
 
 @contextmanager
-def _logged(home: Home) -> Iterator[None]:
+def logged(home: Home) -> Iterator[None]:
     """Write all that anybody logs where the services' output is kept."""
     folder = home.dagster / "output"
     folder.mkdir(mode=0o700)
