@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from pipelines.bills import bill_file
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.billing_api import is_loopback
-from pipelines.bills.charge import Charge
+from pipelines.bills.charge import Charge, Whose
+from pipelines.bills.json_number import exact, whole
 from pipelines.errors import ProviderError
 from warehouse.home import Home
 
@@ -32,13 +32,14 @@ AGAIN = timedelta(days=2)
 class Form:
     """A form of the export: its columns, the first `needed` of which a table has to have, and what a row means.
 
-    `exported`, `counts_from` and `service` are SQL for when a row was exported, from when on it counts, and of what
-    service it is.
+    `whose` says whose bill lacks a row that means nothing. `exported`, `counts_from` and `service` are SQL for when a
+    row was exported, from when on it counts, and of what service it is.
     """
 
     columns: bill_file.Columns
     needed: int
     charges: Callable[[tuple[Any, ...], AiServices], Sequence[Charge] | None]
+    whose: Callable[[tuple[Any, ...], AiServices], Whose | None]
     exported: str
     counts_from: str
     service: str
@@ -90,7 +91,7 @@ class BillingExport:
             try:
                 names = _there(client, table, form)
                 for (text,) in _asked(client, table, form, [n for n in names if n], services, since, first_day):
-                    row = json.loads(text, parse_float=Decimal)
+                    row = json.loads(text, parse_float=exact, parse_int=whole, parse_constant=exact)
                     yield tuple(bill_file.walked(row, name.split(".")) if name else None for name in names)
             finally:
                 client.close()

@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.bills.json_number import exact, whole
 from pipelines.gateways.logfile import LONGEST_LINE, RefusedFileError
 
 FORMS = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson")
@@ -118,7 +118,7 @@ def _json(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) ->
     found: list[list[str]] | None = None
     for number, line in enumerate(_lines(file), 1):
         try:
-            row = json.loads(line, parse_float=Decimal, parse_constant=_no_number) if line.strip() else {}
+            row = json.loads(line, parse_float=exact, parse_int=whole, parse_constant=exact) if line.strip() else {}
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
@@ -187,7 +187,3 @@ def _exact(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _exact(one) for name, one in value.items()}
     return [_exact(one) for one in value] if isinstance(value, list) else value
-
-
-def _no_number(_: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")

@@ -12,20 +12,19 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
+from pipelines.bills.json_number import exact, whole
 from pipelines.errors import KeyRefusedError, PathRefusedError, ProviderError, UnknownRequestError
 
 MOST_TRIES = 6
 LONGEST_PAUSE_S = 60.0
 CONNECT_S, READ_S, ANSWER_S = 10.0, 30.0, 60.0
 MOST_BYTES = 64_000_000
-_MOST_DIGITS = 1_000
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -165,7 +164,7 @@ class BillingApi:
         except requests.RequestException as error:
             raise ProviderError(f"{self._title} {path}: {type(error).__name__}; look at its address") from None
         try:
-            answer = json.loads(body, parse_float=_exact, parse_int=_whole, parse_constant=Decimal)
+            answer = json.loads(body, parse_float=exact, parse_int=whole, parse_constant=exact)
         except (ValueError, RecursionError):
             raise _PassingError("an answer that is no whole JSON") from None
         if not isinstance(answer, dict):
@@ -213,19 +212,6 @@ def _asked_pause(retry_after: str | None) -> float | None:
     """Seconds of a Retry-After header; a date, or what is no number, counts as none."""
     text = (retry_after or "").strip()
     return min(float(text), LONGEST_PAUSE_S) if text.isascii() and text.isdigit() and len(text) < 9 else None
-
-
-def _exact(literal: str) -> Decimal:
-    """A number of an answer; one with an exponent that no decimal has is none, as NaN is: its row says so."""
-    try:
-        return Decimal(literal)
-    except ArithmeticError:
-        return Decimal("NaN")
-
-
-def _whole(literal: str) -> int | Decimal:
-    """A whole number of an answer; Python makes none of some thousand digits, which would refuse all of the answer."""
-    return int(literal) if len(literal) <= _MOST_DIGITS else Decimal(literal)
 
 
 def is_loopback(address: str) -> bool:

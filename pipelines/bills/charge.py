@@ -5,7 +5,7 @@ a credit or an adjustment counts once, on its first day.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,11 +16,19 @@ from warehouse.errors import MoneyError
 
 _DAY = timedelta(days=1)
 _GROUPED = re.compile(r"-?\$?-?\d{1,3}(,\d{3})+(\.\d+)?")
+# Of a line; so that no sum of many lines leaves the column it is stored in.
+_MOST = Decimal(10**18)
+# Days that one line may lack in; what is longer is marked by its first days.
+_MOST_ODD_DAYS = 62
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})( 0?0:00(:00)?)?")
 
 
 class ChargeError(ValueError):
     """A row that is no charge; the message is the reason kept in quarantine and repeats no value."""
+
+
+# What a row of JSON with something else in its fields raises.
+NO_CHARGE = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -62,21 +70,43 @@ class Charge:
             day += _DAY
 
 
+# Who bills, the payer's own account there, and from when to when, as a row that is no charge writes them.
+Whose = tuple[str, str, Any, Any]
+
+
 @dataclass
 class DaySums:
-    """Charges added up by who bills, day and words, exactly; a part's days are remembered with it."""
+    """Charges added up by who bills, day and words, exactly; a part's days are remembered with it.
+
+    `odd` are the days of rows that are no charges, each with the reason.
+    """
 
     sums: dict[tuple[str, str], dict[tuple[date, str, tuple[tuple[str, Any], ...]], dict[str, Decimal | None]]] = field(
         default_factory=dict
     )
+    odd: dict[tuple[str, str], list[tuple[date | None, str]]] = field(default_factory=dict)
 
     def add(self, charge: Charge) -> None:
         """Add one charge; an amount that one line of a sum does not say, the sum does not say either."""
         for day, share in charge.shares():
             self._add(charge.provider, charge.bill_account, (day, charge.part, charge.words), share)
 
+    def hold_back(self, whose: Whose, reason: str) -> None:
+        """Remember of which days of whose bill a row is no charge; of each of its days where the row says none."""
+        provider, account, starts, ends = whose
+        days: list[date | None] = [None]
+        try:
+            first = moment(starts).date()
+            last = moment(ends).date() - timedelta(days=1) if ends else first
+            days = [first + timedelta(days=n) for n in range(min(max((last - first).days + 1, 1), _MOST_ODD_DAYS))]
+        except (ChargeError, OverflowError):
+            pass
+        self.odd.setdefault((provider, account), []).extend((day, reason) for day in days)
+
     def merge(self, other: "DaySums") -> None:
         """Add what another file gave."""
+        for bill, odd in other.odd.items():
+            self.odd.setdefault(bill, []).extend(odd)
         for (provider, account), sums in other.sums.items():
             for key, amounts in sums.items():
                 self._add(provider, account, key, amounts)
@@ -91,6 +121,8 @@ class DaySums:
             self.sums[payer] = {key: amounts for key, amounts in sums.items() if key[0] >= first}
             if not self.sums[payer]:
                 del self.sums[payer]
+        for payer, odd in self.odd.items():
+            self.odd[payer] = [(day, reason) for day, reason in odd if day is None or day >= first]
 
     def _add(
         self,
@@ -129,6 +161,14 @@ class DaySums:
                     told.setdefault(first + timedelta(days=number), ([], set()))[1].add(part)
         return {day: (rows, frozenset(parts)) for day, (rows, parts) in sorted(told.items())}
 
+    def held_back(self, provider: str, account: str, told: Iterable[date]) -> dict[date, list[str]]:
+        """Why rows of days of one bill are no charges; `told` are the days that it has charges of."""
+        found: dict[date, list[str]] = {}
+        for day, reason in self.odd.get((provider, account), ()):
+            for each in told if day is None else (day,):
+                found.setdefault(each, []).append(reason)
+        return found
+
 
 def moment(value: Any) -> datetime:
     """A time as a bill writes it, as naive UTC: ISO 8601, `... UTC`, epoch seconds, a spreadsheet's month/day/year."""
@@ -163,9 +203,11 @@ def amount(value: Any) -> Decimal | None:
         raise ChargeError("an amount that is no number")
     try:
         # For its bounds; what is added up is the literal itself, rounded once at the end.
-        money.usd(text)
+        is_bounded = money.usd(text).copy_abs() < _MOST
     except MoneyError:
-        raise ChargeError("an amount that is no number") from None
+        is_bounded = False
+    if not is_bounded:
+        raise ChargeError("an amount that is no number")
     return Decimal(text)
 
 

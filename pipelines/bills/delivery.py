@@ -17,7 +17,7 @@ from pipelines.bills import ai_service, bigquery, bill_file, bucket
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.bigquery import BillingExport
 from pipelines.bills.bill_file import BillFile, Columns
-from pipelines.bills.charge import Charge, ChargeError, DaySums
+from pipelines.bills.charge import NO_CHARGE, Charge, ChargeError, DaySums, Whose
 from pipelines.gateways import logfile
 from pipelines.gateways.logfile import LogFile, RefusedFileError
 from warehouse import database
@@ -37,27 +37,33 @@ class Files:
     """How a source's files are read.
 
     `variable` names the setting of a folder or `s3://bucket/prefix`; `charges` makes a row of `columns` into charges,
-    None where its service is not one that is kept; `table` is where the same rows lie in BigQuery. With `gaps` a day
-    within a part of the bill that has no charge says that there was none.
+    None where its service is not one that is kept; `whose` says of a row that is no charge whose bill lacks it, None
+    where nobody can say; `table` is where the same rows lie in BigQuery. With `gaps` a day within a part of the bill
+    that has no charge says that there was none.
     """
 
     variable: str
     columns: Columns
     needed: int
     charges: Callable[[tuple[Any, ...], AiServices], Sequence[Charge] | None]
+    whose: Callable[[tuple[Any, ...], AiServices], Whose | None]
     gaps: bool = True
     table: BillingExport | None = None
 
 
 @dataclass
 class Delivery:
-    """Files that belong together, read: the bills they hold, their receipts, what to say of them."""
+    """Files that belong together, read: the bills they hold, their receipts, what to say of them.
+
+    `odd` says of each bill of which days rows are no charges, and why.
+    """
 
     bills: Bills
     receipts: list[FileReceipt]
     notes: list[str]
     taken: list[LogFile] = field(default_factory=list)
     cursor: Cursor | None = None
+    odd: dict[tuple[str, str], dict[date, list[str]]] = field(default_factory=dict)
 
     def sign(self, control: sqlite3.Connection, now: datetime) -> None:
         """Write the receipts, once the bills have landed; then an inbox file goes, unless it was appended to."""
@@ -138,13 +144,15 @@ def _of_table(
             for charge in form.charges(row, services) or ():
                 sums.add(charge)
                 reached = max(reached, datetime.fromisoformat(charge.part.rpartition(" ")[2]))
-        except ChargeError as error:
-            receipt.hold_back(number, 0, str(error))
+        except NO_CHARGE as error:
+            _hold_back(form.whose, row, services, (receipt, number, error), sums)
     first_day = cursor.first_day
     if is_second and (told := sums.first_day()) is not None:
         first_day = told + timedelta(days=1)
         sums.begin(first_day)
-    return Delivery(_bills(files, sums), [receipt], _said(receipt), cursor=Cursor(source, place, first_day, reached))
+    bills, odd = _bills(files, sums)
+    moved = Cursor(source, place, first_day, reached)
+    return Delivery(bills, [receipt], _said(receipt), cursor=moved, odd=odd)
 
 
 def _of_folder(source: str, files: Files, folder: list[BillFile], sha256: bytes, services: AiServices) -> Delivery:
@@ -154,7 +162,8 @@ def _of_folder(source: str, files: Files, folder: list[BillFile], sha256: bytes,
             _read(file, files, services, receipt, sums)
         except RefusedFileError as error:
             return Delivery({}, [], [f"{error}; nothing of its folder was taken"])
-    return Delivery(_bills(files, sums), [receipt], _said(receipt))
+    bills, odd = _bills(files, sums)
+    return Delivery(bills, [receipt], _said(receipt), odd=odd)
 
 
 def _of_inbox(
@@ -180,7 +189,7 @@ def _of_inbox(
         given.receipts.append(receipt)
         given.taken.append(file)
         given.notes += _said(receipt)
-    given.bills = _bills(files, whole)
+    given.bills, given.odd = _bills(files, whole)
     return given
 
 
@@ -200,12 +209,31 @@ def _read(file: BillFile, files: Files, services: AiServices, receipt: FileRecei
             for charge in charges:
                 sums.add(charge)
             receipt.charges += 1
-        except ChargeError as error:
-            receipt.hold_back(number, 0, str(error))
+        except NO_CHARGE as error:
+            _hold_back(files.whose, row, services, (receipt, number, error), sums)
 
 
-def _bills(files: Files, sums: DaySums) -> Bills:
-    return {(provider, account): sums.days(provider, account, gaps=files.gaps) for provider, account in sums.sums}
+def _hold_back(
+    whose: Callable[[tuple[Any, ...], AiServices], Whose | None],
+    row: tuple[Any, ...],
+    services: AiServices,
+    held: tuple[FileReceipt, int, Exception],
+    sums: DaySums,
+) -> None:
+    receipt, number, error = held
+    reason = str(error) if isinstance(error, ChargeError) else "a field of another kind than documented"
+    receipt.hold_back(number, 0, reason)
+    lacks = whose(row, services)
+    if lacks is not None:
+        sums.hold_back(lacks, reason)
+
+
+def _bills(files: Files, sums: DaySums) -> tuple[Bills, dict[tuple[str, str], dict[date, list[str]]]]:
+    """Each bill's days, and which of them lack rows; a bill of which nothing else is told has no day otherwise."""
+    each = list(dict.fromkeys((*sums.sums, *sums.odd)))
+    bills = {bill: sums.days(*bill, gaps=files.gaps) if bill in sums.sums else {} for bill in each}
+    odd = {bill: sums.held_back(*bill, days) for bill, days in bills.items() if bill in sums.odd}
+    return {bill: days for bill, days in bills.items() if days or odd.get(bill)}, odd
 
 
 def _said(receipt: FileReceipt) -> list[str]:

@@ -1,13 +1,14 @@
 """Bills that came as files -> raw_<source>.*: a delivery's files go once all that it holds has landed."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from pipelines import erasing
 from pipelines.bills import bill_bounds, delivery, landing
 from pipelines.bills.bill_boundary import BillBoundary
 from pipelines.bills.biller import Biller
-from pipelines.bills.delivery import Bills, Files
+from pipelines.bills.delivery import Bills, Delivery, Files
 from pipelines.bills.landing import Landing, Pulled
 from pipelines.bills.report_reader import Progress, Told
 from pipelines.errors import ProviderError
@@ -40,7 +41,7 @@ def pull(home: Home, biller: Biller, files: Files, now: datetime, progress: Prog
         for one in delivery.deliveries(home, biller.name, files, control, now, progress):
             for bills in _some(one.bills):
                 erasing.give_way(home, control)
-                for landed in _landed(home, biller, bills, one.notes, now):
+                for landed in _landed(home, biller, bills, one, now):
                     if isinstance(landed, ProviderError):
                         raise landed
                     given.days += landed.days
@@ -68,7 +69,7 @@ def _some(bills: Bills) -> Iterator[Bills]:
         yield some
 
 
-def _landed(home: Home, biller: Biller, bills: Bills, notes: list[str], now: datetime) -> list[Pulled | ProviderError]:
+def _landed(home: Home, biller: Biller, bills: Bills, one: Delivery, now: datetime) -> list[Pulled | ProviderError]:
     (report,) = biller.reports
     landings = []
     with database.held(home.build_lock), database.build(home) as build, database.control(home) as control:
@@ -77,16 +78,22 @@ def _landed(home: Home, biller: Biller, bills: Bills, notes: list[str], now: dat
             ids = OutsideIds(control, vault, now)
             for (provider, payer), days in bills.items():
                 if connections.numbers(control, provider):
-                    notes.append(f"the bill of {provider} is read from its API, so its lines here were not counted")
+                    one.notes.append(f"the bill of {provider} is read from its API, so its lines here were not counted")
                     continue
                 connection = connections.of_bill(control, ids, biller.name, provider, payer, now)
                 boundary = BillBoundary(ids, vault, connection)
-                told = Told(read_until=max(days) + timedelta(days=1), organisation=payer)
-                told.days = {(report.name, day): rows for day, (rows, _) in days.items()}
+                odd = one.odd.get((provider, payer), {})
+                told = Told(read_until=max((*days, *odd)) + timedelta(days=1), organisation=payer)
+                # Of a day that has no other row, what was told before stays, whichever part of the bill it is of.
+                nothing: dict[date, tuple[list[dict[str, Any]], frozenset[str]]]
+                nothing = {day: ([], frozenset()) for day in odd}
+                each = nothing | days
+                told.days = {(report.name, day): rows for day, (rows, _) in each.items()}
+                told.held_back = {(report.name, day): reasons for day, reasons in odd.items()}
                 bill_bounds.bound(control, vault, connection, told, now)
                 for name, day in told.days:
                     told.days[name, day] = boundary.admit(report.table, day, told.days[name, day])
-                parts = {(name, day): days[day][1] for name, day in told.days}
+                parts = {(name, day): each[day][1] for name, day in told.days}
                 known = receipts.days(control, connection.connection_no)
                 landings.append(Landing(connection, told, known, parts))
         return landing.land(build, control, home, biller, landings, now)

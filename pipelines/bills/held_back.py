@@ -20,6 +20,11 @@ def of(reasons: Sequence[str]) -> dict[str, Any]:
     return {"held_back": len(reasons), "why": "; ".join(sorted(set(reasons))) or None}
 
 
+def still(before: ReportDay, odd: dict[str, Any]) -> dict[str, Any]:
+    """What a day lacks of which not all parts were told again: what it lacked before, or more."""
+    return odd if odd["held_back"] >= before.held_back else {"held_back": before.held_back, "why": before.why}
+
+
 def stays(before: ReportDay, rows: int, odd: dict[str, Any]) -> bool:
     """Whether what was told whole before is more than the rest of what is told now."""
     return bool(odd["held_back"]) and not before.is_rest and before.rows > rows
@@ -33,8 +38,11 @@ def said(biller: Biller, known: Iterable[ReportDay], told: Iterable[ReportDay]) 
     for day in newest.values():
         if day.held_back:
             found.setdefault(report_name(day.report), []).append(day)
+    until = "until a delivery tells it whole" if biller.files else "and is asked for again each day"
     return {
-        f"{LEFT_OUT}rows of {name}": _sentence(tables[name], days) for name, days in found.items() if name in tables
+        f"{LEFT_OUT}rows of {name}": f"{_sentence(tables[name], days)} {until}"
+        for name, days in found.items()
+        if name in tables
     }
 
 
@@ -44,7 +52,7 @@ def _sentence(table: str, days: list[ReportDay]) -> str:
     return (
         f"{rows:,} {'row' if rows == 1 else 'rows'} of {table} of {_days(sorted({day.day for day in days}))} cannot be"
         f" read ({why}) and {'is' if rows == 1 else 'are'} held back: what such a day adds up to may lack something, so"
-        " it stays open and is asked for again each day"
+        " it stays open"
     )
 
 

@@ -137,13 +137,18 @@ def _ready(
     number, told = landing.connection.connection_no, landing.told
     days: list[ReportDay] = []
     new: report_reader.Days = {}
+    # Days of which some parts were not told of this time: rows of these may lack still.
+    in_parts = set()
     for key, spoken in landing.parts.items():
         if key in known:
             kept = bill_part.kept(build, biller.reports[0], known[key], spoken)
             told.days[key] = sorted([*kept, *told.days[key]], key=repr)
+            in_parts |= {key} if kept else set()
     for (name, day), rows in told.days.items():
         before, told_sha256 = known.get((name, day)), bill_boundary.sha256(rows)
         odd = held_back.of(told.held_back.get((name, day), ()))
+        if before is not None and (name, day) in in_parts:
+            odd = held_back.still(before, odd)
         if before is not None and held_back.stays(before, len(rows), odd):
             days.append(before._replace(read_on=now.date(), **odd))
             continue

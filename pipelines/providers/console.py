@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.bills import charge, delivery
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.biller import Biller, Report
-from pipelines.bills.charge import Charge, ChargeError
+from pipelines.bills.charge import Charge, ChargeError, Whose
 from warehouse.bill_tables import AMOUNT, KEY, PROJECT, PULL
 from warehouse.tables import Column, Table
 
@@ -61,8 +61,12 @@ def _charges(row: tuple[Any, ...], _: AiServices) -> list[Charge]:
         "line": line if provider == "openai" or not kind else f"{line}, {kind}",
         "token_type": _TOKENS.get(kind or ""),
     }
-    told = tuple(words.items())
-    return [Charge(provider, payer or "", starts, ends, provider, told, {"amount_usd": amount}, spreads=True)]
+    told = tuple((name, None if value is None else str(value)) for name, value in words.items())
+    return [Charge(provider, str(payer or ""), starts, ends, provider, told, {"amount_usd": amount}, spreads=True)]
+
+
+def _whose(row: tuple[Any, ...], _: AiServices) -> Whose:
+    return "openai" if row[3] is not None else "anthropic", str(row[5] or ""), row[1], row[4]
 
 
 BILLER = Biller(
@@ -71,6 +75,6 @@ BILLER = Biller(
     lookback_days=LOOKBACK_DAYS,
     reports=(Report("costs", "costs", RAW_COST, part="export"),),
     files=delivery.Files(
-        variable="APILEDGER_CONSOLE", columns=(*_NEEDED, *_WANTED), needed=len(_NEEDED), charges=_charges
+        variable="APILEDGER_CONSOLE", columns=(*_NEEDED, *_WANTED), needed=len(_NEEDED), charges=_charges, whose=_whose
     ),
 )

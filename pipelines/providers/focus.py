@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.bills import charge, delivery, sku
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.biller import Biller, Report
-from pipelines.bills.charge import Charge, ChargeError
+from pipelines.bills.charge import Charge, ChargeError, Whose
 from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
 from warehouse.tables import MONEY, Column, Table
 
@@ -145,6 +145,12 @@ def charges(row: tuple[Any, ...], services: AiServices) -> list[Charge] | None:
     return [Charge(provider, str(account or ""), starts, ends, begins.date().isoformat(), told, amounts, is_usage)]
 
 
+def whose(row: tuple[Any, ...], services: AiServices) -> Whose | None:
+    """Whose bill lacks a row that is no charge; None where its service is not listed as AI."""
+    provider = services.provider(str(row[5] or ""), str(row[4] or ""))
+    return None if provider is None else (provider, str(row[8] or ""), row[2], row[3])
+
+
 def _within(
     starts: datetime, ends: datetime, begins: datetime, closes: datetime | None, *, spreads: bool
 ) -> tuple[datetime, datetime]:
@@ -178,5 +184,7 @@ BILLER = Biller(
             part="billing_period",
         ),
     ),
-    files=delivery.Files(variable="APILEDGER_FOCUS", columns=(*NEEDED, *WANTED), needed=len(NEEDED), charges=charges),
+    files=delivery.Files(
+        variable="APILEDGER_FOCUS", columns=(*NEEDED, *WANTED), needed=len(NEEDED), charges=charges, whose=whose
+    ),
 )

@@ -18,7 +18,8 @@ from typing import Any
 from pipelines.bills import bigquery, charge, delivery, sku
 from pipelines.bills.ai_service import AiServices
 from pipelines.bills.biller import Biller, Report
-from pipelines.bills.charge import Charge, ChargeError
+from pipelines.bills.charge import Charge, ChargeError, Whose
+from pipelines.bills.json_number import exact, whole
 from pipelines.providers import focus
 from warehouse.bill_tables import MODEL, PROJECT, PULL, TIER
 from warehouse.tables import MONEY, Column, Table
@@ -142,12 +143,22 @@ def _reworded(told: Charge, part: str, cost_type: str | None) -> Charge:
     return replace(told, part=part, words=tuple(words.items()), amounts=amounts)
 
 
+def _whose(row: tuple[Any, ...], services: AiServices) -> Whose | None:
+    provider = services.provider("Google", str(row[3] or ""))
+    return None if provider is None else (provider, str(row[6] or ""), row[2], None)
+
+
+def _whose_of_focus(row: tuple[Any, ...], services: AiServices) -> Whose | None:
+    needed = len(focus.NEEDED)
+    return focus.whose((*row[:needed], *row[needed + 1 : -1]), services)
+
+
 def _credits(told: Any) -> list[tuple[Decimal, str | None, str | None]]:
     """A row's credits: amount (below zero), type and name; a CSV file has them as text."""
     listed = told
     if isinstance(told, str):
         try:
-            listed = json.loads(told, parse_float=Decimal)
+            listed = json.loads(told, parse_float=exact, parse_int=whole, parse_constant=exact)
         except ValueError:
             try:
                 # How Python writes them, with the amounts as it prints them.
@@ -179,6 +190,7 @@ BILLING_EXPORT = bigquery.BillingExport(
             columns=(*NEEDED, *WANTED),
             needed=len(NEEDED),
             charges=charges,
+            whose=_whose,
             exported="export_time",
             counts_from="usage_start_time",
             service="service.description",
@@ -189,6 +201,7 @@ BILLING_EXPORT = bigquery.BillingExport(
             # When it was exported, and the beginning of the period that bills it.
             needed=len(focus.NEEDED) + 2,
             charges=_of_focus,
+            whose=_whose_of_focus,
             exported="x_ExportTime",
             counts_from="GREATEST(ChargePeriodStart, BillingPeriodStart)",
             service="ServiceName",
@@ -219,6 +232,7 @@ BILLER = Biller(
         columns=(*NEEDED, *WANTED),
         needed=len(NEEDED),
         charges=charges,
+        whose=_whose,
         gaps=False,
         table=BILLING_EXPORT,
     ),

@@ -97,3 +97,11 @@ class Folder:
     def everything(self) -> list[tuple[Any, ...]]:
         """Every charge without the numbers that are drawn."""
         return self.query("SELECT * EXCLUDE (connection_no, project_no) FROM model.charges ORDER BY ALL")
+
+
+def told_days(inbox: Folder, source: str = "focus") -> dict[str, tuple[int, int]]:
+    """What is stored of each day, and how many of its rows are held back."""
+    pull(inbox.home, billers()[source], NOW, lambda *_: None)
+    with database.control(inbox.home) as control:
+        found = control.execute("SELECT day, rows, held_back FROM report_day").fetchall()
+    return {day[-2:]: (rows, held) for day, rows, held in found}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pipelines.bill_folder import COLUMNS, Folder, as_csv, row
+from tests.pipelines.bill_folder import COLUMNS, Folder, as_csv, row, told_days
 from warehouse import database
 from warehouse.home import Home
 
@@ -185,7 +185,41 @@ def test_a_wrong_amount_is_held_back_and_the_rest_lands(wrong: str, inbox: Folde
     ((line, reason),) = quarantined(inbox)
     assert line == 3
     assert not wrong or wrong not in reason
-    assert pulled.notes == ["1 lines are in quarantine"]
+    odd, counted = pulled.notes
+    assert odd.startswith(f"1 row of raw_focus.cost of 2026-10-02 cannot be read ({reason})")
+    assert counted == "1 lines are in quarantine"
+    assert not wrong or wrong not in odd
+    settled = inbox.query("SELECT day::VARCHAR, settlement FROM model.bill_day ORDER BY day")
+    # The day in between has no other line: what it was billed is not known, and not 0.
+    assert settled == [("2026-10-01", "settled"), ("2026-10-03", "settled")]
+
+
+def test_a_day_lacks_a_row_until_a_delivery_tells_it_whole(inbox: Folder) -> None:
+    """What was told whole is not replaced by less; a row that says no day may be of any day of its bill."""
+    whole = [row(1, "1"), row(2, "2", SkuId="a"), row(2, "3", SkuId="b")]
+    inbox.drop("a.csv", as_csv([whole[0], whole[1], row(2, "many", SkuId="b")]))
+    assert told_days(inbox) == {"01": (1, 0), "02": (1, 1)}
+    inbox.drop("b.csv", as_csv(whole))
+    assert told_days(inbox) == {"01": (1, 0), "02": (2, 0)}
+    inbox.drop("c.csv", as_csv([whole[0], row(2, "many")]))
+    assert told_days(inbox) == {"01": (1, 0), "02": (2, 1)}
+    inbox.drop("d.csv", as_csv([*whole, row(1, "7", ChargePeriodStart="some day")]))
+    assert told_days(inbox) == {"01": (1, 1), "02": (2, 1)}
+    # A bill with nothing but such a row is no bill of anything.
+    inbox.drop("e.csv", as_csv([row(1, "7", ChargePeriodStart="some day", BillingAccountId="999")]))
+    assert told_days(inbox) == {"01": (1, 1), "02": (2, 1)}
+    inbox.drop("f.csv", as_csv([*whole, row(3, "1")]))
+    assert told_days(inbox) == {"01": (1, 0), "02": (2, 0), "03": (1, 0)}
+
+
+@pytest.mark.soak
+def test_a_month_of_one_odd_row_lacks_all_of_its_days(inbox: Folder) -> None:
+    """Usage of many days would have been spread over them."""
+    long = {"ChargePeriodEnd": "2026-10-05T00:00:00Z"}
+    inbox.drop("a.csv", as_csv([row(day, "1") for day in range(1, 7)] + [row(2, "1e24", **long)]))
+    assert {day: held for day, (_, held) in told_days(inbox).items()} == {
+        "01": 0, "02": 1, "03": 1, "04": 1, "05": 0, "06": 0
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 from pipelines.errors import ProviderError
 from pipelines.sandbox.bigquery_api import BigQueryApi
-from tests.pipelines.bill_folder import NOW, Folder
+from tests.pipelines.bill_folder import NOW, Folder, told_days
 from warehouse import database
 from warehouse.home import Home
 
@@ -161,8 +161,21 @@ def test_an_appended_correction_adds_up_over_deliveries(inbox: Folder) -> None:
 def test_a_wrong_row_is_held_back(wrong: dict[str, Any], inbox: Folder) -> None:
     """The other row lands."""
     inbox.drop("e.jsonl", as_lines([{**line(1.0), **wrong}, line(2.0)]))
-    assert inbox.pull().notes == ["1 lines are in quarantine"]
+    odd, counted = inbox.pull().notes
+    assert counted == "1 lines are in quarantine"
+    assert odd.startswith("1 row of raw_google.cost of 2026-10-01 cannot be read")
     assert inbox.billed() == 2
+
+
+def test_a_later_export_does_not_make_a_day_whole(inbox: Folder) -> None:
+    """Exports add up: what the first of them lacks is lacking after the second, until the first is told again."""
+    later = EXPORTED + timedelta(days=1)
+    inbox.drop("1.jsonl", as_lines([line(10.0), {**line(5.0, hour=9), "cost": {"value": "canary"}}]))
+    assert told_days(inbox, "google") == {"01": (1, 1)}
+    inbox.drop("2.jsonl", as_lines([line(1.0, exported=later)]))
+    assert told_days(inbox, "google") == {"01": (2, 1)}
+    inbox.drop("3.jsonl", as_lines([line(10.0), line(5.0, hour=9), line(1.0, exported=later)]))
+    assert told_days(inbox, "google") == {"01": (2, 0)}
 
 
 def test_bigquery_gives_what_files_give(inbox: Folder, export: BigQueryApi) -> None:

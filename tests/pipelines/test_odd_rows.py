@@ -179,7 +179,7 @@ def _odd(examples: int) -> Callable[[Held], Held]:
     return held
 
 
-@_odd(3)
+@_odd(2)
 def test_one_odd_value_holds_back_its_row_alone(
     name: str, mangled: dict[str, tuple[Mangled, Told]], literal: str, path: int, row: int, leaf: int
 ) -> None:
