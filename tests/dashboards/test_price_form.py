@@ -105,7 +105,9 @@ def test_a_price_that_is_sent_stands_in_the_home(site: Site) -> None:
         ]
         acts = "SELECT count(*), count(actor_no) FROM audit WHERE act = 'price.set'"
         assert control.execute(acts).fetchone() == (1, 1)
-    assert "the next pass prices those of before" in site.ask("GET", "/price?said=again")[2]
+    text = site.ask("GET", "/price?said=again")[2]
+    assert "the next pass prices those of before" in text
+    assert text.count("it has a price for calls to come") == 1
     assert (site.home.root / "prices.toml").stat().st_mode & 0o777 == 0o600
 
 
