@@ -116,7 +116,9 @@ def _claimed(control: sqlite3.Connection, owners: Mapping[int, str]) -> str:
         if label != f"account {number}"
     )
     head = "<tr><th>Label</th><th>Whose</th><th>How</th><th></th></tr>"
-    return f'<div class="scroll"><table aria-label="Claims">{head}{rows}</table></div>' if rows else ""
+    if not rows:
+        return ""
+    return f'<h2>What is claimed</h2><div class="scroll"><table aria-label="Claims">{head}{rows}</table></div>'
 
 
 def _parts(parts: Mapping[str, str], asked: Mapping[str, str]) -> str:

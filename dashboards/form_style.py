@@ -33,6 +33,8 @@ button { font: inherit; font-weight: 600; margin: 1.2rem .5rem 0 0; padding: .5r
 button.calm { background: transparent; color: inherit; border-color: var(--line); }
 button.grave { background: var(--grave); border-color: var(--grave); }
 form.row { display: inline; }
+form > details { margin-top: .9rem; }
+form > details > summary { cursor: pointer; font-weight: 550; }
 :focus-visible { outline: 2px solid var(--act); outline-offset: 2px; }
 a { color: var(--act); }
 .note { border-left: 3px solid var(--act); padding: .4rem .8rem; background: #2a9d8f1f; }

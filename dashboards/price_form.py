@@ -76,9 +76,12 @@ def _page(request: Request, *, wrong: str = "", status: int = 200, typed: Fields
 
 
 def _list(listed: Sequence[Unpriced]) -> str:
+    book, now = PriceBook.of_home(Home.own().root), session.now()
+    waits = {one for one in listed if book.listed(one.provider, one.model, one.service_tier, now)}
     rows = "".join(
         f'<tr><td><a href="/price?{escape(_query(one))}">{escape(_name(one))}</a>'
-        f"<small>{formats.days(one.first_day, one.last_day)}, {one.last_day.year}</small></td>"
+        f"<small>{formats.days(one.first_day, one.last_day)}, {one.last_day.year}"
+        f"{'; it has a price for calls to come' if one in waits else ''}</small></td>"
         f'<td class="n">{formats.count(one.requests)}</td><td class="n">{formats.tokens(one.tokens)}</td></tr>'
         for one in listed
     )

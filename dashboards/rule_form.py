@@ -67,10 +67,11 @@ def _days(first: date, last: date | None) -> str:
 def _connections(control: sqlite3.Connection) -> dict[int, str]:
     """Every connection, and how the operator knows it again."""
     names = {one.connection_no: one.label for one in credential.of_account(control, None)}
-    return {
-        number: f"{provider}, {names.get(number, source)}, account {account_no}"
-        for number, source, provider, account_no, _ in connection.rows(control)
-    }
+    found = {}
+    for number, source, provider, account_no, _ in connection.rows(control):
+        named = dict.fromkeys((provider, names.get(number, source), f"account {account_no}"))
+        found[number] = ", ".join(named)
+    return found
 
 
 def _upstreams(control: sqlite3.Connection, vault: Vault, asked: Mapping[str, str]) -> str:

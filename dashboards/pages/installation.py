@@ -83,8 +83,8 @@ def _claims(found: list[Claim]) -> str:
     card = _card("Labels of the logs", "<th>Label</th><th>Seen by</th><th>How</th>", rows)
     return (
         f"{card}{more if len(found) > _MOST_CLAIMS else ''}"
-        '<p class="al"><a href="/claims" target="_self">Give one away, by name or by rule; tell one apart; say which '
-        "keys are of a project and which connection pays</a></p>"
+        '<div class="al"><p><a href="/claims" target="_self">Give one away, by name or by rule; tell one apart; say '
+        "which keys are of a project and which connection pays</a></p></div>"
     )
 
 

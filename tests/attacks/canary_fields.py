@@ -27,7 +27,7 @@ _OURS = frozenset({
     "status", "report", "operation", "charge_category", "token_class", "token_type", "context_band", "policy_version",
     "thresholds", "zone", "factor", "cause", "reason", "split", "told_by", "tier", "next_tier", "topic", "note", "home",
     "dialect", "hint", "beyond", "purpose", "kept_rule", "region", "currency", "billing_currency", "password_hash",
-    "skipped", "subject", "billed_amount", "billed_tax", "billed_credits", "status_code",
+    "skipped", "subject", "why", "billed_amount", "billed_tax", "billed_credits", "status_code",
 })  # fmt: skip
 # Of nobody who has an account: of the installation, of files, of what was erased or held, or a cloud's alone.
 _NOBODYS = frozenset({

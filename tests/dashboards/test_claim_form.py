@@ -144,7 +144,7 @@ def test_keys_are_given_a_project_from_a_day_on(site: Site) -> None:
 
 def test_an_upstream_is_claimed_for_a_connection(site: Site) -> None:
     """Since ever or from a day on; ended, it holds until yesterday; a connection that is not there is not found."""
-    (number,) = re.findall(r'<option value="(\d+)">openai, openai', site.ask("GET", "/claims")[2])
+    (number,) = re.findall(r'<option value="(\d+)">openai, account', site.ask("GET", "/claims")[2])
     assert _send(site, "upstreams", upstream="openai@*", connection=number, first="")[0] == 303
     assert _send(site, "upstreams", upstream="openai@*", connection="1", first="")[0] == 404
     assert "Upstream: name an upstream" in _send(site, "upstreams", upstream="*", connection=number, first="")[1]

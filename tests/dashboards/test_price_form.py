@@ -13,6 +13,7 @@ from dashboards import price_form, session, sign_in
 from dashboards.gate import Gate
 from tests.dashboards import made_version
 from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
+from tests.templates import Templates
 from warehouse import database
 from warehouse.control import claim, reprice_wish
 from warehouse.control import member as members
@@ -32,13 +33,17 @@ _ROW = (
 )
 
 
-@pytest.fixture
-def site(home: Home, master_key: str) -> Iterator[Site]:
-    """A version with an unpriced model of the operator's and one of Ada's; the operator signed in."""
-    assert master_key
+def _published(home: Home) -> None:
     rows = [("acme", "openai", ASKED["model"]), ("acme", "gpu", HOSTILE), ("adas", "openai", "adas-secret-model")]
     text = "".join(_ROW.format(account=account, provider=of, model=model) for account, of, model in rows)
     made_version.publish(home, 1, NOW, extra=f"DELETE FROM mart.spend_daily; {text}")
+
+
+@pytest.fixture
+def site(home: Home, master_key: str, templates: Templates) -> Iterator[Site]:
+    """A version with an unpriced model of the operator's and one of Ada's; the operator signed in."""
+    assert master_key
+    templates.once(home, _published)
     with database.control(home) as control:
         vault = Vault(control, NOW)
         operator = members.operator(control, vault, NOW)
@@ -105,7 +110,9 @@ def test_a_price_that_is_sent_stands_in_the_home(site: Site) -> None:
         ]
         acts = "SELECT count(*), count(actor_no) FROM audit WHERE act = 'price.set'"
         assert control.execute(acts).fetchone() == (1, 1)
-    assert "the next pass prices those of before" in site.ask("GET", "/price?said=again")[2]
+    text = site.ask("GET", "/price?said=again")[2]
+    assert "the next pass prices those of before" in text
+    assert text.count("it has a price for calls to come") == 1
     assert (site.home.root / "prices.toml").stat().st_mode & 0o777 == 0o600
 
 

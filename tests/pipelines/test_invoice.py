@@ -88,6 +88,7 @@ def test_an_invoice_of_days_that_are_not_told_is_open(billed: World) -> None:
     assert (status, days < 31) == ("open", True)
 
 
+@pytest.mark.soak
 def test_two_accounts_may_have_an_invoice_of_one_number(billed: World) -> None:
     """Each is held against its own account's bills alone; which one is removed has to be said."""
     told("invoice", "add", *JUNE, "--amount", "1")

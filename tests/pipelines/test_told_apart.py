@@ -138,12 +138,15 @@ def test_a_part_by_the_name_of_a_key_and_the_whole_again(told: tuple[Home, dict[
 def test_a_split_brings_nobody_back_who_was_erased(told: tuple[Home, dict[str, int]]) -> None:
     """A file that is read again lands nowhere: neither in the erased whole nor in a part of it that was."""
     home, _ = told
+    _ask(home, "project", "acme", "canary-*", "canary-project")
+    _ask(home, "project", "acme/red", "canary-*", "canary-project")
     erased(home, "account", "acme", "acme/blue", now=NOW)
     put(home, "again.jsonl", [*_calls("before"), *_calls("late")])
     take_in(home)
     assert query(home, "SELECT DISTINCT account FROM mart.spend_daily") == [("acme/red",)]
     with database.control(home) as control:
         assert told_apart.listed(control) == {}
+        assert [one.account for one in key_rule.listed(control)] == ["acme/red"]
 
 
 def test_keys_are_of_a_project_by_their_alias(home: Home, master_key: str) -> None:
