@@ -19,6 +19,8 @@ _MOST_LABELS = 10
 # Where bars are thin, the gap between them would wash out their colours: at most so many bars, and their gap in pixels.
 _GAPS = ((45, 3), (120, 1))
 _LATENCY_LABEL = "datum.value >= 1000 ? datum.value / 1000 + ' s' : datum.value + ' ms'"
+# How an axis of amounts is written, by the largest of them.
+_DOLLARS = ((10_000, "$,.2~s"), (10, "$,.0f"), (Decimal("0.1"), "$.2f"), (Decimal("0.001"), "$.4f"))
 LATENCY_LINES = [("p50", "#2a9d8f"), ("p95", "#d9a441"), ("p99", "#d97757")]
 _LATENCY_TICKS_MS = [mantissa * 10**power for power in range(7) for mantissa in (1, 2, 5)]
 
@@ -231,9 +233,8 @@ def _time_axis(first: date, last: date, *, hourly: bool = False, bars: bool = Tr
 
 
 def _dollars(highest: Decimal) -> alt.Axis:
-    pattern = (
-        "$,.2~s" if highest >= 10_000 else "$,.0f" if highest >= 10 else "$.2f" if highest >= Decimal("0.1") else "$.4f"
-    )
+    # Below a tenth of a cent four places would say one amount at several lines.
+    pattern = next((shape for least, shape in _DOLLARS if highest >= least), "$.2~r")
     return alt.Axis(format=pattern, tickCount=5, domain=False, ticks=False)
 
 

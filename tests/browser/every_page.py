@@ -10,7 +10,10 @@ FIGURES = (
 )  # fmt: skip
 # Plain pages, without a session and with one.
 OPEN = ("sign-in", "sign-up", "forgot", "reset", "invitation", "address", "link", "privacy")
-OWN = ("account", "account/rights", "account/help", "account/delete", "connections", "budget", "name")
+OWN = (
+    "account", "account/rights", "account/help", "account/delete", "connections", "budget", "name", "claims",
+    "invoice", "price",
+)  # fmt: skip
 
 # The text's colour and its ground as the browser lays them over each other, and WCAG's contrast of both. Drawings on a
 # canvas and in SVG tell their content by their name and are not text here; what is disabled is excepted by WCAG.

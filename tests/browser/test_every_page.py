@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser import every_page
 from tests.browser.conftest import Dashboard
@@ -76,3 +76,23 @@ def test_a_page_is_told_by_name_and_read_in_light_and_dark(
             found["keyboard"] = every_page.lost(page)
         context.close()
     assert found == {"light": [], "dark": [], "keyboard": []}
+
+
+def test_no_page_is_left_out(served: Dashboard, signed_in: Callable[[str, str], BrowserContext]) -> None:
+    """What is served to be read is looked at above, but for what stands before the pages or is for programs."""
+    from dashboards import app
+
+    others = {"overview", "policy", "healthz", "metrics", "erased/verify_receipt.py"}
+    routes = {route.path.lstrip("/") for route in app.ROUTES if route.methods and "GET" in route.methods}
+    assert {path for path in routes if "{" not in path} - others == {*every_page.OPEN, *every_page.OWN}
+    page = signed_in("light", "").new_page()
+    every_page.drawn(page, served.url, "")
+    found = {""}
+    for menu in ("Spend", "Bills", "Watch"):
+        page.get_by_role("navigation", name="App pages").get_by_role("button", name=menu).click()
+        expect(page.get_by_role("menu", name=menu)).to_be_visible()
+        found |= {str(one.get_attribute("href")).rpartition("/")[2] for one in page.get_by_role("menuitem").all()}
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("menu", name=menu)).to_have_count(0)
+    assert found == set(every_page.FIGURES)
+    page.context.close()

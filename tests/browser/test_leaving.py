@@ -109,6 +109,9 @@ def test_an_owner_deletes_the_account_and_checks_the_receipt(
     gone = page.get_by_role("table", name="What is gone")
     for what in ("calls", "members", "sessions and links", "labels held"):
         expect(gone).to_contain_text(what)
+    # In a person's words, not by the names of tables.
+    expect(gone).not_to_contain_text("spend daily")
+    expect(gone).not_to_contain_text("acceptance")
     for name in ("Save the receipt", "Save the script that checks it"):
         with page.expect_download() as waiting:
             page.get_by_role("link", name=name, exact=True).click()

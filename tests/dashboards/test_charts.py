@@ -35,6 +35,15 @@ def test_a_latency_lies_between_the_ends_of_its_axis(latency_ms: int) -> None:
     assert 0 < low <= latency_ms < high
 
 
+@pytest.mark.parametrize(
+    ("highest", "pattern"), [("12345", "$,.2~s"), ("30", "$,.0f"), ("0.4", "$.2f"), ("0.02", "$.4f"), ("8e-5", "$.2~r")]
+)
+def test_no_two_lines_of_an_axis_say_the_same_amount(highest: str, pattern: str) -> None:
+    """The first calls of a home cost less than a hundredth of a cent: four places would say $0.0000 thrice."""
+    drawn = charts.spend([(DAY, "openai", Decimal(highest))], "provider", DAY, DAY, hourly=False).to_dict()
+    assert drawn["encoding"]["y"]["axis"]["format"] == pattern
+
+
 def test_a_year_of_bars_leaves_no_gaps() -> None:
     """Three pixels a bar: a gap between them would wash out their colours; a month has room for one."""
     rows = [(DAY, "openai", Decimal(1))]
