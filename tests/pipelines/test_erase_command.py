@@ -58,7 +58,6 @@ def test_one_command_erases_and_leaves_a_receipt(home: Home, master_key: str) ->
     assert _run(home, "resume").output == "Nobody waits to be erased\n"
 
 
-@pytest.mark.soak
 @pytest.mark.clause("AL-9.2")
 def test_what_a_minor_left_is_erased_and_the_reason_written_down(home: Home, master_key: str) -> None:
     """The same road as any erasure, at once; the audit chain says why, and of whom nothing."""
