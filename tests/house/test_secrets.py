@@ -29,8 +29,10 @@ SHAPES = {
     "a signed token": r"\beyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20,}",
 }
 # What each has in it in any case: looked for first, which is fifty times as fast.
-_WORDS = ("PRIVATE KEY", "AGE-SECRET", "T3BlbkFJ", "sk-ant-", "sk-or-", "sk-", "AIza", "GOCSPX-", "A", "k_", "whsec_")
-_WORDS += ("_", "glpat-", "xox", "pypi-", "npm_", "eyJ")
+_WORDS = (
+    *("PRIVATE KEY", "AGE-SECRET", "T3BlbkFJ", "sk-ant-", "sk-or-", "sk-", "AIza", "GOCSPX-", "A", "k_", "whsec_"),
+    *("_", "glpat-", "xox", "pypi-", "npm_", "eyJ"),
+)
 _TOLD = [(kind, word, re.compile(shape)) for (kind, shape), word in zip(SHAPES.items(), _WORDS, strict=True)]
 
 
@@ -38,7 +40,9 @@ def found(text: str) -> Iterator[tuple[int, str]]:
     """The line and the kind of each key in a text; never the key."""
     begun: set[int] = set()
     for kind, word, shape in _TOLD:
-        for match in shape.finditer(text) if word in text else ():
+        if word not in text:
+            continue
+        for match in shape.finditer(text):
             if match.start() not in begun:
                 yield text.count("\n", 0, match.start()) + 1, kind
             begun.add(match.start())
