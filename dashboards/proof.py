@@ -8,12 +8,14 @@ from html import escape
 
 import pyarrow as pa
 
+from dashboards import session
 from dashboards.resource import Asking
 from dashboards.viewer import Viewer
 from retention import edition
 from retention.audit_anchor import RESTORED
 from retention.evidence import Evidence, Proof
 from retention.promises import CHECKS, Promise
+from retention.self_audit import STALE_AFTER
 from warehouse import database
 from warehouse.control import audit
 from warehouse.home import Home
@@ -43,18 +45,22 @@ def shown(home: Home, control: sqlite3.Connection) -> str:
     told = f'<ul class="promises" aria-label="Promises">{rows}</ul>'
     return (
         f"{_audit(known)}{since}<h2>Every promise, and what shows it</h2>"
-        "<p>The check that carries it out, its last result here, and the receipt that tells of it by number and hash. "
-        f"Receipts are chained: none can be changed unnoticed.</p>{told}"
+        "<p>What carries it out or looks at it, the last result here, and the receipt that tells of it, by number "
+        "and hash. Receipts are chained: none can be changed unnoticed. The self-audit is weekly, <code>expiry</code> "
+        "nightly, <code>erasure</code> whenever somebody is erased; <code>tests</code> are of the program."
+        f"</p>{told}"
     )
 
 
 def _audit(known: Evidence) -> str:
     if not known.looked:
         return "<h2>Self-audit</h2><p>The first one is made within a week.</p>"
+    oldest = min(one.ran_at for one in known.looked.values())
+    late = "<p>The last one is more than a week old.</p>" if session.now() - oldest > STALE_AFTER else ""
     rows = "".join(
         f"<li>{escape(_sentence(CHECKS.get(name, name)))}{_told(known.checked(name))}</li>" for name in known.looked
     )
-    return f'<h2>Self-audit</h2><ul class="promises" aria-label="Self-audit">{rows}</ul>'
+    return f'<h2>Self-audit</h2>{late}<ul class="promises" aria-label="Self-audit">{rows}</ul>'
 
 
 def _sentence(text: str) -> str:
@@ -66,7 +72,7 @@ def _row(promise: Promise, proofs: list[Proof]) -> str:
     told = " · ".join(
         escape(part) for part in (promise.id, _state(promise, proofs), ", ".join(promise.clauses)) if part
     )
-    lines = "".join(_told(proof, f"{proof.check}: {proof.means}") for proof in proofs)
+    lines = "".join(map(_told, proofs))
     return f"<li>{escape(promise.says)}<small>{told}</small>{lines}</li>"
 
 
@@ -75,9 +81,9 @@ def _state(promise: Promise, proofs: list[Proof]) -> str:
     return f"found wrong: {', '.join(wrong)}" if wrong else "kept" if promise.kept else f"not yet: {promise.lacks}"
 
 
-def _told(proof: Proof, called: str = "") -> str:
+def _told(proof: Proof) -> str:
     """A check's last run in a line."""
-    parts = [escape(part) for part in (called, proof.result) if part]
+    parts = [f"<code>{escape(proof.check)}</code>: {escape(proof.result)}"]
     if proof.ran_at is not None:
         parts.append(f"{proof.ran_at:%d %b %Y %H:%M} UTC")
     if (receipt := proof.receipt) is not None:

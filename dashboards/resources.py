@@ -231,7 +231,7 @@ RESOURCES = (
             Column("last_run", "moment", "When that last ran; null is not yet, or not here."),
             Column("result", "text", "What came of it."),
             Column("wrong", "count", "How much was wrong."),
-            Column("receipt", "text", "Of which chain the newest receipt is: act, expiry or erasure."),
+            Column("receipt", "text", "What the newest receipt is of: act, expiry, erasure, or tests, a run's record."),
             Column("receipt_no", "count", "Its number."),
             Column("receipt_sha256", "text", "The hash of it and of every one before it; null is expired."),
         ),

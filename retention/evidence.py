@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from retention import tested
 from retention.policy import Clause, Policy
 from retention.promises import CHECKS, Promise
+from retention.tested import Run
 from warehouse import database
 from warehouse.control import audit, self_audit
 from warehouse.control.self_audit import Looked
@@ -29,24 +31,24 @@ _OF_ERASURES = "K-erasures"
 class Receipt:
     """A row of a chain: an `act`, an `expiry` or an `erasure`, its number, and the hash of it and all before it.
 
-    The hash is None where the row has expired since.
+    The hash is None where the row has expired since. Of `tests` it is the run's record, which has no number.
     """
 
     kind: str
-    number: int
+    number: int | None
     sha256: str | None
 
     def said(self) -> str:
-        """`act 12`, `receipt 3 of expiry` or `receipt of erasure 2`."""
+        """`act 12`, `receipt 3 of expiry`, `receipt of erasure 2` or `record`."""
         named = {"expiry": f"receipt {self.number} of expiry", "erasure": f"receipt of erasure {self.number}"}
-        return named.get(self.kind, f"act {self.number}")
+        return named.get(self.kind, "record" if self.number is None else f"act {self.number}")
 
 
 @dataclass(frozen=True)
 class Proof:
     """A check of a promise: its name, when it last ran (UTC; None: not yet), its result in words, how much was wrong.
 
-    `tests` never ran here: they run where the program is made.
+    `tests` run where the program is made; they ran here where a whole run of this very program left its record.
     """
 
     check: str
@@ -72,6 +74,7 @@ class Evidence:
     erased: tuple[int, datetime, str] | None
     erasures: int
     waiting: int
+    tests: Run | None = None
 
     @classmethod
     def read(cls, control: sqlite3.Connection) -> "Evidence":
@@ -93,20 +96,30 @@ class Evidence:
             "SELECT coalesce(sum(step = 'done'), 0), coalesce(sum(step <> 'done'), 0) FROM erasure"
         ).fetchall()
         last = None if erased is None else (erased[0], database.moment(erased[1]), erased[2])
-        return cls(looked, acts, night, expired, last, done, waiting)
+        return cls(looked, acts, night, expired, last, done, waiting, tested.read())
 
     def of(self, promise: Promise, policy: Policy) -> list[Proof]:
-        """What proves a promise: its checks, then what carries its clauses out; where there is neither, its tests."""
+        """What proves a promise: its checks, what carries its clauses out, and its tests where they ran here.
+
+        Where there is nothing else its tests are named, too.
+        """
         clauses = [clause for clause in policy.clauses if clause.id in promise.clauses]
         found = [self.checked(name) for name in promise.checks]
         if timed := [clause for clause in clauses if clause.kept_days is not None]:
             found.append(self._expired(timed))
         if any(clause.kind == "E" or clause.id == _OF_ERASURES for clause in clauses):
             found.append(self._erased())
-        if not found:
+        if self.tests is not None and promise.tests:
+            found.append(self._tested(promise.id, self.tests))
+        elif not found:
             files = len(promise.tests)
             found.append(Proof(TESTS, None, f"{files} {'file' if files == 1 else 'files'} of tests"))
         return found
+
+    def _tested(self, promise_id: str, tests: Run) -> Proof:
+        failed, passed = tests.failed.get(promise_id, 0), tests.passed.get(promise_id, 0)
+        result = f"{failed} of {failed + passed} tests failed" if failed else f"{passed} passed"
+        return Proof(TESTS, tests.ran_at, result, failed, Receipt(TESTS, None, tests.sha256))
 
     def checked(self, name: str) -> Proof:
         """The newest result of a check of the self-audit."""

@@ -167,7 +167,8 @@ def _row(promise: Mapping[str, Any]) -> tuple[str, str, str, str]:
         if proof["last_run"] is not None:
             said += f" on {proof['last_run'][:10]}"
         if (receipt := proof["receipt"]) is not None:
-            said += f" ({receipt['kind']} {receipt['number']}, `{(receipt['sha256'] or 'expired')[:12]}`)"
+            called = receipt["kind"] if receipt["number"] is None else f"{receipt['kind']} {receipt['number']}"
+            said += f" ({called}, `{(receipt['sha256'] or 'expired')[:12]}`)"
         shown.append(said)
     kept_so = "yes" if promise["kept"] else f"not yet: {promise['lacks']}"
     return promise["id"], promise["says"], kept_so, "; ".join(shown) or "nothing yet"

@@ -3,12 +3,14 @@
 Marks travel in each test's properties, so that they come through from the processes of pytest-xdist.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from retention import policy, promises
+from retention import policy, promises, tested
 from retention.promises import Promise
 
 _NAME = "clause"
@@ -21,6 +23,7 @@ class ClauseMarks:
         self.passed: set[str] = set()
         self.failed: set[str] = set()
         self.said: list[str] = []
+        self._ended: tuple[Counter[str], Counter[str]] = Counter(), Counter()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note the marks where reports find them."""
@@ -30,10 +33,13 @@ class ClauseMarks:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how a test ended; a setup or a teardown that fails counts as well."""
         ids = {str(value) for name, value in report.user_properties if name == _NAME}
+        passed, failed = self._ended
         if report.failed:
             self.failed |= ids
+            failed.update(ids)
         elif report.when == "call" and report.passed:
             self.passed |= ids
+            passed.update(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -41,6 +47,8 @@ class ClauseMarks:
         if not _is_whole(session.config) or session.exitstatus == pytest.ExitCode.INTERRUPTED:
             return
         self.said = self.unshown(promises.load(policy.load()))
+        # What an installation beside these tests shows of them.
+        tested.write(*self._ended, datetime.now(UTC).replace(tzinfo=None))
         if self.said and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from retention import tested
 from tests.asvs_marks import AsvsMarks
 from tests.clause_marks import ClauseMarks
 from tests.templates import Templates, stores
@@ -123,6 +124,8 @@ def guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
         *(name for name in os.environ if name.endswith(_KEYS)),
     ):
         monkeypatch.delenv(name, raising=False)
+    # Nor does a run before this one tell of itself.
+    monkeypatch.setattr(tested, "PLACE", tmp_path / "promises.json")
     # Nor is a developer's own machine watched.
     watched = ("APILEDGER_CLAUDE", "APILEDGER_CODEX", "APILEDGER_GEMINI", "APILEDGER_LITELLM", "GEMINI_CLI_HOME")
     for name in [name for name in os.environ if name.startswith(watched)]:

@@ -1,8 +1,9 @@
 """build/warehouse.duckdb -> a version in which nobody can be watched: protected mode, for whoever must not watch staff.
 
 Carried out where a version is made, so that the file people open, pages, exports and mails obey alike, and SQL finds
-nothing to get around. Calls, keys and persons are not in it; a team is the finest grain; where fewer than LEAST people
-are in a team's project within two months, its figures are in its team's, or else in the account's, whose sum stays.
+nothing to get around. Calls, keys and persons are not in it; a team is the finest grain, with those of its projects in
+which LEAST people are. Where fewer are in one within two months, its figures are in its team's, or else in the
+account's, whose sum stays. Every row is in one group alone, so that no sum less others tells of a smaller one.
 """
 
 from pathlib import Path

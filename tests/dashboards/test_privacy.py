@@ -1,7 +1,8 @@
 """The privacy policy: what it says to whoever asks, and that a change is shown until it is accepted."""
 
+import hashlib
 import re
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from streamlit.web.server.server import MEDIA_ENDPOINT
 
 from dashboards import session
 from pipelines.commands import notice_health
-from retention import privacy
+from retention import privacy, tested
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, token
 from warehouse import database
 from warehouse.control import acceptance, audit, self_audit
@@ -52,7 +53,7 @@ def test_the_policy_is_there_for_everybody(site: Site) -> None:
     assert "14 days have passed" in text
     assert "tests/" not in text
     assert "AL-1.3 · kept · R-requests" in text
-    assert "expiry: what its clauses say has to go is gone, each night · not run yet" in text
+    assert "<code>expiry</code>: not run yet" in text
     with database.control(site.home) as control:
         control.execute(
             "INSERT INTO expiry (ran_at, clause, place, things, digest, chain) "
@@ -77,11 +78,28 @@ def test_each_promise_shows_its_check_result_and_receipt(site: Site) -> None:
     when = f"{now():%d %b %Y}"
     vouched = f'UTC · act {number} <code title="{chain}">{chain[:16]}</code>'
     assert "AL-1.1 · found wrong: passwords · E-members" in text
-    assert f"argon2id hash of today's cost · 2 wrong · {when}".replace("'", "&#x27;") in text
+    assert f"<code>passwords</code>: 2 wrong · {when}" in text
     assert text.count(vouched) >= 4
     assert '1 done · 20 Nov 2026 01:01 UTC · receipt of erasure 7 <code title="c0ffee">' in text
-    assert "tests: tests of the program carry it, with every change of the program · 1 file of tests" in text
+    assert "<code>tests</code>: 1 file of tests" in text
     assert EMAIL not in text
+    assert "The last one is more than a week old." not in text
+    with database.control(site.home) as control:
+        control.execute("UPDATE self_audit SET ran_at = '2026-01-01T00:00:00.000000Z' WHERE name = 'inventory'")
+    assert "The last one is more than a week old." in site.ask("GET", "/privacy")[2]
+
+
+def test_a_run_of_the_tests_beside_this_program_shows_its_result(site: Site) -> None:
+    """How many passed, when, by the hash of the record; one that failed is found wrong; another program's is none."""
+    place = tested.PLACE
+    tested.write({"AL-6.1": 3, "AL-6.2": 1}, {"AL-6.2": 2}, datetime(2026, 11, 22, 9))  # noqa: DTZ001 - UTC
+    whole = hashlib.sha256(place.read_bytes()).hexdigest()
+    text = site.ask("GET", "/privacy")[2]
+    assert f'<code>tests</code>: 3 passed · 22 Nov 2026 09:00 UTC · record <code title="{whole}">' in text
+    assert "AL-6.2 · found wrong: tests" in text
+    assert "2 of 3 tests failed" in text
+    place.write_text(place.read_text().replace(tested.program(), "0c1f"))
+    assert "<code>tests</code>: 1 file of tests" in site.ask("GET", "/privacy")[2]
 
 
 @pytest.mark.clause("AL-11.1")
