@@ -16,6 +16,7 @@ from warehouse.errors import FxError
 from warehouse.fx import FxRates, Rate, rate, set_rate
 from warehouse.home import Home
 from warehouse.models import bill_day, charges
+from warehouse.settlement_tables import CHANGE
 
 CNY = [Rate("CNY", date(2026, 6, 10), Decimal("0.14")), Rate("CNY", date(2026, 6, 20), Decimal("0.1389"))]
 
@@ -120,9 +121,9 @@ def test_a_line_shows_the_rate_that_converted_it() -> None:
 
 @pytest.fixture
 def build(tmp_path: Path) -> duckdb.DuckDBPyConnection:
-    """A file with the tables of bills."""
+    """A file with the tables of bills and of what moved them."""
     connection = duckdb.connect(tmp_path / "build.duckdb")
-    for table in bill_tables.BILL_TABLES:
+    for table in (*bill_tables.BILL_TABLES, CHANGE):
         for statement in table.ddl():
             connection.execute(statement)
     return connection
