@@ -250,6 +250,7 @@ def test_the_overview_has_its_name_in_the_address_too(page: Page, dashboard: Das
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
+@pytest.mark.soak
 def test_every_page_is_reached_on_a_phone(page: Page, dashboard: Dashboard) -> None:
     """At 390 pixels the menu opens and leads to each page, none of which is wider than the screen."""
     page.set_viewport_size({"width": 390, "height": 844})

@@ -139,6 +139,7 @@ def test_a_reset_sets_a_password_and_ends_sessions(served: Dashboard, context: C
     expect(again.get_by_role("alert")).to_contain_text("used already")
 
 
+@pytest.mark.soak
 def test_an_invited_viewer_sees_their_projects(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """An owner invites; the viewer signs in by the link and sees one project of the account; removed, they are out."""
     owner, page = context().new_page(), context().new_page()
@@ -209,6 +210,7 @@ def test_the_operator_opens_an_account_with_a_reason(served: Dashboard, context:
     expect(operator.get_by_role("status")).to_contain_text("your own figures")
 
 
+@pytest.mark.soak
 def test_a_password_is_changed_with_the_one_before(served: Dashboard, context: Callable[[], BrowserContext]) -> None:
     """The current password is asked for; other devices are signed out, this one stays."""
     page, other = context().new_page(), context().new_page()

@@ -26,6 +26,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Home], 
     return serve(Home(tmp_path_factory.mktemp("states") / "made-up").make(sandbox=True))
 
 
+@pytest.mark.soak
 def test_an_empty_home_says_what_to_do_next(page: Page, dashboard: Dashboard) -> None:
     """Two ways to the first figure; once it is published, the page shows it by itself."""
     page.goto(dashboard.url)

@@ -22,6 +22,7 @@ from warehouse.home import PROJECT, Home
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-5.1")
 @pytest.mark.clause("AL-6.1")
 def test_over_tls_a_person_signs_in_and_accepts_a_change(

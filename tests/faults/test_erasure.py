@@ -96,6 +96,7 @@ def _steps(full: Home, tmp_path: Path) -> int:
     return int(whole.stdout)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_an_erasure_killed_at_some_steps_is_taken_up(full: Home, tmp_path: Path) -> None:
     """At a few steps: nobody sees the erased, and the next pass leaves no byte and one receipt."""

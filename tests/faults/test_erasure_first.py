@@ -71,6 +71,7 @@ def test_a_load_under_way_gives_way_between_files(lived_in: Home) -> None:
     _assert_gave_way(lived_in, 10)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_load_under_way_gives_way_between_rounds(lived_in: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that make a round are landed before the next is read: what landed before an erasure is not read again."""

@@ -83,6 +83,7 @@ def _killed_at(lived: tuple[Home, Days], tmp_path: Path, every: int) -> None:
         shutil.rmtree(broken.root)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.3")
 def test_an_expiry_killed_at_some_steps_is_taken_up(lived: tuple[Home, Days], tmp_path: Path) -> None:
     """At some steps: whoever reads meanwhile reads whole sums, and the next expiry leaves no expired byte."""
@@ -96,6 +97,7 @@ def test_an_expiry_killed_at_each_step_is_taken_up(lived: tuple[Home, Days], tmp
     _killed_at(lived, tmp_path, 1)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.3")
 def test_an_expiry_without_room_is_clean(lived: tuple[Home, Days], tmp_path: Path) -> None:
     """No file may grow beyond a share of the build: it fails, readers go on, and with room it is finished."""

@@ -67,6 +67,7 @@ def _steps(made: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(whole.stdout)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_restore_killed_between_its_renames_is_ended(
     made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,7 @@ def _together(home: Home, passes: int, rounds: int) -> None:
         assert_healed(home, truth)
 
 
+@pytest.mark.soak
 def test_three_passes_at_once_land_each_file_once(home: Home) -> None:
     """Two rounds at every commit, the second into a home that has a version."""
     _together(home.make(GATEWAYS), passes=3, rounds=2)

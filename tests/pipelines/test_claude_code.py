@@ -129,6 +129,7 @@ def test_only_what_was_appended_is_read(projects: Path, home: Home, monkeypatch:
     assert take_in(home).version is None
 
 
+@pytest.mark.soak
 def test_growing_split_shuffled_and_read_again_is_the_same_table(projects: Path, home: Home, tmp_path: Path) -> None:
     """A session that grows by a few bytes a visit, lines cut in the middle, gives what it gives when read whole."""
     lines = [answered(n // 3, n, wrote=10 + n % 3) for n in range(60)]

@@ -166,6 +166,7 @@ def test_a_month_that_may_change_is_not_closed(filled: Home, now: datetime, said
     assert said in json.loads((made.folder / export.MANIFEST).read_text())["provisional"][0]
 
 
+@pytest.mark.soak
 def test_a_month_waits_for_its_bills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, master_key: str) -> None:
     """Read within the provider's window, June's days are provisional; read later, June is closed, causes and all."""
     assert master_key

@@ -162,6 +162,7 @@ def test_where_the_log_tells_the_estimate_is_not_added(account: Account) -> None
     assert account.query(by_source) == [(Decimal(6),)]
 
 
+@pytest.mark.soak
 def test_another_currency_counts_by_its_rate_and_not_without(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a rate nothing is invented, and it is said; with one the day is made anew; a changed one, anew again."""
     account.purses.append(Purse(currency="CNY"))

@@ -240,6 +240,7 @@ def test_rows_that_cannot_be_read_are_held_back_and_the_rest_lands(address: str,
     ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -239,6 +239,7 @@ def test_what_was_said_is_in_no_file(
     assert found(home.root, canaries) == set()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("setting", "endpoint", "said"),
     [

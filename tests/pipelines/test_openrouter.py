@@ -169,6 +169,7 @@ def test_a_gap_that_lost_days_is_said(away: int, lost: str | None, reader: Reade
     assert len(notes) == (2 if lost else 0)
 
 
+@pytest.mark.soak
 def test_today_is_an_estimate_until_its_day_is_told(reader: Reader) -> None:
     """Credits used since the last look are today's spend; once the day is over its activity replaces them."""
     noon = datetime(2026, 6, 30, 11, tzinfo=UTC)

@@ -149,6 +149,7 @@ def test_a_late_and_a_corrected_day_replace_what_was_said(billed: World) -> None
     assert least < 0
 
 
+@pytest.mark.soak
 def test_a_day_settles_when_the_window_for_corrections_is_over(billed: World) -> None:
     """OpenAI's days are read again for three days, or as long as it was seen to move them; only then they stand."""
     settled = """SELECT max(day) FROM model.bill_day JOIN model.connection USING (connection_no)
@@ -316,6 +317,7 @@ def test_a_call_that_may_be_in_one_of_two_bills_adds_no_amount(billed: World, mo
     assert charged(billed, "openai") == billed.billed("openai")
 
 
+@pytest.mark.soak
 def test_a_connection_without_a_bill_leaves_the_log_as_it_is(billed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls of an account whose own connection has no bill count by their price, whatever the operator's bill says."""
     billed.take_in()

@@ -249,6 +249,7 @@ def attacker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.soak
 @pytest.mark.browser
 def test_in_a_real_browser_another_page_fails_and_the_persons_click_launches(
     webs: tuple[Web, Web], attacker: str, chromium: str | None

@@ -173,6 +173,7 @@ def test_what_is_dated_before_the_erasure_never_lands_again(home: Home, master_k
     assert [reason for *_, reason in quarantine(home)] != []
 
 
+@pytest.mark.soak
 def test_an_older_build_that_is_put_back_brings_nobody_back(home: Home, master_key: str, tmp_path: Path) -> None:
     """The next pass finds the number, erases again before anything is served, and keeps who has returned since."""
     assert master_key

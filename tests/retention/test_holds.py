@@ -101,6 +101,7 @@ def test_a_dispute_keeps_its_calls_until_it_is_decided(home: Home, master_key: s
     assert _held(home) == ([], Kept(0, 0))
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.3")
 @pytest.mark.clause("VA-6.2")
 def test_what_expires_is_kept_where_it_is_held(short: Home) -> None:

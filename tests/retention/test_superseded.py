@@ -70,6 +70,7 @@ def _night(made: World, days: int) -> dict[str, int]:
     return retain.expire_home(made.home, read, lambda *_: None, clock_is_right=True).by_clause()
 
 
+@pytest.mark.soak
 @pytest.mark.clause("VA-6.1")
 def test_what_was_said_before_goes_and_the_newest_stays(corrected: World) -> None:
     """After ninety days of the newer word; the models, spend and what the next pull finds are what they were."""
@@ -98,6 +99,7 @@ def test_a_word_that_no_model_was_made_of_replaces_nothing(corrected: World) -> 
     assert _raw(corrected, newest=False) == old
 
 
+@pytest.mark.soak
 def test_a_missed_night_is_told(corrected: World) -> None:
     """The table and how many pulls of a day are overdue, two nights after they should have gone."""
     corrected.take_in(LATER + timedelta(hours=2))

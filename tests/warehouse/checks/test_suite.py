@@ -86,6 +86,7 @@ def test_a_verdict_counts_what_fell_short() -> None:
     assert verdict.failed == verdict.expectations
 
 
+@pytest.mark.soak
 def test_no_rows_stay_in_memory_after_a_check() -> None:
     """In a fresh process, since what keeps rows is its last context and whoever was the first to import it."""
     program = (
