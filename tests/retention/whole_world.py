@@ -236,5 +236,8 @@ def failed(home: Home, canary: Canary) -> None:
         raise dg.Failure("the pass broke off")
 
     job = dg.Definitions(assets=[broken]).resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.local_temp(str(home.dagster), overrides={"telemetry": {"enabled": False}}) as instance:
-        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    with pytest.MonkeyPatch.context() as environment:
+        # The home's own dagster.yaml lies there, and asks for it.
+        environment.setenv("DAGSTER_HOME", str(home.dagster))
+        with dg.DagsterInstance.get() as instance:
+            assert not job.execute_in_process(instance=instance, raise_on_error=False).success
