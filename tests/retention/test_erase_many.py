@@ -101,6 +101,8 @@ def test_nothing_of_two_hundred_accounts_is_left(
         assert not run_job(world.home, "a_pass")
         (world.home.root / "prices.toml").unlink()
         whole_world.failed(world.home, world.gone[0])
+        # Passes took away what others had left.
+        whole_world.left_behind(world.home, world.gone[0])
         assert whole_places.without(world) == set()
         _assert_gone(world)
 

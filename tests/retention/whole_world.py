@@ -158,7 +158,7 @@ def _more(world: World) -> None:
         last = world.owner(world.gone[-1]).member.account_no
         restriction.begin(control, last, holding.of_account(control, last).numbers, now)
     exported(world)
-    _left_behind(home, world.gone[0])
+    left_behind(home, world.gone[0])
 
 
 def exported(world: World) -> None:
@@ -214,7 +214,7 @@ def _waiting(control: sqlite3.Connection, vault: Vault, world: World, canary: Ca
     notice.tell(control, member, "password_changed", moment(), at=(vault, f"{canary.word('old')}@example.org"))
 
 
-def _left_behind(home: Home, canary: Canary) -> None:
+def left_behind(home: Home, canary: Canary) -> None:
     """What a pass that was killed, a sender, a reader and an upgrade left: set aside, half written, spilled, copied."""
     for place in _LEFT_BEHIND:
         path = home.root / place
