@@ -217,7 +217,7 @@ def _found(accounts: Accounts, port: int, folder: Path, weak: pytest.MonkeyPatch
     """The foreign words of the first interleaving that has some, once a filter is removed."""
     remove, chosen = REMOVED[name]
     remove(weak)
-    weak.setattr(visitor, "_PATIENCE_S", 30)
+    weak.setattr(visitor, "_PATIENCE_S", 5)
     marts.forget()
     walk = Walk(accounts, port, Search(folder), _SEED)
     try:
