@@ -146,6 +146,7 @@ def test_a_download_is_whole_exact_and_safe(page: Page, dashboard: Dashboard) ->
     assert sum(table["cost_usd"].to_pylist()) == expected
 
 
+@pytest.mark.soak
 def test_a_day_of_a_bill_opens_into_its_models(page: Page, dashboard: Dashboard) -> None:
     """Ticking a day shows its models, then its parts, which the address keeps; back are all days; files in a row."""
     _open(page, dashboard, "/reconciliation?provider=openai")

@@ -135,6 +135,7 @@ def test_an_archived_session_is_no_second_one(folder: Path, home: Home, monkeypa
     assert query(home, SUMS) == [(2, 200, 80, 40, 10)]
 
 
+@pytest.mark.soak
 def test_a_model_that_is_no_name_is_not_remembered(folder: Path, home: Home) -> None:
     """What stands in a model's place and looks like a credential or a sentence becomes none."""
     secret = "sk-proj-canary7Zq81LmNw45Xy"

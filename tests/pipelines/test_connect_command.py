@@ -157,6 +157,7 @@ def test_a_removed_key_is_pulled_no_more_and_a_pull_under_way_stores_nothing(bil
     assert "There is no such connection" in str(ask(billed, "remove", str(one.connection_no)).exception).capitalize()
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-3.1")
 def test_each_connection_sends_its_own_key_and_is_billed_to_its_account(
     billed: World, monkeypatch: pytest.MonkeyPatch

@@ -148,6 +148,7 @@ def test_the_oracles_prices_are_those_of_litellms_sheet(model: str, shared: Path
     assert tuple(listed[name] * 1_000_000 for name in names) == PRICES[model]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("form", ["payloads", "spend_logs"])
 def test_each_form_by_itself_equals_the_oracle(
     form: str, payloads: list[str], spend_logs: list[str], gateway_home: Home

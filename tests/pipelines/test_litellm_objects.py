@@ -101,6 +101,7 @@ def test_an_object_is_a_call_and_stays_where_it_is(bucket: Bucket, payloads: lis
     assert len(before) == 60
 
 
+@pytest.mark.soak
 def test_objects_and_a_file_give_the_same_table(
     bucket: Bucket, payloads: list[str], home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ def test_agents_and_tools_are_not_counted_beside_the_calls_in_them(home: Home) -
     assert quarantine(home) == []
 
 
+@pytest.mark.soak
 def test_a_call_told_by_two_layers_in_two_files_is_one(home: Home) -> None:
     """What ties a framework's span to its client's across files is the response's id within the trace."""
     told = {"gen_ai.response.id": "chatcmpl-1"}

@@ -286,6 +286,7 @@ def test_a_sandbox_never_asks_a_provider_outside(billed: World, monkeypatch: pyt
     assert os.environ["OPENAI_ADMIN_KEY"]
 
 
+@pytest.mark.soak
 def test_a_build_that_lost_its_bills_asks_for_them_again(billed: World) -> None:
     """Raw rows that are gone are noticed by their receipts, and the next pull has them again."""
     billed.pull("openai")

@@ -92,6 +92,7 @@ def test_what_was_said_before_goes_and_the_newest_stays(corrected: World) -> Non
     assert corrected.query(_SPEND) == spend
 
 
+@pytest.mark.soak
 def test_a_word_that_no_model_was_made_of_replaces_nothing(corrected: World) -> None:
     """While the newer pull waits for its pass, the older one is all that the models have."""
     old = _raw(corrected, newest=False)
