@@ -24,7 +24,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dashboards import account, api, credentials, deletion, health, metrics, privacy, reset, sign_in, sign_up
 from dashboards.gate import Gate
+from warehouse import database
+from warehouse.control import member as members
 from warehouse.control import password
+from warehouse.control import session as sessions
+from warehouse.control.vault import Vault
 from warehouse.home import Home
 
 PASSWORD = "canary horses staple"
@@ -119,6 +123,21 @@ class Site:
         if answer[0] == 303:
             self.cookie = answer[1]["set-cookie"].partition(";")[0]
         return answer
+
+
+def as_member(site: Site, member_no: int, at: datetime) -> None:
+    """Give the site a session of a member, as after a sign-in."""
+    with database.control(site.home) as control:
+        site.cookie = f"sid={sessions.begin(control, member_no, sessions.BY_PASSWORD, at)}"
+
+
+def as_role(site: Site, role: str, at: datetime) -> None:
+    """Make whoever is called EMAIL an owner, editor or viewer, and sign them in."""
+    with database.control(site.home) as control:
+        found = members.find(control, Vault(control, at), EMAIL)
+        assert found
+        control.execute("UPDATE member SET role = ? WHERE member_no = ?", (role, found[0].member_no))
+    as_member(site, found[0].member_no, at)
 
 
 def token(text: str) -> str:

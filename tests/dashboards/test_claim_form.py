@@ -10,11 +10,10 @@ from starlette.middleware import Middleware
 
 from dashboards import claim_form, session, sign_in
 from dashboards.gate import Gate
-from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, served, token
+from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, as_member, served, token
 from warehouse import database
 from warehouse.control import claim, claim_rule, connection, key_rule, told_apart, upstream_claim
 from warehouse.control import member as members
-from warehouse.control import session as sessions
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.vault import Vault
 from warehouse.home import Home
@@ -39,13 +38,8 @@ def site(home: Home, master_key: str) -> Iterator[Site]:
     app = Starlette(routes=[*sign_in.ROUTES, *claim_form.ROUTES], middleware=[Middleware(Gate)])
     with served(app) as port:
         site = Site(port, home)
-        _as(site, operator.member_no)
+        as_member(site, operator.member_no, NOW)
         yield site
-
-
-def _as(site: Site, member_no: int) -> None:
-    with database.control(site.home) as control:
-        site.cookie = f"sid={sessions.begin(control, member_no, sessions.BY_PASSWORD, NOW)}"
 
 
 def _ada(site: Site) -> members.Member:
@@ -167,7 +161,7 @@ def test_nobody_but_the_operator_claims(site: Site) -> None:
     with database.control(site.home) as control:
         control.execute("UPDATE session SET opened_account_no = ?", (_ada(site).account_no,))
     assert site.post("/claims/give", {**fields, "form": hidden})[0] == 404
-    _as(site, _ada(site).member_no)
+    as_member(site, _ada(site).member_no, NOW)
     hidden = session.form_token(site.cookie.removeprefix("sid="))
     assert site.ask("GET", "/claims")[0] == 404
     for what in ("give", "end", "part", "whole", "keys", "keys/end", "upstreams", "upstreams/end"):

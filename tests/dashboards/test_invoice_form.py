@@ -11,11 +11,10 @@ from starlette.middleware import Middleware
 
 from dashboards import invoice_form, sign_in
 from dashboards.gate import Gate
-from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
+from tests.dashboards.people_site import EMAIL, HASH, Site, as_role, served, token
 from warehouse import database
 from warehouse.control import claim, invoice, plan
 from warehouse.control import member as members
-from warehouse.control import session as sessions
 from warehouse.control.invoice import Invoice
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.plan import Plan
@@ -49,16 +48,8 @@ def site(home: Home, master_key: str) -> Iterator[Site]:
     app = Starlette(routes=[*sign_in.ROUTES, *invoice_form.ROUTES], middleware=[Middleware(Gate)])
     with served(app) as port:
         site = Site(port, home)
-        _as_member(site)
+        as_role(site, "owner", NOW)
         yield site
-
-
-def _as_member(site: Site, role: str = "owner") -> None:
-    with database.control(site.home) as control:
-        found = members.find(control, Vault(control, NOW), EMAIL)
-        assert found
-        control.execute("UPDATE member SET role = ? WHERE member_no = ?", (role, found[0].member_no))
-        site.cookie = f"sid={sessions.begin(control, found[0].member_no, sessions.BY_PASSWORD, NOW)}"
 
 
 def _fields(site: Site, **changed: str) -> dict[str, str]:
@@ -164,10 +155,10 @@ def test_anothers_invoice_is_not_there(site: Site) -> None:
     gone = {**fields, "account": str(OTHER)}
     assert site.post("/invoice/remove", gone)[0] == 404
     assert site.post("/invoice/add", fields)[0] == 303
-    _as_member(site, "viewer")
+    as_role(site, "viewer", NOW)
     assert site.ask("GET", "/invoice")[0] == 404
     assert site.post("/invoice/add", fields)[0] in {403, 404}
-    _as_member(site, "editor")
+    as_role(site, "editor", NOW)
     assert site.post("/invoice/add", _fields(site, number="2", period="2026-07"))[0] == 303
     with database.control(site.home) as control:
         assert [one.amount for one, _ in invoice.listed(control) if one.account_no == OTHER] == [Decimal(9)]

@@ -10,11 +10,10 @@ from starlette.middleware import Middleware
 
 from dashboards import naming_form, sign_in
 from dashboards.gate import Gate
-from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
+from tests.dashboards.people_site import EMAIL, HASH, Site, as_role, served, token
 from warehouse import database
 from warehouse.control import claim, naming
 from warehouse.control import member as members
-from warehouse.control import session as sessions
 from warehouse.control.naming import Naming
 from warehouse.control.outside_id import OutsideIds
 from warehouse.control.vault import Vault
@@ -45,16 +44,8 @@ def site(home: Home, master_key: str) -> Iterator[Site]:
     app = Starlette(routes=[*sign_in.ROUTES, *naming_form.ROUTES], middleware=[Middleware(Gate)])
     with served(app) as port:
         site = Site(port, home)
-        _as_member(site)
+        as_role(site, "owner", NOW)
         yield site
-
-
-def _as_member(site: Site, role: str = "owner") -> None:
-    with database.control(site.home) as control:
-        found = members.find(control, Vault(control, NOW), EMAIL)
-        assert found
-        control.execute("UPDATE member SET role = ? WHERE member_no = ?", (role, found[0].member_no))
-        site.cookie = f"sid={sessions.begin(control, found[0].member_no, sessions.BY_PASSWORD, NOW)}"
 
 
 def _things(site: Site) -> dict[str, str]:
@@ -127,11 +118,11 @@ def test_anothers_key_is_not_there(site: Site) -> None:
     fields = _fields(site, mine)
     assert site.post("/name", {**fields, "form": "a" * 64})[0] == 403
     assert site.post("/name", fields, Origin="https://evil.example")[0] == 403
-    _as_member(site, "viewer")
+    as_role(site, "viewer", NOW)
     assert site.ask("GET", "/name")[0] == 404
     assert site.post("/name", fields)[0] in {403, 404}
     assert _said(site.home) == before
-    _as_member(site, "editor")
+    as_role(site, "editor", NOW)
     assert site.post("/name", _fields(site, mine))[0] == 303
     site.cookie = ""
     assert site.post("/name", fields)[0] == 403

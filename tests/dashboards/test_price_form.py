@@ -12,12 +12,11 @@ from starlette.middleware import Middleware
 from dashboards import price_form, session, sign_in
 from dashboards.gate import Gate
 from tests.dashboards import made_version
-from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
+from tests.dashboards.people_site import EMAIL, HASH, Site, as_member, served, token
 from tests.templates import Templates
 from warehouse import database
 from warehouse.control import claim, reprice_wish
 from warehouse.control import member as members
-from warehouse.control import session as sessions
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 from warehouse.price_overlay import Overlay
@@ -54,13 +53,8 @@ def site(home: Home, master_key: str, templates: Templates) -> Iterator[Site]:
     app = Starlette(routes=[*sign_in.ROUTES, *price_form.ROUTES], middleware=[Middleware(Gate)])
     with served(app) as port:
         site = Site(port, home)
-        _as(site, operator.member_no)
+        as_member(site, operator.member_no, NOW)
         yield site
-
-
-def _as(site: Site, member_no: int) -> None:
-    with database.control(site.home) as control:
-        site.cookie = f"sid={sessions.begin(control, member_no, sessions.BY_PASSWORD, NOW)}"
 
 
 def _fields(site: Site, **changed: str) -> dict[str, str]:
@@ -151,7 +145,7 @@ def test_only_the_operator_sets_prices(site: Site) -> None:
     with database.control(site.home) as control:
         ada = members.find(control, Vault(control, NOW), EMAIL)
     assert ada
-    _as(site, ada[0].member_no)
+    as_member(site, ada[0].member_no, NOW)
     assert site.ask("GET", "/price")[0] == 404
     hidden = session.form_token(site.cookie.removeprefix("sid="))
     assert site.post("/price", {**fields, "form": hidden})[0] == 404
