@@ -22,7 +22,7 @@ from warehouse.control.audit import Act
 from warehouse.home import Home
 
 # By which column a row is dated, the first that its table has; what has none rested here all the time.
-_DATES = ("requested_at", "hour", "day", "month", "observed_at", "valid_from", "changed_at", "period_start")
+_DATES = ("requested_at", "hour", "utc_day", "day", "month", "observed_at", "valid_from", "changed_at", "period_start")
 _CONTROL_DATES = (
     *("first_seen_at", "created_at", "day", "queued_at", "crossed_at", "set_at", "claimed_at", "opened_at", "made_at"),
     *("added_at", "begun_at", "completed_at", "noted_at", "happened_at"),
@@ -122,7 +122,7 @@ def _begins(when: str, since: datetime) -> datetime:
     """What a row is dated at least that may be of the time or after it: an hour, day or month counts as a whole."""
     if when in {"month", "period_start"}:
         return since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    if when == "day":
+    if when in {"utc_day", "day"}:
         return since.replace(hour=0, minute=0, second=0, microsecond=0)
     return since.replace(minute=0, second=0, microsecond=0) if when == "hour" else since
 

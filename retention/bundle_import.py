@@ -18,7 +18,7 @@ import pyarrow as pa
 from retention import bundle, held_data, portability
 from retention.bundle import Opened
 from retention.errors import RetentionError
-from warehouse import conservation, database, publication, sealing, tables
+from warehouse import conservation, database, publication, sealing, tables, zone_days
 from warehouse.control.vault import Vault
 from warehouse.home import Home
 from warehouse.sealing_tables import CLOSED_DAY, SEALED_LOAD
@@ -57,6 +57,8 @@ def take_in(home: Home, path: Path, now: datetime) -> dict[str, list[str]]:
             publication.changed(build)
             conservation.hold(build)
             found = _totals(build, control, opened)
+        # The bundle tells which zone is whose, not when its days begin.
+        zone_days.build(build, control)
         publication.publish(home, build, now)
     return found
 

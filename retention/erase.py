@@ -102,7 +102,7 @@ def carry_out(home: Home, now: datetime, progress: Progress, patience_s: float =
         waits = any(each.step in {"begun", "deleted"} for each in pending)
         # People may have an account before there is a build. One that was published and is lost has to come back first.
         if waits and (home.build_file.exists() or database.current_version(home) is not None):
-            with database.build(home) as connection:
+            with database.build(home, deletes=True) as connection:
                 for number, each in enumerate(pending):
                     progress("erasing", number, len(pending))
                     if each.step == "begun":

@@ -21,7 +21,8 @@ from warehouse.failure_tables import FAILURE_DAILY
 from warehouse.models import usage_tag_daily
 from warehouse.sealing_tables import CLOSED_DAY, EXPIRED_BEFORE, SEALED_LOAD
 from warehouse.settlement_tables import CHANGE
-from warehouse.spend_tables import SPEND_SUMMARY_HOURLY
+from warehouse.spend_tables import SPEND_LOCAL_DAILY, SPEND_SUMMARY_HOURLY
+from warehouse.zone import UTC_NAME
 
 _Bound = dict[str, object]
 
@@ -237,10 +238,14 @@ def carry_out(
     expired = counted(connection, going)
     if expired is None:
         return None
-    # Spend is added up of these alone; of calls that go their days tell.
+    # Spend is added up of these alone; of calls that go their days tell, and of hours that were a zone's.
     days: Collection[date] = ()
     if going.table == tables.USAGE_DAILY.full_name:
         found = connection.execute(f"SELECT DISTINCT day FROM {going.table} WHERE {going.only}", going.bound).fetchall()
+        days = {day for (day,) in found}
+    elif going.table == tables.USAGE_HOURLY.full_name:
+        local = f"SELECT DISTINCT utc_day FROM {SPEND_LOCAL_DAILY.full_name} WHERE utc_day < $cutoff AND zone <> $utc"
+        found = connection.execute(local, {**going.bound, "utc": UTC_NAME}).fetchall()
         days = {day for (day,) in found}
     connection.execute("BEGIN")
     try:

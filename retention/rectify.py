@@ -67,7 +67,7 @@ def name(home: Home, holding: Holding, kind: str, old: str, new: str, now: datet
                 rewrite.mark(control)
         finally:
             closed_month.settle(home, control)
-        with database.build(home) as connection:
+        with database.build(home, deletes=True) as connection:
             connection.execute("BEGIN")
             connection.executemany(
                 f"UPDATE model.{kind} SET label = ? WHERE {kind}_no = ? AND label = ?",

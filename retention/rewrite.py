@@ -35,7 +35,7 @@ def rewrite(home: Home) -> int:
     new = home.build_file.with_name("rewritten.duckdb")
     before = home.build_file.stat().st_size
     _swept(home)
-    with database.build(home) as connection:
+    with database.build(home, deletes=True) as connection:
         stale_spend.add_up(connection)
         stale_allocation.place(connection)
     try:

@@ -11,18 +11,18 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from warehouse import migrations, withholding
+from warehouse import deletion, migrations, withholding
 from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
-BUILD_MEMORY = "256MB"
+BUILD_MEMORY_MB = 256
 LOCK_PATIENCE_S = 120.0
 # What a control store raises that is damaged.
 ControlError = sqlite3.DatabaseError
@@ -54,14 +54,16 @@ def held(lock: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
 
 
 @contextmanager
-def build(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+def build(home: Home, *, deletes: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """The build file, for writing, migrated; the caller holds `held(home.build_lock)`.
 
-    Spill goes to the home's tmp, memory is bounded, and nothing is downloaded or loaded. WarehouseError where the file
-    is damaged.
+    Spill goes to the home's tmp, memory is bounded, by the rows where any are deleted, and nothing is downloaded or
+    loaded. WarehouseError where the file is damaged.
     """
     connection = _opened_build(home)
     try:
+        if deletes:
+            deletion.make_room(connection, BUILD_MEMORY_MB)
         migrations.apply(connection, home)
         yield connection
     except duckdb.Error as error:
@@ -80,7 +82,7 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
             str(home.build_file),
             config={
-                "memory_limit": BUILD_MEMORY,
+                "memory_limit": f"{BUILD_MEMORY_MB}MB",
                 # At the default of 16 MB every run of days ends in a checkpoint; the pass ends with one of its own.
                 "checkpoint_threshold": "256MB",
                 "temp_directory": str(spill),
@@ -109,6 +111,7 @@ def copied_build(home: Home, target: Path) -> None:
     """
     connection = _opened_build(home)
     try:
+        deletion.make_room(connection, BUILD_MEMORY_MB)
         connection.execute("CHECKPOINT")
         (name,) = connection.execute("SELECT current_database()").fetchall()[0]
         connection.execute(f"ATTACH '{str(target).replace(chr(39), chr(39) * 2)}' AS rewritten")
@@ -152,8 +155,7 @@ def scratch(spill: Path, memory: str = "128MB") -> Iterator[duckdb.DuckDBPyConne
 
 def current_version(home: Home) -> int | None:
     """The number of the newest published version, None before the first."""
-    target = _current_file(home)
-    return None if target is None else int(target.stem.rsplit("-", 1)[1])
+    return None if (target := _current_file(home)) is None else int(target.stem.rsplit("-", 1)[1])
 
 
 def _current_file(home: Home) -> Path | None:
@@ -174,8 +176,7 @@ def published(home: Home, *, is_filtered: bool = False) -> Iterator[duckdb.DuckD
     for _ in range(20):
         if not is_filtered:
             withholding.hold(home)
-        target = _current_file(home)
-        if target is None:
+        if (target := _current_file(home)) is None:
             raise WarehouseError(f"nothing is published in {home.root}; run `apiledger run` once")
         try:
             connection = read_only(target)
@@ -281,13 +282,9 @@ def copied_control(home: Home, target: Path) -> None:
 def backed_up_control(home: Home, target: Path) -> None:
     """A copy of the control store by SQLite's own backup, consistent while others write, as one durable file."""
     target.touch(mode=0o600)
-    with control(home) as source:
-        copy = sqlite3.connect(target, isolation_level=None)
-        try:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")
-        finally:
-            copy.close()
+    with control(home) as source, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
 
 
 def stamp(moment: datetime) -> str:

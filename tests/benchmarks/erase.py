@@ -114,7 +114,7 @@ def erasing(work: Path) -> dict[str, float]:
 def copying(work: Path) -> dict[str, float]:
     """The statement by itself, with the build's settings."""
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": database.BUILD_MEMORY,
+        "memory_limit": f"{database.BUILD_MEMORY_MB}MB",
         "preserve_insertion_order": "false",
     }
     began = _clock()

@@ -126,7 +126,7 @@ def _signed_up(control: sqlite3.Connection, vault: Vault, each: Canary, operator
     )
     (pull_no,) = control.execute("SELECT max(pull_no) FROM pull").fetchone()
     control.execute(
-        "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21', 0, 0, NULL)",
+        "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21', 0, 0, NULL, 0)",
         (number + 1, pull_no),
     )
     for pattern in (each.word("upstream"), f"{each.word('claimed')}@*"):

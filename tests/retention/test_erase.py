@@ -96,7 +96,7 @@ def test_budgets_mails_and_connections_go_with_their_account(home: Home, master_
             )
             control.execute("INSERT INTO pull VALUES (?, ?, ?, ?)", (number, number, stamp, stamp))
             control.execute(
-                "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21', 0, 0, NULL)",
+                "INSERT INTO report_day VALUES (?, 'costs', '2026-11-20', ?, 1, x'00', '2026-11-21', 0, 0, NULL, 0)",
                 (number, number),
             )
     with database.held(home.build_lock), database.build(home) as build:

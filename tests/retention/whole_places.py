@@ -55,7 +55,9 @@ _FILES_OF_NOBODY = frozenset({
     "inbox", "inbox/*", "prices", "published/*.tmp", "published/people/*.tmp", "tmp/ingest-*", "tmp/spill",
     "published", "published/current", "published/people", "published/withheld",
     "set-aside", "tmp", "branding.toml", "fx.csv", "logo.png", "logo.svg", "policy.toml", "prices.toml", "prices/*",
-    "privacy.toml", "promises.toml", "providers", "providers/*", "services.json", "services.toml", "tiers.toml",
+    "privacy.toml", "promises.toml", "services.json", "services.toml", "tiers.toml",
+    # Made up, and in no home of real rows.
+    "agents", "agents/**", "providers", "providers/**",
     "dagster/.logs_queue", "dagster/code-server.sock", "dagster/code-server.sock.lock", "dagster/dagster.yaml",
     "dagster/service.lock", "dagster/workspace.yaml", "published/warehouse-*.duckdb", "warehouse.duckdb",
     "build/warehouse.duckdb.wal", "control.sqlite-shm", "control.sqlite-wal", ".prices.toml.part", "backups/**",
