@@ -50,6 +50,7 @@ class BillingExport:
     """A table that a setting names, and where a query for it goes when another setting says so.
 
     It is in the form that `form_variable` says, else in the first whose mark is in the table's name; "" is in all.
+    `part` is the raw column that says which export a row came with.
     """
 
     variable: str
@@ -57,6 +58,7 @@ class BillingExport:
     form_variable: str
     forms: Mapping[str, Form]
     marks: Mapping[str, str]
+    part: str
 
     def table(self, home: Home) -> str:
         """The table, `project.dataset.table`; nothing where none is named. A sandbox asks this machine alone."""
@@ -75,10 +77,11 @@ class BillingExport:
 
     def rows(
         self, table: str, form: Form, services: Sequence[str], since: datetime, first_day: date
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[tuple[Any, ...] | None]:
         """Rows of services (patterns with `*`) exported at `since` or later that count on `first_day` or later, UTC.
 
-        ProviderError where the table cannot be read; what came before is void then.
+        One that does not say when is given each time; what is no row at all is None. ProviderError where the table
+        cannot be read; what came before is void then.
         """
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
@@ -91,8 +94,7 @@ class BillingExport:
             try:
                 names = _there(client, table, form)
                 for (text,) in _asked(client, table, form, [n for n in names if n], services, since, first_day):
-                    row = json.loads(text, parse_float=exact, parse_int=whole, parse_constant=exact)
-                    yield tuple(bill_file.walked(row, name.split(".")) if name else None for name in names)
+                    yield _values(text, names)
             finally:
                 client.close()
         except (GoogleAPIError, GoogleAuthError, RequestException) as error:
@@ -132,6 +134,16 @@ def _there(client: Any, table: str, form: Form) -> list[str]:
     return found
 
 
+def _values(text: object, names: Sequence[str]) -> tuple[Any, ...] | None:
+    try:
+        row = json.loads(str(text), parse_float=exact, parse_int=whole, parse_constant=exact)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict):
+        return None
+    return tuple(bill_file.walked(row, name.split(".")) if name else None for name in names)
+
+
 def _asked(
     client: Any, table: str, form: Form, names: list[str], services: Sequence[str], since: datetime, first_day: date
 ) -> Any:
@@ -142,7 +154,8 @@ def _asked(
     query = f"""
         SELECT TO_JSON_STRING(STRUCT({_selected(names)})) AS told
         FROM `{table}`
-        WHERE {form.exported} >= @since AND {form.counts_from} >= @first_day AND ({kept or "FALSE"})
+        WHERE COALESCE({form.exported} >= @since, TRUE) AND COALESCE({form.counts_from} >= @first_day, TRUE)
+            AND ({kept or "FALSE"})
         ORDER BY {form.exported}
     """
     start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)

@@ -24,6 +24,8 @@ from pipelines.gateways.logfile import LONGEST_LINE, RefusedFileError
 FORMS = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson")
 _FREE_BYTES, _MOST_RATIO = 64 * 1024 * 1024, 500
 _BATCH_ROWS = 5_000
+# Which keys lines of JSON have, remembered.
+_MOST_SHAPES = 1_000
 _BUFFER = 1024 * 1024
 _NOTHING = frozenset(("", "NULL", "null"))
 
@@ -115,7 +117,8 @@ def _csv(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) -> 
 
 
 def _json(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    found: list[list[str]] | None = None
+    # A key that is null may be left out: any line may have any of them.
+    found: dict[tuple[str, ...], list[list[str]]] = {}
     for number, line in enumerate(_lines(file), 1):
         try:
             row = json.loads(line, parse_float=exact, parse_int=whole, parse_constant=exact) if line.strip() else {}
@@ -124,10 +127,13 @@ def _json(file: BillFile, columns: Columns, needed: int, hold_back: HoldBack) ->
         if not isinstance(row, dict):
             hold_back(number, len(line), "no JSON object")
         elif row:
-            # A key that is null may be left out: any line may have any of them.
-            found = found or _paths(columns, row)
-            yield number, tuple(walked(row, path) for path in found)
-    if found is None and needed:
+            keys = tuple(row)
+            if keys not in found:
+                if len(found) > _MOST_SHAPES:
+                    found.clear()
+                found[keys] = _paths(columns, row)
+            yield number, tuple(walked(row, path) for path in found[keys])
+    if not found and needed:
         raise RefusedFileError(f"{file.name} has no row")
 
 

@@ -116,7 +116,7 @@ class BillingApi:
         *,
         most_pages: int | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Any]:
         """Give every bucket of a paged report, oldest page first; ProviderError where the pages do not end.
 
         `most` is how many buckets the asked window can have: a page token that comes twice, or more pages or buckets
@@ -128,7 +128,7 @@ class BillingApi:
             asked = [*parameters, *([("page", page)] if page is not None else [])]
             answer = self.get(path, asked, headers)
             data, more, following = answer.get("data"), answer.get("has_more"), answer.get("next_page")
-            if not isinstance(data, list) or not all(isinstance(bucket, dict) for bucket in data):
+            if not isinstance(data, list):
                 raise ProviderError(f"{self._title} {path}: an answer without its list of buckets; nothing was stored")
             given += len(data)
             if given > most:

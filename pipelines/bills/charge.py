@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pipelines.bills.odd_row import OddRow
 from warehouse import money
 from warehouse.errors import MoneyError
 
@@ -18,6 +19,9 @@ _DAY = timedelta(days=1)
 _GROUPED = re.compile(r"-?\$?-?\d{1,3}(,\d{3})+(\.\d+)?")
 # Of a line; so that no sum of many lines leaves the column it is stored in.
 _MOST = Decimal(10**18)
+# What one line may be spread over, and when any bill is of.
+_LONGEST = timedelta(days=3 * 366)
+_YEARS = range(2000, 2100)
 # Days that one line may lack in; what is longer is marked by its first days.
 _MOST_ODD_DAYS = 62
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})( 0?0:00(:00)?)?")
@@ -78,21 +82,29 @@ Whose = tuple[str, str, Any, Any]
 class DaySums:
     """Charges added up by who bills, day and words, exactly; a part's days are remembered with it.
 
-    `odd` are the days of rows that are no charges, each with the reason.
+    `odd` are the days of rows that are no charges, each with what stands for the row.
     """
 
     sums: dict[tuple[str, str], dict[tuple[date, str, tuple[tuple[str, Any], ...]], dict[str, Decimal | None]]] = field(
         default_factory=dict
     )
-    odd: dict[tuple[str, str], list[tuple[date | None, str]]] = field(default_factory=dict)
+    odd: dict[tuple[str, str], list[tuple[date | None, OddRow]]] = field(default_factory=dict)
 
     def add(self, charge: Charge) -> None:
-        """Add one charge; an amount that one line of a sum does not say, the sum does not say either."""
+        """Add one charge; an amount that one line of a sum does not say, the sum does not say either.
+
+        ChargeError where it would be spread over more than any bill's usage is of.
+        """
+        if charge.spreads and charge.ends - charge.starts > _LONGEST:
+            raise ChargeError("a charge period longer than three years")
         for day, share in charge.shares():
             self._add(charge.provider, charge.bill_account, (day, charge.part, charge.words), share)
 
     def hold_back(self, whose: Whose, reason: str) -> None:
-        """Remember of which days of whose bill a row is no charge; of each of its days where the row says none."""
+        """Remember of which days of whose bill a row is no charge; of each of its days where the row says none.
+
+        It is counted on the first of them.
+        """
         provider, account, starts, ends = whose
         days: list[date | None] = [None]
         try:
@@ -101,7 +113,8 @@ class DaySums:
             days = [first + timedelta(days=n) for n in range(min(max((last - first).days + 1, 1), _MOST_ODD_DAYS))]
         except (ChargeError, OverflowError):
             pass
-        self.odd.setdefault((provider, account), []).extend((day, reason) for day in days)
+        odd = [(day, OddRow(reason, counts=number == 0)) for number, day in enumerate(days)]
+        self.odd.setdefault((provider, account), []).extend(odd)
 
     def merge(self, other: "DaySums") -> None:
         """Add what another file gave."""
@@ -122,7 +135,7 @@ class DaySums:
             if not self.sums[payer]:
                 del self.sums[payer]
         for payer, odd in self.odd.items():
-            self.odd[payer] = [(day, reason) for day, reason in odd if day is None or day >= first]
+            self.odd[payer] = [(day, one) for day, one in odd if day is None or day >= first]
 
     def _add(
         self,
@@ -161,17 +174,24 @@ class DaySums:
                     told.setdefault(first + timedelta(days=number), ([], set()))[1].add(part)
         return {day: (rows, frozenset(parts)) for day, (rows, parts) in sorted(told.items())}
 
-    def held_back(self, provider: str, account: str, told: Iterable[date]) -> dict[date, list[str]]:
-        """Why rows of days of one bill are no charges; `told` are the days that it has charges of."""
-        found: dict[date, list[str]] = {}
-        for day, reason in self.odd.get((provider, account), ()):
-            for each in told if day is None else (day,):
-                found.setdefault(each, []).append(reason)
+    def held_back(self, provider: str, account: str, told: Iterable[date]) -> dict[date, list[OddRow]]:
+        """What stands for rows of days of one bill that are no charges; `told` are the days that it has charges of."""
+        found: dict[date, list[OddRow]] = {}
+        for day, one in self.odd.get((provider, account), ()):
+            for number, each in enumerate(sorted(told)) if day is None else ((0, day),):
+                found.setdefault(each, []).append(one if number == 0 else OddRow(one.reason, counts=False))
         return found
 
 
 def moment(value: Any) -> datetime:
     """A time as a bill writes it, as naive UTC: ISO 8601, `... UTC`, epoch seconds, a spreadsheet's month/day/year."""
+    found = _moment(value)
+    if found.year not in _YEARS:
+        raise ChargeError("a time that is none")
+    return found
+
+
+def _moment(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
     if isinstance(value, date):
@@ -184,9 +204,9 @@ def moment(value: Any) -> datetime:
         if text.isascii() and text.isdigit() and len(text) == 10:
             return datetime.fromtimestamp(int(text), UTC).replace(tzinfo=None)
         found = datetime.fromisoformat(text.removesuffix(" UTC"))
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
     except (ValueError, OverflowError):
         raise ChargeError("a time that is none") from None
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def amount(value: Any) -> Decimal | None:

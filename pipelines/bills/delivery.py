@@ -8,7 +8,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipelines.bills.ai_service import AiServices
 from pipelines.bills.bigquery import BillingExport
 from pipelines.bills.bill_file import BillFile, Columns
 from pipelines.bills.charge import NO_CHARGE, Charge, ChargeError, DaySums, Whose
+from pipelines.bills.odd_row import OddRow
 from pipelines.gateways import logfile
 from pipelines.gateways.logfile import LogFile, RefusedFileError
 from warehouse import database
@@ -63,7 +64,7 @@ class Delivery:
     notes: list[str]
     taken: list[LogFile] = field(default_factory=list)
     cursor: Cursor | None = None
-    odd: dict[tuple[str, str], dict[date, list[str]]] = field(default_factory=dict)
+    odd: dict[tuple[str, str], dict[date, list[OddRow]]] = field(default_factory=dict)
 
     def sign(self, control: sqlite3.Connection, now: datetime) -> None:
         """Write the receipts, once the bills have landed; then an inbox file goes, unless it was appended to."""
@@ -125,34 +126,50 @@ def _of_table(
 ) -> Delivery:
     """What a table got since it was last read, and a little before: an export that is told again says the same.
 
-    A table that is read after another of the source tells from its second day on: the first may not be whole in it.
+    A table that is read after another of the source tells from its second day on: the first may not be whole in it. A
+    day is of one table, the last that told of it: its `turn` makes each table's rows a form of their own.
     """
     form = export.form(table)
     place = hashlib.sha256(table.encode()).digest()
     cursor = receipts.cursor(control, source, place)
-    is_second = cursor is None and receipts.reads_tables(control, source)
+    last_turn = receipts.last_turn(control, source)
+    is_second = cursor is None and last_turn is not None
     if cursor is None:
         first = (now - timedelta(days=FIRST_BACKFILL_DAYS)).date()
-        cursor = Cursor(source, place, first, datetime(first.year, first.month, first.day))  # noqa: DTZ001 (UTC at rest is naive)
+        turn = 0 if last_turn is None else last_turn + 1
+        cursor = Cursor(source, place, first, datetime(first.year, first.month, first.day), turn)  # noqa: DTZ001 (UTC at rest is naive)
         since = cursor.read_to
     else:
         since = cursor.read_to - bigquery.AGAIN
     receipt, sums, reached = FileReceipt(source, place), DaySums(), cursor.read_to
     patterns = ai_service.patterns(services, "Google")
     for number, row in enumerate(export.rows(table, form, patterns, since, cursor.first_day), 1):
+        if row is None:
+            receipt.hold_back(number, 0, "no JSON object")
+            continue
         try:
             for charge in form.charges(row, services) or ():
-                sums.add(charge)
+                sums.add(_of_turn(charge, export.part, cursor.turn))
                 reached = max(reached, datetime.fromisoformat(charge.part.rpartition(" ")[2]))
         except NO_CHARGE as error:
             _hold_back(form.whose, row, services, (receipt, number, error), sums)
     first_day = cursor.first_day
-    if is_second and (told := sums.first_day()) is not None:
+    told = sums.first_day()
+    if is_second and told is not None:
         first_day = told + timedelta(days=1)
         sums.begin(first_day)
     bills, odd = _bills(files, sums)
-    moved = Cursor(source, place, first_day, reached)
+    # One that tells nothing yet has taken nobody's place.
+    moved = None if is_second and told is None else Cursor(source, place, first_day, reached, cursor.turn)
     return Delivery(bills, [receipt], _said(receipt), cursor=moved, odd=odd)
+
+
+def _of_turn(charge: Charge, column: str, turn: int) -> Charge:
+    if not turn:
+        return charge
+    form, _, exported = charge.part.rpartition(" ")
+    part = f"t{turn}{form} {exported}"
+    return replace(charge, part=part, words=tuple((n, part if n == column else word) for n, word in charge.words))
 
 
 def _of_folder(source: str, files: Files, folder: list[BillFile], sha256: bytes, services: AiServices) -> Delivery:
@@ -228,7 +245,7 @@ def _hold_back(
         sums.hold_back(lacks, reason)
 
 
-def _bills(files: Files, sums: DaySums) -> tuple[Bills, dict[tuple[str, str], dict[date, list[str]]]]:
+def _bills(files: Files, sums: DaySums) -> tuple[Bills, dict[tuple[str, str], dict[date, list[OddRow]]]]:
     """Each bill's days, and which of them lack rows; a bill of which nothing else is told has no day otherwise."""
     each = list(dict.fromkeys((*sums.sums, *sums.odd)))
     bills = {bill: sums.days(*bill, gaps=files.gaps) if bill in sums.sums else {} for bill in each}

@@ -149,13 +149,17 @@ def _ready(
         odd = held_back.of(told.held_back.get((name, day), ()))
         if before is not None and (name, day) in in_parts:
             odd = held_back.still(before, odd)
-        if before is not None and held_back.stays(before, len(rows), odd):
+        # What of a day's parts is told is an odd row alone: it says nothing of the rows that are stored.
+        is_untold = before is not None and (name, day) in landing.parts and not landing.parts[name, day]
+        if before is not None and (is_untold or held_back.stays(before, len(rows), odd)):
+            odd = held_back.still(before, odd) if is_untold else odd
             days.append(before._replace(read_on=now.date(), **odd))
             continue
+        was_whole = before is not None and before.sha256 == told_sha256 and not before.is_rest
         if before is None or before.sha256 != told_sha256:
             new[name, day] = rows
             before = ReportDay(number, name, day, pull_no, len(rows), told_sha256, now.date())
-        is_rest = bool(odd["held_back"])
+        is_rest = held_back.lacks(odd) and not was_whole
         read = ReportDay(number, name, day, before.pull_no, len(rows), told_sha256, now.date(), is_rest=is_rest)
         days.append(read._replace(**odd))
     told.notes |= held_back.said(biller, landing.known, days)

@@ -27,42 +27,58 @@ class OddRowError(ValueError):
 
 @dataclass(frozen=True)
 class OddRow:
-    """What stands for a row that is held back."""
+    """What stands for a row that is held back.
+
+    One that may be of several days counts on the first of them; on the others it says that they may lack it.
+    """
 
     reason: str
+    counts: bool = True
 
 
 Told = Row | OddRow
 
 
+# What reading an item may raise; one that is no object has no field at all.
+NO_ROW = (KeyError, TypeError, AttributeError, ValueError, ArithmeticError)
+
+
 def each(items: Iterable[Any], made: Callable[[Any], Row | Iterable[Row]]) -> list[Told]:
-    """The rows that each item of an answer makes; an item that makes none is an odd row."""
+    """The rows that each item of an answer makes; an item that makes none is an odd row, as one is already."""
     told: list[Told] = []
     for item in items:
+        if isinstance(item, OddRow):
+            told.append(item)
+            continue
         try:
             rows = made(item)
             told += [rows] if isinstance(rows, dict) else list(rows)
-        except OddRowError as error:
-            told.append(OddRow(str(error)))
-        except KeyError:
-            told.append(OddRow("a field that has to be there is missing"))
-        except (TypeError, AttributeError, ValueError, ArithmeticError):
-            # A row that is no object has no field at all.
-            told.append(OddRow("a field of another kind than documented"))
+        except NO_ROW as error:
+            told.append(OddRow(why(error)))
     return told
 
 
-def parted(table: Table, told: Iterable[Told]) -> tuple[list[Row], list[str]]:
-    """The rows that `table` can hold, and why each of the others cannot be read."""
+def why(error: Exception) -> str:
+    """The reason that is kept of an item that was none."""
+    if isinstance(error, OddRowError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return "a field that has to be there is missing"
+    return "a field of another kind than documented"
+
+
+def parted(table: Table, told: Iterable[Told]) -> tuple[list[Row], list[OddRow]]:
+    """The rows that `table` can hold, and what stands for each of the others."""
     rows: list[Row] = []
-    reasons: list[str] = []
+    odd: list[OddRow] = []
     for one in told:
-        reason = one.reason if isinstance(one, OddRow) else _fault(table, one)
-        if reason is not None:
-            reasons.append(reason)
-        elif isinstance(one, dict):
+        if isinstance(one, OddRow):
+            odd.append(one)
+        elif (reason := _fault(table, one)) is not None:
+            odd.append(OddRow(reason))
+        else:
             rows.append(one)
-    return rows, reasons
+    return rows, odd
 
 
 def amount(value: object) -> Decimal:

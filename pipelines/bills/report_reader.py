@@ -12,6 +12,7 @@ from typing import Any
 from pipelines.bills import odd_row
 from pipelines.bills.biller import FIRST_BACKFILL_DAYS, Biller, Report
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.odd_row import OddRow
 from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
 from warehouse.control.pull import ReportDay
 
@@ -26,11 +27,11 @@ class Told:
 
     A snapshot of a balance is a report of its own each hour: balance.13. `organisation` is the provider's id of whose
     bill it is, as it tells it with an answer; `refused_days` counts days that an erasure keeps from landing.
-    `held_back` says of each day with rows that cannot be read why, a reason a row.
+    `held_back` says of each day with rows that cannot be read why, one each; so it does of a day that may have some.
     """
 
     days: Days = field(default_factory=dict)
-    held_back: dict[tuple[str, date], list[str]] = field(default_factory=dict)
+    held_back: dict[tuple[str, date], list[OddRow]] = field(default_factory=dict)
     read_until: date | None = None
     dialect: str | None = None
     organisation: str | None = None
@@ -86,7 +87,7 @@ def _read(
     told = Told(dialect=api.dialect)
     today = now.date()
     # What could not be read of a balance may be told otherwise within the hour.
-    looked = {(day.report, day.day) for day in known if not day.held_back}
+    looked = {(day.report, day.day) for day in known if not day.lacks}
     ends: list[date] = []
     for number, report in enumerate(biller.reports):
         progress(f"asking {biller.name}", number, len(biller.reports))
@@ -130,7 +131,7 @@ def _first(
         )
     first = min(since, today) - timedelta(days=biller.lookback_days)
     if not any(day.report == report.name and day.day < first and day.read_on == today for day in known):
-        odd = (day.day for day in known if day.report == report.name and day.held_back and day.day >= earliest)
+        odd = (day.day for day in known if day.report == report.name and day.lacks and day.day >= earliest)
         first = min(first, today - timedelta(days=biller.late_days), *odd)
     return first if biller.reach_days is None else max(first, earliest)
 
@@ -140,7 +141,7 @@ def _days(
 ) -> dict[date, list[dict[str, Any]]]:
     """A report's days, each once and without a gap, put into `told`; ProviderError where they are of another form."""
     days: dict[date, list[dict[str, Any]]] = {}
-    held_back: dict[tuple[str, date], list[str]] = {}
+    held_back: dict[tuple[str, date], list[OddRow]] = {}
     try:
         for day, rows in report.read(api, first, after):
             if day in days or not first <= day < after:

@@ -31,6 +31,12 @@ def findings(home: Home) -> Iterator[Finding]:
             f"payments are not read since {since:%Y-%m-%d %H:%M} UTC: {skipped}",
             f"see that {stripe.KEY_VARIABLE} holds a key that works; {stripe.KEY_HELP}",
         )
+    if held := pull.held_back(home):
+        many, why = held
+        yield Finding(
+            f"{many:,} transactions of payments cannot be read ({why}) and are held back",
+            "look at them in Stripe's dashboard; they are asked for again each day, and credits may be off by them",
+        )
     try:
         with database.published(home) as connection:
             ((waiting,),) = connection.execute("SELECT count(*) FROM model.unclaimed_payment").fetchall()

@@ -2,6 +2,7 @@
 
 Asked is from a little before the newest that is stored; once a day a month back, for what was long under way. What is
 stored says where to go on, so a build that was put back is filled again by itself. Nothing listens on the network.
+What cannot be read is held back and said; what it was asked with is asked again once a day, until all can be read.
 """
 
 import json
@@ -21,6 +22,7 @@ import polars as pl
 
 from pipelines import erasing
 from pipelines.bills.billing_api import BillingApi, Clock, is_loopback
+from pipelines.bills.odd_row import OddRow
 from pipelines.errors import GaveWayError, PipelineError, ProviderError
 from pipelines.materialization import dlt_load
 from pipelines.providers import stripe
@@ -36,6 +38,7 @@ from warehouse.home import Home
 Progress = Callable[[str, int, int], None]
 _BACK, _FAR_BACK = timedelta(days=3), timedelta(days=31)
 _STATE = "stripe_state"
+_ALWAYS = "always"
 # Stripe gives so many at once.
 _PAGE = 100
 _FRAME: dict[str, Any] = {"BIGINT": pl.Int64, "VARCHAR": pl.String, "TIMESTAMP": pl.Datetime("us")}
@@ -43,10 +46,11 @@ _FRAME: dict[str, Any] = {"BIGINT": pl.Int64, "VARCHAR": pl.String, "TIMESTAMP":
 
 @dataclass
 class Paid:
-    """What a pull gave: transactions read and stored anew; `skipped` says why there was none."""
+    """What a pull gave: transactions read and stored anew, and held back; `skipped` says why there was none."""
 
     read: int = 0
     new: int = 0
+    held_back: int = 0
     skipped: str | None = None
 
 
@@ -93,23 +97,47 @@ def _pulled(home: Home, now: datetime, progress: Progress, clock: Clock | None) 
         with database.held(home.build_lock), database.build(home) as build:
             newest = _newest(build)
         with database.control(home) as control:
-            is_far = _state(control).get("far_day") != str(now.date())
+            state = _state(control)
+        is_far = newest is None or state.get("far_day") != str(now.date())
         progress("asking stripe", 0, 1)
         since = None if newest is None else newest - (_FAR_BACK if is_far else _BACK)
+        if is_far and since is not None and (begun := state.get("held_back_since")):
+            since = None if begun == _ALWAYS else min(since, database.moment(begun))
         field = os.environ.get(stripe.FIELD_VARIABLE, "").strip() or None
         told: list[Told] = []
+        odd: list[str] = []
         with database.control(home) as control:
             clock = clock or Clock(sleep=partial(erasing.sleep, home, control))
             with BillingApi(stripe.TITLE, _address(), stripe.headers(_key()), clock) as api:
                 for one in stripe.transactions(api, since, field):
-                    if len(told) % _PAGE == 0:
+                    if (len(told) + len(odd)) % _PAGE == 0:
                         erasing.give_way(home, control)
-                    told.append(one)
+                    if isinstance(one, OddRow):
+                        odd.append(one.reason)
+                    else:
+                        told.append(one)
         progress("asking stripe", 1, 1)
-        paid = Paid(read=len(told), new=_landed(home, told, now))
+        paid = Paid(read=len(told), new=_landed(home, told, now), held_back=len(odd))
         with database.control(home) as control:
-            _note(control, {"far_day": str(now.date())})
+            _note(control, {"far_day": str(now.date()), **_held_back(state, odd, since, is_far=is_far)})
         return paid
+
+
+def _held_back(
+    state: dict[str, str | None], odd: list[str], since: datetime | None, *, is_far: bool
+) -> dict[str, str | None]:
+    """What is kept of transactions that cannot be read: how many, why, and from when on they are asked for again.
+
+    A look that goes not as far back as they may be says nothing of those that are older.
+    """
+    if not odd and not is_far:
+        return {}
+    if not odd:
+        return dict.fromkeys(("held_back", "why", "held_back_since"))
+    if not is_far and (known := int(state.get("held_back") or 0)):
+        return {"held_back": str(max(known, len(odd)))}
+    begun = _ALWAYS if since is None else database.stamp(since)
+    return {"held_back": str(len(odd)), "why": "; ".join(sorted(set(odd))), "held_back_since": begun}
 
 
 def _alone(home: Home) -> AbstractContextManager[None]:
@@ -211,6 +239,16 @@ def _note(control: sqlite3.Connection, said: dict[str, str | None]) -> None:
         said |= {"since": before.get("since")}
     value = json.dumps({**before, **said}).encode()
     control.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_STATE, value))
+
+
+def held_back(home: Home) -> tuple[int, str] | None:
+    """How many transactions cannot be read, and why; None where all can."""
+    if not home.control_file.exists():
+        return None
+    with database.control(home) as control:
+        found = _state(control)
+    many = found.get("held_back")
+    return (int(many), str(found.get("why"))) if many else None
 
 
 def health(home: Home) -> tuple[str, datetime] | None:

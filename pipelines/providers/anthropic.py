@@ -11,11 +11,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from pipelines.bills import odd_row
+from pipelines.bills import dated, odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.odd_row import OddRowError, count, count_if_told
-from pipelines.errors import PathRefusedError, ProviderError, UnknownRequestError
+from pipelines.errors import PathRefusedError, UnknownRequestError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, GEO, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER, WINDOW
 from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
@@ -79,14 +79,12 @@ def _probe(api: BillingApi) -> str:
     return ANALYTICS
 
 
-def _day(path: str, starts: object, ends: object) -> date:
-    try:
-        day = date.fromisoformat(str(starts)[:10])
-        is_day = str(starts)[10:19] == "T00:00:00" and str(ends)[:19] == f"{day + timedelta(days=1)}T00:00:00"
-    except ValueError:
-        is_day = False
-    if not is_day:
-        raise ProviderError(f"Anthropic {path}: a bucket that is no UTC day; nothing was stored")
+def _day(told: dict[str, Any]) -> date:
+    """The UTC day that a bucket, or a row of the analytics API, is of."""
+    starts, ends = told["starting_at"], told["ending_at"]
+    day = dated.day(starts)
+    if starts[10:19] != "T00:00:00" or str(ends)[:19] != f"{day + timedelta(days=1)}T00:00:00":
+        raise OddRowError("a bucket that is no UTC day")
     return day
 
 
@@ -101,11 +99,7 @@ def _buckets(
         ("limit", str(min(_LIMIT, days))),
         *(("group_by[]", group) for group in groups),
     ]
-    for bucket in api.buckets(path, parameters, days):
-        day, results = _day(path, bucket.get("starting_at"), bucket.get("ending_at")), bucket.get("results")
-        if not isinstance(results, list):
-            raise ProviderError(f"Anthropic {path}: a day without its list of results; nothing was stored")
-        yield day, results
+    yield from dated.buckets(f"Anthropic {path}", api.buckets(path, parameters, days), _day, first, after)
 
 
 def _items(
@@ -115,19 +109,14 @@ def _items(
     since = max(first, _ANALYTICS_SINCE)
     while since < after:
         until = min(since + timedelta(days=_ANALYTICS_DAYS), after)
-        days: dict[date, list[Any]] = {since + timedelta(days=n): [] for n in range((until - since).days)}
         parameters = [
             ("starting_at", f"{since}T00:00:00Z"),
             ("ending_at", f"{until}T00:00:00Z"),
             ("time_bucket_width", "day"),
             *(("group_by[]", group) for group in groups),
         ]
-        for item in api.buckets(path, parameters, _MOST_ROWS, most_pages=_MOST_PAGES, headers=_ANALYTICS_HEADERS):
-            day = _day(path, item.get("starting_at"), item.get("ending_at"))
-            if day not in days:
-                raise ProviderError(f"Anthropic {path}: a day that was not asked for; nothing was stored")
-            days[day].append(item)
-        yield from days.items()
+        items = api.buckets(path, parameters, _MOST_ROWS, most_pages=_MOST_PAGES, headers=_ANALYTICS_HEADERS)
+        yield from dated.rows(f"Anthropic {path}", items, _day, since, until).items()
         since = until
 
 

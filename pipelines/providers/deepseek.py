@@ -12,6 +12,7 @@ from pipelines.bills import odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.odd_row import OddRowError, literal
+from pipelines.errors import ProviderError
 from warehouse.bill_tables import PULL
 from warehouse.tables import MONEY, Column, Table
 
@@ -41,7 +42,10 @@ def _balance(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, 
         seen.add(info["currency"])
         return {"currency": info["currency"], "granted_amount": granted, "topped_up_amount": topped_up}
 
-    rows = odd_row.each(api.get(_BALANCE, [])["balance_infos"], looked)
+    infos = api.get(_BALANCE, []).get("balance_infos")
+    if not isinstance(infos, list):
+        raise ProviderError(f"DeepSeek {_BALANCE}: an answer without its list; nothing was stored")
+    rows = odd_row.each(infos, looked)
     api.notes["estimate"] = (
         "DeepSeek tells its balance alone: what it lost between two looks an hour apart is an estimate of spend, on"
         " the day of the later look; what was spent while nobody looked for days, or while money came in, cannot be"

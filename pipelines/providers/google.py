@@ -30,7 +30,7 @@ RAW_COST = Table(
     "Google: one row per day, project, SKU, kind of cost and export of a billing export's AI services, per pull.",
     (
         *PULL,
-        Column("exported_at", "VARCHAR", "Google's export_time, UTC; `focus` before it where the table is in FOCUS."),
+        Column("exported_at", "VARCHAR", "Google's export_time, UTC; before it a table's form and turn (focus, t1)."),
         PROJECT,
         Column("charge_category", "VARCHAR", "FOCUS: Usage, Tax, Adjustment or Credit."),
         Column("cost_type", "VARCHAR", "Google's regular, tax, adjustment, rounding_error; a credit's type."),
@@ -208,6 +208,7 @@ BILLING_EXPORT = bigquery.BillingExport(
         ),
     },
     marks=_MARKS,
+    part="exported_at",
 )
 BILLER = Biller(
     name="google",

@@ -11,11 +11,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from pipelines.bills import odd_row
+from pipelines.bills import dated, odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.odd_row import OddRowError, Told, count, count_if_told
-from pipelines.errors import ProviderError
 from warehouse import money
 from warehouse.bill_tables import AMOUNT, KEY, MODEL, PROJECT, PULL, REQUESTS, TIER
 from warehouse.tables import MONEY, TOKEN_CLASSES, Column, Table
@@ -45,7 +44,8 @@ RAW_USAGE = Table(
 LOOKBACK_DAYS = 3
 # 1764979200: the first day whose costs OpenAI tells by key.
 KEYS_SINCE = date(2025, 12, 6)
-_DAY_S = 86_400
+# A day, and all up to the year 2100.
+_DAY_S, _MOST_SECONDS = 86_400, 4_102_444_800
 _COSTS, _USAGE = "/organization/costs", "/organization/usage/"
 # The most buckets a page may have; more is refused, not cut.
 _COSTS_LIMIT, _USAGE_LIMIT = 180, 31
@@ -78,11 +78,14 @@ def _buckets(
         ("limit", str(min(limit, days))),
         *(("group_by", group) for group in groups),
     ]
-    for bucket in api.buckets(path, parameters, days):
-        start, results = bucket.get("start_time"), bucket.get("results")
-        if not isinstance(start, int) or start % _DAY_S or not isinstance(results, list):
-            raise ProviderError(f"OpenAI {path}: a bucket that is no UTC day; nothing was stored")
-        yield datetime.fromtimestamp(start, UTC).date(), results
+    yield from dated.buckets(f"OpenAI {path}", api.buckets(path, parameters, days), _day, first, after)
+
+
+def _day(bucket: dict[str, Any]) -> date:
+    start = bucket["start_time"]
+    if type(start) is not int or start % _DAY_S or not 0 <= start < _MOST_SECONDS:
+        raise OddRowError("a bucket that is no UTC day")
+    return datetime.fromtimestamp(start, UTC).date()
 
 
 def _seconds(day: date) -> int:

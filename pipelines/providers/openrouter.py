@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.bills import odd_row
+from pipelines.bills import dated, odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi, Parameters
 from pipelines.bills.odd_row import OddRow, Told, amount, count, word
@@ -61,24 +61,23 @@ _ACTIVITY, _KEYS, _CREDITS = "/activity", "/keys", "/credits"
 # So many keys are asked one by one; an account with more is told without them.
 _MOST_KEYS, _KEYS_A_PAGE = 50, 100
 _COUNTS = ("requests", "prompt_tokens", "completion_tokens", "reasoning_tokens")
-_Rows = list[dict[str, Any]]
+_Rows = list[Any]
 _Group = tuple[str, str | None]
 _Days = Iterator[tuple[date, list[Told]]]
 
 
 def _items(api: BillingApi, path: str, parameters: Parameters) -> _Rows:
     data = api.get(path, parameters).get("data")
-    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+    if not isinstance(data, list):
         raise ProviderError(f"OpenRouter {path}: an answer without its list; nothing was stored")
     return data
 
 
 def _activity(api: BillingApi, day: date, *more: tuple[str, str]) -> _Rows:
     items = _items(api, _ACTIVITY, [("date", day.isoformat()), *more])
+    after = day + timedelta(days=1)
     # Some answers write the day with its midnight.
-    if any(str(item.get("date"))[:10] != day.isoformat() for item in items):
-        raise ProviderError(f"OpenRouter {_ACTIVITY}: another day than was asked for; nothing was stored")
-    return items
+    return dated.rows(f"OpenRouter {_ACTIVITY}", items, lambda item: dated.day(item["date"]), day, after)[day]
 
 
 def _days(first: date, after: date) -> list[date]:
@@ -100,14 +99,21 @@ def _charge(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usage(api: BillingApi, first: date, after: date) -> _Days:
-    keys = [str(key["hash"]) for key in _items(api, _KEYS, [])]
-    if len(keys) >= _KEYS_A_PAGE or len(keys) > _MOST_KEYS:
+    listed = _items(api, _KEYS, [])
+    keys = [key["hash"] for key in listed if isinstance(key, dict) and isinstance(key.get("hash"), str)]
+    if len(keys) < len(listed):
+        unnamed = len(listed) - len(keys)
+        api.notes["keys without an id"] = f"OpenRouter's usage of {unnamed} of its keys is told without them: no id"
+    else:
+        api.notes.pop("keys without an id", None)
+    if len(listed) >= _KEYS_A_PAGE or len(keys) > _MOST_KEYS:
         api.notes["keys"] = f"OpenRouter's usage is told without its keys: the account has more than {_MOST_KEYS}"
         keys = []
     else:
         api.notes.pop("keys", None)
     for day in _days(first, after):
-        left, odd = _counted(_activity(api, day))
+        whole, odd = _counted(_activity(api, day))
+        left = dict(whole)
         rows: list[Told] = [*odd]
         # A day without calls has none by key, and one that lacks some cannot be told by key.
         for key in keys if left and not odd else []:
@@ -115,9 +121,10 @@ def _usage(api: BillingApi, first: date, after: date) -> _Days:
             rows += odd_of_key
             for group, counts in of_key.items():
                 rows.append(_row(group, counts, key))
-                left[group] = [whole - part for whole, part in zip(left.get(group, [0] * 4), counts, strict=True)]
+                left[group] = [of_all - part for of_all, part in zip(left.get(group, [0] * 4), counts, strict=True)]
         if any(count < 0 for counts in left.values() for count in counts):
-            raise ProviderError(f"OpenRouter {_ACTIVITY}: a day's keys count more than the day; nothing was stored")
+            # Told without its keys, and asked for again.
+            left, rows = whole, [OddRow("keys of a day that count more than the day")]
         # What no key of today's list did: a key that was deleted, or the chat of its site.
         yield day, [*rows, *(_row(group, counts, None) for group, counts in left.items() if any(counts))]
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipelines.bills import odd_row
 from pipelines.bills.billing_api import BillingApi
+from pipelines.bills.odd_row import OddRow, OddRowError
 from pipelines.errors import ProviderError, UnknownRequestError
 from warehouse import labels
 from warehouse.tables import Column, Table
@@ -47,7 +49,8 @@ RAW_TRANSACTIONS = Table(
 _LIST = "/v1/balance_transactions"
 _PER_PAGE = 100
 _MOST_PAGES = 100_000
-_MOST_MINOR = 10**11
+# A billion, and the year 2100.
+_MOST_MINOR, _MOST_SECONDS = 10**11, 4_102_444_800
 # By reporting category, else, in older versions of the API, by type.
 _KINDS = {
     "charge": "top_up",
@@ -86,10 +89,11 @@ def headers(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}", "Stripe-Version": VERSION}
 
 
-def transactions(api: BillingApi, since: datetime | None, field: str | None) -> Iterator[Told]:
+def transactions(api: BillingApi, since: datetime | None, field: str | None) -> Iterator[Told | OddRow]:
     """Every transaction of a payment from a moment on (UTC, naive; None: all there is), the newest first.
 
-    What is still under way is left out, and comes once it is through. ProviderError where an answer is of another form.
+    What is still under way is left out, and comes once it is through; one that cannot be read is an odd row.
+    ProviderError where an answer is of another form.
     """
     asked = [("limit", str(_PER_PAGE)), ("expand[]", "data.source")]
     if since is not None:
@@ -97,20 +101,29 @@ def transactions(api: BillingApi, since: datetime | None, field: str | None) -> 
     charges = _Charges(api)
     seen: set[str] = set()
     after: list[tuple[str, str]] = []
+    # Those without an id at a page's end, which the next one begins with once more.
+    again = 0
     for _ in range(_MOST_PAGES):
         data, has_more = charges.page([*asked, *after])
         if not isinstance(data, list):
             raise ProviderError(f"{TITLE} {_LIST}: an answer without its list; nothing was stored")
-        for one in data:
-            told, number = _taken(one, charges, field)
+        numbers = [_number(one) for one in data]
+        for one, number in list(zip(data, numbers, strict=True))[again:]:
             if number in seen:
                 raise ProviderError(f"{TITLE} {_LIST}: its pages do not end; nothing was stored")
+            if number is None:
+                yield OddRow("an id that is none")
+                continue
             seen.add(number)
+            told = _taken(one, number, charges, field)
             if told is not None:
                 yield told
         if not has_more or not data:
             return
-        after = [("starting_after", data[-1]["id"])]
+        last = next((place for place in reversed(range(len(data))) if numbers[place]), None)
+        if last is None:
+            raise ProviderError(f"{TITLE} {_LIST}: none of a page has an id; nothing was stored")
+        after, again = [("starting_after", str(numbers[last]))], len(data) - 1 - last
     raise ProviderError(f"{TITLE} {_LIST}: its pages do not end; nothing was stored")
 
 
@@ -141,59 +154,73 @@ class _Charges:
         if isinstance(charge, dict):
             return charge
         if charge not in self._asked:
-            self._asked[charge] = self._api.get(f"/v1/charges/{_id(charge)}", [])
+            try:
+                self._asked[charge] = self._api.get(f"/v1/charges/{_id(charge)}", [])
+            except UnknownRequestError:
+                raise OddRowError("a charge that is not there") from None
         return self._asked[charge]
 
 
-def _taken(one: Any, charges: _Charges, field: str | None) -> tuple[Told | None, str]:
-    """A transaction with its id; None for what is no customer's payment, or is not through yet."""
+def _number(one: Any) -> str | None:
+    """The id of a transaction; None where it has none."""
     try:
-        number, source = _id(one["id"]), one.get("source")
+        return _id(one["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _taken(one: dict[str, Any], number: str, charges: _Charges, field: str | None) -> Told | OddRow | None:
+    """A transaction; None for what is no customer's payment, or is not through yet."""
+    try:
+        source = one.get("source")
         kind = _KINDS.get(one.get("reporting_category") or one["type"])
         if kind is None and isinstance(source, dict) and source.get("object") == "dispute":
             kind = "dispute"
         if kind is None:
-            return None, number
+            return None
         if not isinstance(source, dict):
-            raise ProviderError(f"{TITLE} {_LIST}: a payment without its charge; nothing was stored")
+            raise OddRowError("a payment without its charge")
         if kind == "top_up" and source.get("status", "succeeded") != "succeeded":
-            return None, number
+            return None
         about = charges.of(source)
         customer = about.get("customer")
-        return (
-            Told(
-                number,
-                _id(about["id"]),
-                kind,
-                datetime.fromtimestamp(one["created"], UTC).replace(tzinfo=None),
-                _amount(one["amount"], kind),
-                _currency(one["currency"]),
-                _currency(source["currency"]),
-                None if customer is None else _id(customer["id"] if isinstance(customer, dict) else customer),
-                account_named((about.get("metadata") or {}).get(field)) if field else None,
-            ),
+        return Told(
             number,
+            _id(about["id"]),
+            kind,
+            _moment(one["created"]),
+            _amount(one["amount"], kind),
+            _currency(one["currency"]),
+            _currency(source["currency"]),
+            None if customer is None else _id(customer["id"] if isinstance(customer, dict) else customer),
+            account_named((about.get("metadata") or {}).get(field)) if field else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
-        raise ProviderError(f"{TITLE} {_LIST}: another form than documented; nothing was stored") from None
+    except odd_row.NO_ROW as error:
+        return OddRow(odd_row.why(error))
 
 
 def _id(text: Any) -> str:
     if not isinstance(text, str) or not _ID.fullmatch(text):
-        raise ValueError
+        raise OddRowError("an id that is none")
     return text
+
+
+def _moment(seconds: Any) -> datetime:
+    if type(seconds) is not int or not 0 < seconds < _MOST_SECONDS:
+        raise OddRowError("a time that is none")
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
 def _amount(minor: Any, kind: str) -> int:
     # A bool is an int to Python, and none is an amount; what was paid is above 0, and no payment is of a billion.
     if type(minor) is not int or abs(minor) > _MOST_MINOR or (kind == "top_up" and minor <= 0):
-        raise ValueError
+        raise OddRowError("an amount that is none")
     return minor
 
 
 def _currency(text: Any) -> str:
     if not isinstance(text, str) or not _CURRENCY.fullmatch(text.lower()):
-        raise ValueError
+        raise OddRowError("a currency that is none")
     return text.upper()
 
 

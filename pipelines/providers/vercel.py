@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
-from pipelines.bills import odd_row
+from pipelines.bills import dated, odd_row
 from pipelines.bills.biller import Biller, Report
 from pipelines.bills.billing_api import BillingApi
 from pipelines.bills.odd_row import amount, count_if_told
@@ -33,17 +33,14 @@ _REPORT = "/report"
 _Days = Iterator[tuple[date, list[odd_row.Told]]]
 
 
-def _results(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+def _results(api: BillingApi, first: date, after: date) -> Iterator[tuple[date, list[Any]]]:
     """Every day asked for with its rows; a quiet day has none."""
-    days: dict[date, list[dict[str, Any]]] = {first + timedelta(days=n): [] for n in range((after - first).days)}
     last = after - timedelta(days=1)
     window = [("start_date", first.isoformat()), ("end_date", last.isoformat())]
-    for result in api.get(_REPORT, [*window, ("date_part", "day"), ("group_by", "model")])["results"]:
-        day = date.fromisoformat(str(result["day"])[:10])
-        if day not in days:
-            raise ProviderError(f"Vercel {_REPORT}: a day that was not asked for; nothing was stored")
-        days[day].append(result)
-    yield from days.items()
+    results = api.get(_REPORT, [*window, ("date_part", "day"), ("group_by", "model")]).get("results")
+    if not isinstance(results, list):
+        raise ProviderError(f"Vercel {_REPORT}: an answer without its list; nothing was stored")
+    yield from dated.rows(f"Vercel {_REPORT}", results, lambda row: dated.day(row["day"]), first, after).items()
 
 
 def _costs(api: BillingApi, first: date, after: date) -> _Days:

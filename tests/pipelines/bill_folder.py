@@ -100,8 +100,8 @@ class Folder:
 
 
 def told_days(inbox: Folder, source: str = "focus") -> dict[str, tuple[int, int]]:
-    """What is stored of each day, and how many of its rows are held back."""
+    """What is stored of each day, and how many of its rows are held back, one that is counted elsewhere among them."""
     pull(inbox.home, billers()[source], NOW, lambda *_: None)
     with database.control(inbox.home) as control:
-        found = control.execute("SELECT day, rows, held_back FROM report_day").fetchall()
+        found = control.execute("SELECT day, rows, held_back + may_lack FROM report_day").fetchall()
     return {day[-2:]: (rows, held) for day, rows, held in found}

@@ -14,10 +14,11 @@ from pipelines.bills.biller import billers
 from pipelines.bills.billing_api import Clock
 from pipelines.bills.landing import Pulled
 from pipelines.bills.pull import pull
-from pipelines.sandbox import anthropic_api, gateway, openai_api
+from pipelines.sandbox import anthropic_api, openai_api, subscription, witness
 from pipelines.sandbox.admin_api import AdminApi
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.cause import USUAL, Planted
+from pipelines.sandbox.company import AGENTS, GATEWAY
 from pipelines.sandbox.ground_truth import GroundTruth
 from tests.pipelines.gateway_log import take_in
 from warehouse import database
@@ -71,14 +72,18 @@ def world(
     ends: datetime = ENDS,
     planted: Planted = USUAL,
     held_back: timedelta = timedelta(),
+    sources: tuple[str, ...] = (GATEWAY,),
 ) -> Iterator[World]:
     """Make a world: its log waits in the inbox, its APIs answer, its keys are in the environment.
 
     `planted` makes bills differ from the log; of the last calls, those `held_back` are not in the log yet.
+    `sources` tell of the calls; where developers' agents are among them, so are the plans that pay for these.
     """
-    truth = GroundTruth.make(seed, ends, days=days, calls=calls)
-    home = Home(folder / "sandbox").make((gateway.GATEWAY,), sandbox=True)
-    gateway.write_logs(truth, home, until=ends - held_back)
+    truth = GroundTruth.make(seed, ends, days=days, calls=calls, sources=sources)
+    home = Home(folder / "sandbox").make((GATEWAY,), sandbox=True)
+    witness.tell(truth, home, until=ends - held_back)
+    if {*AGENTS} & {*sources}:
+        subscription.take_out(home, (ends - timedelta(days=days)).date(), ends)
     with (
         openai_api.serve(Bill.of(truth, "openai", planted), KEYS["openai"]) as openai,
         anthropic_api.serve(Bill.of(truth, "anthropic", planted), KEYS["anthropic"]) as anthropic,

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import random
 import resource
 from datetime import UTC, date, datetime
@@ -210,6 +211,23 @@ def test_a_day_lacks_a_row_until_a_delivery_tells_it_whole(inbox: Folder) -> Non
     assert told_days(inbox) == {"01": (1, 1), "02": (2, 1)}
     inbox.drop("f.csv", as_csv([*whole, row(3, "1")]))
     assert told_days(inbox) == {"01": (1, 0), "02": (2, 0), "03": (1, 0)}
+
+
+def test_a_line_that_lacks_fields_or_ends_in_no_year_stops_no_other(inbox: Folder) -> None:
+    """Each line of JSON has its own keys, and a time no bill is of is none."""
+    named = {name: value for name, value in row(1, "7").items() if name != "ProviderName"}
+    odd = [
+        row(2, "many", ChargePeriodEnd="9999-12-31T00:00:00Z"),
+        row(3, "5", ChargePeriodStart="0001-01-01T00:00:00Z"),
+    ]
+    rows = [named, row(1, "1"), *odd, row(2, "2")]
+    inbox.drop("a.jsonl", "\n".join(json.dumps(one) for one in rows).encode())
+    # Both are counted on the first day that they may be of.
+    assert told_days(inbox) == {"01": (1, 2), "02": (1, 1)}
+    endless = {"ChargePeriodStart": "2020-01-01T00:00:00Z", "BillingPeriodStart": "2020-01-01T00:00:00Z"}
+    inbox.drop("b.jsonl", "\n".join(json.dumps(one) for one in [row(1, "1"), row(3, "5", **endless)]).encode())
+    told_days(inbox)
+    assert (2, "a charge period longer than three years") in quarantined(inbox)
 
 
 @pytest.mark.soak

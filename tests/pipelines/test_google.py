@@ -198,6 +198,19 @@ def test_bigquery_gives_what_files_give(inbox: Folder, export: BigQueryApi) -> N
     assert len(export.found) == 1
 
 
+def test_a_row_of_the_table_without_a_time_is_held_back(inbox: Folder, export: BigQueryApi) -> None:
+    """It may be of any day that was told with it, and they stay open; the days are whole again once it has a time."""
+    rows = [line(1.0), line(2.0, day=2)]
+    odd = {**line(5.0, day=2, hour=9), "usage_start_time": None}
+    export.rows = [json.dumps(row) for row in (*rows, odd)]
+    assert told_days(inbox, "google") == {"01": (1, 1), "02": (1, 1)}
+    export.rows[-1] = json.dumps(line(5.0, day=2, hour=9))
+    assert told_days(inbox, "google") == {"01": (1, 0), "02": (1, 0)}
+    # One that was never exported is asked for each time, alone at last: what is stored of its day stays.
+    export.rows = [json.dumps({**line(7.0), "export_time": None})]
+    assert told_days(inbox, "google") == {"01": (1, 1), "02": (1, 0)}
+
+
 def test_a_day_before_the_first_stays_unknown(inbox: Folder, export: BigQueryApi) -> None:
     """A correction of a day that was never read would make a bill of it by itself: it is not asked for."""
     old = line(-3.0, usage_start_time="2026-01-05T00:00:00Z", usage_end_time="2026-01-05T01:00:00Z")

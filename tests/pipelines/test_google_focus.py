@@ -124,7 +124,7 @@ def charged(named: str) -> list[Charge]:
     """The charges of a table as it is asked for them, without a home."""
     form = BILLING_EXPORT.form(named)
     rows = BILLING_EXPORT.rows(named, form, ["Vertex AI*"], datetime(2026, 9, 1), date(2026, 9, 1))  # noqa: DTZ001 (naive moments are UTC here)
-    return [one for row in rows for one in form.charges(row, AiServices()) or ()]
+    return [one for row in rows if row for one in form.charges(row, AiServices()) or ()]
 
 
 def test_an_invoices_number_is_read_where_the_table_has_one(table: BigQueryApi) -> None:
@@ -155,6 +155,41 @@ def test_a_view_says_its_form_by_a_setting(table: BigQueryApi, monkeypatch: pyte
         charged("acme.views.ours")
     monkeypatch.setenv("APILEDGER_GOOGLE_FORM", "focus")
     assert [one.amounts["billed_amount"] for one in charged("acme.views.ours")] == [Decimal(2)]
+
+
+STANDARD_TABLE = "acme.export.gcp_billing_export_v1_01AAAA"
+DETAILED_TABLE = "acme.export.gcp_billing_export_resource_v1_01AAAA"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(STANDARD_TABLE, DETAILED_TABLE), pytest.param(DETAILED_TABLE, STANDARD_TABLE, marks=pytest.mark.soak)],
+)
+def test_a_day_is_of_one_export_whichever_came_first(
+    first: str, second: str, inbox: Folder, table: BigQueryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard and the detailed export are in one form: no day is of both, also where they change places again."""
+
+    def told(named: str, hours: int, *rows: dict[str, Any]) -> dict[str, Decimal]:
+        monkeypatch.setenv("APILEDGER_GOOGLE_TABLE", named)
+        table.rows = [json.dumps(one) for one in rows]
+        inbox.pull(NOW + timedelta(hours=hours))
+        return {day[-2:]: usd for day, usd in inbox.days().items()}
+
+    table.columns = bigquery_api.STANDARD
+    late, later = EXPORTED + timedelta(days=1), EXPORTED + timedelta(days=2)
+    ours = [line(float(day), day=day) for day in (1, 2, 3)]
+    assert told(first, 0, *ours) == {"01": 1, "02": 2, "03": 3}
+    # One that is empty still takes nobody's place.
+    assert told(second, 1) == {"01": 1, "02": 2, "03": 3}
+    theirs = [line(day + 0.5, day=day, exported=late) for day in (1, 3)]
+    assert told(second, 2, *theirs) == {"01": 1, "02": 2, "03": Decimal("3.5")}
+    # A day that it tells late is its own, and what it appends joins.
+    theirs += [line(0.25, day=2, exported=later), line(0.25, day=3, exported=later)]
+    assert told(second, 3, *theirs) == {"01": 1, "02": Decimal("0.25"), "03": Decimal("3.75")}
+    ours += [line(4.0, day=3, exported=later)]
+    assert told(first, 4, *ours) == {"01": 1, "02": 2, "03": 7}
+    assert told(first, 5, *ours) == {"01": 1, "02": 2, "03": 7}
 
 
 def test_another_table_takes_the_place_of_the_first(

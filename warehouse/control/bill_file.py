@@ -52,32 +52,37 @@ def sign(control: sqlite3.Connection, receipts: list[FileReceipt], now: datetime
 
 @dataclass(frozen=True)
 class Cursor:
-    """Up to which export a table was read (UTC), and the first day of it that was ever asked for."""
+    """Up to which export a table was read (UTC), and the first day of it that was ever asked for.
+
+    `turn` counts the tables of its source that were read before it.
+    """
 
     source: str
     place: bytes
     first_day: date
     read_to: datetime
+    turn: int = 0
 
 
 def cursor(control: sqlite3.Connection, source: str, place: bytes) -> Cursor | None:
     """Where a table was read to; None where it never was."""
-    query = "SELECT first_day, read_to FROM bill_cursor WHERE source = ? AND place = ?"
+    query = "SELECT first_day, read_to, turn FROM bill_cursor WHERE source = ? AND place = ?"
     row = control.execute(query, (source, place)).fetchone()
-    return Cursor(source, place, date.fromisoformat(row[0]), database.moment(row[1])) if row else None
+    return Cursor(source, place, date.fromisoformat(row[0]), database.moment(row[1]), row[2]) if row else None
 
 
-def reads_tables(control: sqlite3.Connection, source: str) -> bool:
-    """Whether any table of a source was read."""
-    return control.execute("SELECT 1 FROM bill_cursor WHERE source = ?", (source,)).fetchone() is not None
+def last_turn(control: sqlite3.Connection, source: str) -> int | None:
+    """The turn of the table of a source that is read; None where none was."""
+    return control.execute("SELECT max(turn) FROM bill_cursor WHERE source = ?", (source,)).fetchone()[0]  # type: ignore[no-any-return]  # sqlite3 types no row
 
 
 def move(control: sqlite3.Connection, to: Cursor) -> None:
-    """Go on from there the next time."""
+    """Go on from there the next time; a table whose place it took begins anew, should it be read again."""
     with database.transaction(control):
+        control.execute("DELETE FROM bill_cursor WHERE source = ? AND turn <= ?", (to.source, to.turn))
         control.execute(
-            "INSERT OR REPLACE INTO bill_cursor VALUES (?, ?, ?, ?)",
-            (to.source, to.place, to.first_day.isoformat(), database.stamp(to.read_to)),
+            "INSERT INTO bill_cursor VALUES (?, ?, ?, ?, ?)",
+            (to.source, to.place, to.first_day.isoformat(), database.stamp(to.read_to), to.turn),
         )
 
 

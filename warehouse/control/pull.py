@@ -18,8 +18,8 @@ class ReportDay(NamedTuple):
     """A report's day as its newest complete pull told it: rows, their hash, and the UTC day it was last read on.
 
     `held_back` counts rows of the newest telling that could not be read, `why` says it of them. The rows are what was
-    left of such a telling where `is_rest`; else they are all that was told, then or before. A tuple, since a pass holds
-    thousands of them.
+    left of such a telling where `is_rest`; else they are all that was told, then or before. It `may_lack` a row that
+    says no day and is counted on another. A tuple, since a pass holds thousands of them.
     """
 
     connection_no: int
@@ -32,6 +32,12 @@ class ReportDay(NamedTuple):
     held_back: int = 0
     is_rest: bool = False
     why: str | None = None
+    may_lack: bool = False
+
+    @property
+    def lacks(self) -> bool:
+        """Whether it was not told whole, or may not have been."""
+        return bool(self.held_back) or self.may_lack
 
 
 def begin(control: sqlite3.Connection, connection_no: int, now: datetime) -> int:
@@ -63,9 +69,10 @@ def sign(control: sqlite3.Connection, pull_no: int, days: list[ReportDay], read_
     if any(day.pull_no == pull_no for day in days):
         control.execute("UPDATE pull SET completed_at = ? WHERE pull_no = ?", (database.stamp(now), pull_no))
     control.executemany(
-        """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+        """INSERT INTO report_day VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
            pull_no = excluded.pull_no, rows = excluded.rows, sha256 = excluded.sha256, read_on = excluded.read_on,
-           held_back = excluded.held_back, is_rest = excluded.is_rest, why = excluded.why""",
+           held_back = excluded.held_back, is_rest = excluded.is_rest, why = excluded.why,
+           may_lack = excluded.may_lack""",
         [(*day[:2], day.day.isoformat(), *day[3:6], day.read_on.isoformat(), *day[7:]) for day in days],
     )
     control.execute(
@@ -92,21 +99,25 @@ def look(control: sqlite3.Connection, source: str, first: date, on: date) -> Non
 def days(control: sqlite3.Connection, connection_no: int) -> list[ReportDay]:
     """Every report's days that were told of a connection."""
     rows = control.execute(
-        """SELECT connection_no, report, day, pull_no, rows, sha256, read_on, held_back, is_rest, why FROM report_day
-           WHERE connection_no = ? ORDER BY report, day""",
+        """SELECT connection_no, report, day, pull_no, rows, sha256, read_on, held_back, is_rest, why, may_lack
+           FROM report_day WHERE connection_no = ? ORDER BY report, day""",
         (connection_no,),
     )
     return [
-        ReportDay(number, report, _date(day), no, count, sha256, _date(read_on), odd, rest == 1, why)
-        for number, report, day, no, count, sha256, read_on, odd, rest, why in rows
+        ReportDay(number, report, _date(day), no, count, sha256, _date(read_on), odd, rest == 1, why, may == 1)
+        for number, report, day, no, count, sha256, read_on, odd, rest, why, may in rows
     ]
 
 
 def every_day(
     control: sqlite3.Connection, size: int = 10_000
 ) -> Iterator[list[tuple[int, str, str, int, int, str, int]]]:
-    """Every report's days of all connections, in batches of the columns that are asked for below."""
-    found = control.execute("SELECT connection_no, report, day, pull_no, rows, read_on, held_back FROM report_day")
+    """Every report's days of all connections, in batches of the columns that are asked for below.
+
+    The last is above 0 for a day that was not told whole.
+    """
+    query = "SELECT connection_no, report, day, pull_no, rows, read_on, held_back + may_lack FROM report_day"
+    found = control.execute(query)
     while batch := found.fetchmany(size):
         yield batch
 
