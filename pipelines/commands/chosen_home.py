@@ -32,7 +32,7 @@ def has_something(home: Home) -> bool:
 def _is_watching(home: Home) -> bool:
     from pipelines.gateways import watch
 
-    return bool(watch.switched_on()) and not home.is_sandbox
+    return not home.is_sandbox and bool(watch.switched_on(home))
 
 
 def _has_entry(home: Home) -> bool:

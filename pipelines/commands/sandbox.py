@@ -34,9 +34,23 @@ _named = click.option(
 @click.option("--seed", type=int, help="Draw a new month from this seed.")
 @click.option("--calls", type=click.IntRange(1), help="Draw a new month of this many calls.")
 @click.option("--days", type=click.IntRange(1, 400), help="Draw this many days up to now.")
+@click.option(
+    "--console",
+    "consoles",
+    multiple=True,
+    type=click.Choice(["openai", "anthropic"]),
+    help="This one's bill comes as its console's cost export, without an API; may be repeated.",
+)
 @_named
 @click.pass_context
-def sandbox(context: click.Context, seed: int | None, calls: int | None, days: int | None, named: Path | None) -> None:
+def sandbox(
+    context: click.Context,
+    seed: int | None,
+    calls: int | None,
+    days: int | None,
+    consoles: tuple[str, ...],
+    named: Path | None,
+) -> None:
     """Make the sandbox of made-up data, or bring it up to now; with an option it is made anew."""
     context.obj = named
     if context.invoked_subcommand:
@@ -45,7 +59,9 @@ def sandbox(context: click.Context, seed: int | None, calls: int | None, days: i
 
     home, now = _home(named), datetime.now(UTC)
     asked: dict[str, Any] = {
-        name: value for name, value in (("seed", seed), ("calls", calls), ("days", days)) if value is not None
+        name: value
+        for name, value in (("seed", seed), ("calls", calls), ("days", days), ("consoles", consoles or None))
+        if value is not None
     }
     files = sandbox_home.make(home, now, **asked) if asked else sandbox_home.go_on(home, now)
     click.echo(f"{files} log files were written into {home.inbox}; `apiledger run --home {home.root}` takes them in")

@@ -107,7 +107,7 @@ class BigQueryApi:
         self.found = [
             json.dumps({name: value for name, value in json.loads(text).items() if name in named})
             for text in self.rows
-            if _is_asked(json.loads(text), since, first, like)
+            if _is_asked(json.loads(text), since, first, like, with_null="COALESCE" in body["query"])
         ]
 
     def page(self, start: int) -> dict[str, Any]:
@@ -131,13 +131,14 @@ def _named(query: str) -> list[str]:
     return re.findall(r"[\w.]+", re.sub(r"STRUCT\(|\)| AS \w+", "", selected))
 
 
-def _is_asked(row: dict[str, Any], since: datetime, first: datetime, like: Sequence[str]) -> bool:
+def _is_asked(row: dict[str, Any], since: datetime, first: datetime, like: Sequence[str], *, with_null: bool) -> bool:
     is_focus = "ChargePeriodStart" in row
     service = (row["ServiceName"] if is_focus else row["service"]["description"]).lower()
     counts = ("ChargePeriodStart", "BillingPeriodStart") if is_focus else ("usage_start_time",)
+    exported, counted = row["x_ExportTime" if is_focus else "export_time"], [row[name] for name in counts]
     return (
-        _moment(row["x_ExportTime" if is_focus else "export_time"]) >= since
-        and max(_moment(row[name]) for name in counts) >= first
+        (with_null if exported is None else _moment(exported) >= since)
+        and (with_null if None in counted else max(map(_moment, counted)) >= first)
         and any(fnmatch(service, pattern) for pattern in like)
     )
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipelines.sandbox import tool_use
+from pipelines.sandbox import subscription, tool_use
 from pipelines.sandbox.cause import PROJECT, USUAL, Planted, charged, counted
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import money, tables
@@ -49,7 +49,8 @@ class Bill:
     @staticmethod
     def served(truth: GroundTruth, provider: str, planted: Planted = USUAL) -> "Bill":
         """The bill without the leaked key: pieces of it can be added."""
-        calls = truth.calls.filter((pl.col("provider") == provider) & (pl.col("status") != "error"))
+        billed = (pl.col("provider") == provider) & (pl.col("status") != "error") & ~subscription.covered()
+        calls = truth.calls.filter(billed)
         bill = _billed(_served(calls, planted))
         tools = tool_use.of(calls, planted)
         return bill.plus(Bill(bill.usage.clear(), tool_use.fees(tools, provider).select(bill.lines.columns), tools))

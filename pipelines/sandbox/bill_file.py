@@ -23,6 +23,8 @@ from warehouse.home import Home
 PROVIDERS = ("openai", "anthropic", "openrouter", "vercel", "deepseek", "google")
 # A cloud's bill counts no calls and nobody else's count is beside it: it bills what was delivered.
 _PLANTED = {"google": replace(USUAL, cancelled_times=1)}
+# Nor does a console's export: of what the log lacks there would be no evidence.
+_EXPORTED = replace(USUAL, cancelled_times=1, leaks=False, tool_percent=0)
 _NAMES = {name: pl.String() for name in {*USAGE_BY, *LINES_BY} - {"day"}}
 _USAGE_SCHEMA = {"day": pl.Date(), **{name: _NAMES[name] for name in USAGE_BY[1:]}, "requests": pl.Int64()} | {
     kind: pl.Int64() for kind in KINDS
@@ -37,9 +39,20 @@ def bill_file(home: Home, provider: str) -> Path:
     return home.root / "providers" / "bills" / f"{provider}.json"
 
 
-def planted(provider: str) -> Planted:
+def exports_file(home: Home) -> Path:
+    """Where it stands whose bills come as exports of their consoles."""
+    return home.root / "providers" / "consoles.json"
+
+
+def exported(home: Home) -> tuple[str, ...]:
+    """The providers whose bills come as exports of their consoles: these have no API."""
+    path = exports_file(home)
+    return tuple(msgspec.json.decode(path.read_bytes(), type=list[str])) if path.exists() else ()
+
+
+def planted(home: Home, provider: str) -> Planted:
     """What makes a provider's bill differ from the log."""
-    return _PLANTED.get(provider, USUAL)
+    return _EXPORTED if provider in exported(home) else _PLANTED.get(provider, USUAL)
 
 
 def there(home: Home) -> tuple[str, ...]:
@@ -51,7 +64,7 @@ def add(home: Home, truth: GroundTruth, providers: Sequence[str] = PROVIDERS) ->
     """Add the bills of a stretch of calls to what was billed before; files are 0600, each whole or not at all."""
     for provider in providers:
         path = bill_file(home, provider)
-        bill = Bill.served(truth, provider, planted(provider))
+        bill = Bill.served(truth, provider, planted(home, provider))
         if path.exists():
             bill = _read(path).plus(bill)
         made = {name: getattr(bill, name).to_dicts() for name in ("usage", "lines", "tools")}
@@ -66,7 +79,9 @@ def add(home: Home, truth: GroundTruth, providers: Sequence[str] = PROVIDERS) ->
 def read(home: Home, provider: str) -> Bill:
     """A provider's whole bill, the leaked key's calls included; of one that has billed nothing, a bill of nothing."""
     path = bill_file(home, provider)
-    return _read(path).with_leak(provider) if path.exists() else nothing()
+    if not path.exists():
+        return nothing()
+    return _read(path).with_leak(provider) if planted(home, provider).leaks else _read(path)
 
 
 def nothing() -> Bill:

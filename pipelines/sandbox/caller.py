@@ -18,7 +18,7 @@ def draw_callers(
 ) -> pl.DataFrame:
     """Draw the names of each call, in the calls' order; a name that the project does not have is NULL.
 
-    Columns: account, project, team, key, user, end_user, tags, provider, model, connection, service_tier, ip,
+    Columns: source, account, project, team, key, user, end_user, tags, provider, model, connection, service_tier, ip,
     user_agent.
     """
     keys = _rank(rng, np.array([s.project.keys for s in streams])[stream])
@@ -41,6 +41,7 @@ def draw_callers(
     names = ranks.join(_names(streams), on="stream", how="left", maintain_order="left")
     tags = pl.concat_list(pl.format("env:{}", "environment"), pl.format("feature:{}", "feature"))
     return names.select(
+        "source",
         "account",
         "project",
         "team",
@@ -63,6 +64,7 @@ def _names(streams: tuple[Stream, ...]) -> pl.DataFrame:
         [
             {
                 "stream": index,
+                "source": s.project.source,
                 "account": s.account.name,
                 "project": s.project.name,
                 "team": s.project.team,

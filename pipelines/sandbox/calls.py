@@ -67,6 +67,7 @@ def _outcome(rng: np.random.Generator, world: World, drawn: Drawn) -> tuple[Ints
     error_share[failing & down] = world.outage.error_share
     chance = rng.random(calls)
     status = np.where(chance < error_share, 1, np.where(chance > 1 - CANCELLED_SHARE, 2, 0))
+    status *= ~_of_agents(world, drawn)
     code = rng.choice(ERROR_CODES, calls, p=ERROR_ODDS)
     return status, np.choose(status, [np.full(calls, 200), code, np.full(calls, CLIENT_CLOSED_REQUEST)])
 
@@ -115,4 +116,10 @@ def _latency_ms(rng: np.random.Generator, world: World, drawn: Drawn, status: In
     noise = rng.lognormal(0, 0.35, len(drawn.stream))
     answered = (first_ms + output_tokens / tokens_per_s * 1000) * noise
     refused = first_ms * 0.3 * noise**2
-    return np.where(status == 1, refused, answered).astype(np.int64) + 1
+    took = np.where(status == 1, refused, answered).astype(np.int64) + 1
+    return np.asarray(took * ~_of_agents(world, drawn))
+
+
+def _of_agents(world: World, drawn: Drawn) -> npt.NDArray[np.bool_]:
+    """Calls that stand in sessions, which hold answers alone, each with its own moment."""
+    return np.array([stream.project.is_agents for stream in world.streams])[drawn.stream]

@@ -65,7 +65,7 @@ def deliver(home: Home, first: date, after: date) -> Path | None:
     rows = [row for row in lines.iter_rows(named=True) if first <= row["day"] < after]
     if not rows:
         return None
-    _written(home.root / "services.toml", _SERVICES.encode())
+    written(home.root / "services.toml", _SERVICES.encode())
     path = home.inbox / "focus" / f"vertex-{rows[0]['day']}-{rows[-1]['day']}.csv.gz"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     text = io.StringIO()
@@ -73,7 +73,7 @@ def deliver(home: Home, first: date, after: date) -> Path | None:
     table.writeheader()
     table.writerows(_charges(rows))
     # No time in the header, so that the same days make the same bytes.
-    _written(path, gzip.compress(text.getvalue().encode(), mtime=0))
+    written(path, gzip.compress(text.getvalue().encode(), mtime=0))
     return path
 
 
@@ -116,7 +116,8 @@ def _midnight(day: date) -> str:
     return f"{datetime.combine(day, time.min).isoformat()}Z"
 
 
-def _written(path: Path, content: bytes) -> None:
+def written(path: Path, content: bytes) -> None:
+    """Write a file, 0600, whole or not at all."""
     working = path.with_name(f"{path.name}.part")
     with os.fdopen(os.open(working, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
         handle.write(content)

@@ -9,6 +9,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 WORLD = Path(__file__).with_name("world.toml")
+# Where most of the company logs its calls, and what developers have on their laptops.
+GATEWAY = "gateway_jsonl"
+AGENTS = ("claude_code", "codex", "gemini_cli")
 ENVIRONMENTS = ("prod", "prod-eu", "staging", "ci", "dev", "canary", "load", "notebook")
 
 
@@ -59,9 +62,13 @@ class Use(_Made):
 
 
 class Project(_Made):
-    """A project of an account; without a name it is the calls of a key that belongs to none."""
+    """A project of an account; without a name it is the calls of a key that belongs to none.
+
+    `source` is what tells of its calls.
+    """
 
     name: str | None = None
+    source: str = GATEWAY
     team: str | None = None
     share: float
     start: float | None = Field(default=None, alias="from")
@@ -80,6 +87,11 @@ class Project(_Made):
     agents: tuple[str, ...] = Field(min_length=1)
     models: tuple[Use, ...]
 
+    @property
+    def is_agents(self) -> bool:
+        """Whether it is told by sessions of agents."""
+        return self.source in AGENTS
+
 
 class Account(_Made):
     """A customer of the gateway, with its clock and its projects."""
@@ -88,6 +100,16 @@ class Account(_Made):
     utc_offset_hours: int
     names_upstream: bool = True  # whether the gateway's log says which connection paid
     project: tuple[Project, ...]
+
+
+class Subscription(_Made):
+    """A plan of the company: what a seat costs a month, and the sources whose calls at the provider it pays for."""
+
+    name: str
+    provider: str
+    monthly_usd: Decimal
+    seats: int
+    covers: tuple[str, ...]
 
 
 class Outage(_Made):
@@ -132,6 +154,7 @@ class World(_Made):
     outage: Outage
     spike: Spike
     account: tuple[Account, ...]
+    plan: tuple[Subscription, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -149,6 +172,17 @@ class World(_Made):
     def load() -> "World":
         """Read the world of world.toml; pydantic's ValidationError names a wrong entry."""
         return World.model_validate(tomllib.loads(WORLD.read_text(encoding="utf-8")))
+
+    @staticmethod
+    @cache
+    def told_by(sources: tuple[str, ...]) -> "World":
+        """The world without the projects that none of these sources tells of."""
+        world = World.load()
+        parts = (
+            account.model_copy(update={"project": tuple(p for p in account.project if p.source in sources)})
+            for account in world.account
+        )
+        return World.model_validate(dict(world) | {"account": tuple(part for part in parts if part.project)})
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipelines.sandbox.gateway import GATEWAY
+from pipelines.sandbox.company import GATEWAY
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse import database
 from warehouse.control import payment, prepaid

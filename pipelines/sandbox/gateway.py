@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ import msgspec
 import polars as pl
 
 from pipelines.errors import PipelineError
-from pipelines.sandbox.company import World
+from pipelines.sandbox.company import GATEWAY, World
 from pipelines.sandbox.ground_truth import GroundTruth
 from warehouse.home import Home
 
-GATEWAY = "gateway_jsonl"
 # The contract's fields (pipelines/providers/gateway_jsonl.py), and the columns of the truth that they tell.
 FIELDS = {
     "request_id": "request_id",
@@ -52,17 +51,18 @@ def write_logs(truth: GroundTruth, home: Home, until: datetime | None = None) ->
     A file is named by its first call and appears whole (`.part`, then renamed), 0600. Raises PipelineError if the home
     is not marked as a sandbox, or if its inbox leads out of it: no made-up row enters a real home.
     """
-    inbox = _inbox(home)
-    calls = _as_logged(truth.calls if until is None else truth.calls.filter(pl.col("requested_at") < until))
+    inbox = inbox_of(home, GATEWAY)
+    calls = _as_logged(truth.told_by(GATEWAY, until))
     days = calls.group_by(pl.col("requested_at").dt.date(), maintain_order=True)
-    return [_write(inbox, day) for _, day in days]
+    return [packed(inbox / f"{_name(day)}.jsonl.gz", _lines(day)) for _, day in days]
 
 
-def _inbox(home: Home) -> Path:
+def inbox_of(home: Home, source: str) -> Path:
+    """A source's inbox in a sandbox home; PipelineError as `write_logs`."""
     next_step = "name an empty folder in APILEDGER_SANDBOX_HOME and start the sandbox again"
     if not home.is_sandbox:
         raise PipelineError(f"home {home.root} has no SANDBOX mark, so no made-up call is written to it: {next_step}")
-    inbox = home.inbox / GATEWAY
+    inbox = home.inbox / source
     if not inbox.resolve().is_relative_to(home.root.resolve()):
         raise PipelineError(f"the inbox of sandbox home {home.root} leads out of it by a link: {next_step}")
     inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,18 +92,22 @@ def _as_logged(calls: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write(inbox: Path, day: pl.DataFrame) -> Path:
+def _name(day: pl.DataFrame) -> str:
     first: datetime = day["requested_at"][0]
-    path = inbox / f"{first:%Y-%m-%dT%H%M%S}.{first.microsecond // 1000:03}Z.jsonl.gz"
+    return f"{first:%Y-%m-%dT%H%M%S}.{first.microsecond // 1000:03}Z"
+
+
+def packed(path: Path, lines: Iterable[bytes]) -> Path:
+    """Write lines into a file of an inbox, gzip: whole or not at all, 0600, the same lines the same bytes."""
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    # Neither name nor time goes into the gzip header, so that the same calls make the same bytes.
+    # Neither name nor time goes into the gzip header.
     with (
         os.fdopen(descriptor, "wb") as file,
-        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as packed,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as written,
     ):
-        packed.write(b"".join(_lines(day)))
+        written.write(b"".join(lines))
     part.replace(path)
     return path
 

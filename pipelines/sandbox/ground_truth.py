@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.sandbox.calls import Drawn, draw
-from pipelines.sandbox.company import World
+from pipelines.sandbox.company import GATEWAY, World
 from pipelines.sandbox.rhythm import bursts, hourly_shares
 
 HOUR_US = 3_600_000_000
@@ -28,16 +28,22 @@ class GroundTruth:
     calls: pl.DataFrame
 
     @staticmethod
-    def make(seed: int, month_ends: datetime, days: int = MONTH_DAYS, calls: int = 200_000) -> "GroundTruth":
+    def make(
+        seed: int,
+        month_ends: datetime,
+        days: int = MONTH_DAYS,
+        calls: int = 200_000,
+        sources: tuple[str, ...] = (GATEWAY,),
+    ) -> "GroundTruth":
         """Draw exactly `calls` calls in the `days` before `month_ends`; the same for the same arguments.
 
-        Raises ValueError if `month_ends` names no time zone.
+        `sources` are those whose projects are in it. Raises ValueError if `month_ends` names no time zone.
         """
         ends_us = _microseconds(month_ends)
         hours = days * 24
         starts_us = ends_us - hours * HOUR_US + np.arange(hours) * HOUR_US
         middle = (np.arange(hours) + 0.5) / hours
-        world = World.load()
+        world = World.told_by(sources)
         rng = np.random.default_rng([seed, ends_us, days, calls])
         shares = hourly_shares(world, (starts_us + HOUR_US // 2).astype("datetime64[us]"), middle, days)
         shares *= bursts(rng, shares.shape)
@@ -48,7 +54,13 @@ class GroundTruth:
         return GroundTruth(draw(rng, world, Drawn(stream, requested_at_us, position, days)))
 
     @staticmethod
-    def next_calls(seed: int, since: datetime, until: datetime, calls_a_day: int = CALLS_A_DAY) -> "GroundTruth":
+    def next_calls(
+        seed: int,
+        since: datetime,
+        until: datetime,
+        calls_a_day: int = CALLS_A_DAY,
+        sources: tuple[str, ...] = (GATEWAY,),
+    ) -> "GroundTruth":
         """Draw the calls of `[since, until)` after the month: a trickle that goes on as the month ended.
 
         Each UTC hour is drawn from the seed and itself alone, so that pieces fit together however often one asks.
@@ -56,10 +68,16 @@ class GroundTruth:
         """
         since_us, until_us = _microseconds(since), _microseconds(until)
         hours = range(since_us // HOUR_US, -(-until_us // HOUR_US))
-        frames = [_hour(seed, hour, calls_a_day) for hour in hours]
+        world = World.told_by(sources)
+        frames = [_hour(world, seed, hour, calls_a_day) for hour in hours]
         # An empty stretch still has the columns.
-        calls = pl.concat(frames or [_hour(seed, 0, calls_a_day).clear()])
+        calls = pl.concat(frames or [_hour(world, seed, 0, calls_a_day).clear()])
         return GroundTruth(calls.filter(pl.col("requested_at").is_between(since, until, closed="left")))
+
+    def told_by(self, source: str, until: datetime | None = None) -> pl.DataFrame:
+        """The calls that a source tells of, those before `until`."""
+        told = self.calls.filter(pl.col("source") == source)
+        return told if until is None else told.filter(pl.col("requested_at") < until)
 
     def totals(self) -> pl.DataFrame:
         """Add up exact counts and tokens by `day, account, project, provider, model`, in that order: the oracle.
@@ -81,8 +99,7 @@ class GroundTruth:
         )
 
 
-def _hour(seed: int, hour: int, calls_a_day: int) -> pl.DataFrame:
-    world = World.load()
+def _hour(world: World, seed: int, hour: int, calls_a_day: int) -> pl.DataFrame:
     rng = np.random.default_rng([seed, hour, calls_a_day])
     starts_us = hour * HOUR_US
     middle = np.array([starts_us + HOUR_US // 2]).astype("datetime64[us]")

@@ -42,7 +42,10 @@ _SERVE = {
 
 def of(home: Home) -> tuple[str, ...]:
     """Which providers answer for a home: none but for a sandbox with bills."""
-    return tuple(name for name in bill_file.there(home) if name in _SERVE) if home.is_sandbox else ()
+    if not home.is_sandbox:
+        return ()
+    exported = bill_file.exported(home)
+    return tuple(name for name in bill_file.there(home) if name in _SERVE and name not in exported)
 
 
 def made_up_key(provider: str) -> str:

@@ -57,14 +57,15 @@ def make(
     calls: int = CALLS,
     days: int = DAYS,
     providers: Sequence[str] | None = None,
+    consoles: Sequence[str] = (),
 ) -> int:
     """Make a sandbox home anew, with the logs and bills of `days` days up to `now`; returns how many log files.
 
-    `providers` are those whose bills it has, None is all of them. What was there goes, if it is a sandbox that nothing
-    serves; PipelineError otherwise.
+    `providers` are those whose bills it has, None is all of them; those of `consoles` come as exports. What was there
+    goes, if it is a sandbox that nothing serves; PipelineError otherwise.
     """
-    from pipelines.sandbox import bill_file, cloud_bill, customer
-    from pipelines.sandbox.gateway import GATEWAY, write_logs
+    from pipelines.sandbox import bill_file, cloud_bill, console_bill, customer, subscription, witness
+    from pipelines.sandbox.company import GATEWAY
     from pipelines.sandbox.ground_truth import GroundTruth
 
     if home.root.exists() and any(home.root.iterdir()):
@@ -76,10 +77,13 @@ def make(
         shutil.rmtree(home.root)
     home.make((GATEWAY,), sandbox=True)
     until = now.replace(microsecond=0)
-    truth = GroundTruth.make(seed, until, days=days, calls=calls)
+    truth = GroundTruth.make(seed, until, days=days, calls=calls, sources=witness.SOURCES)
+    console_bill.choose(home, consoles)
     bill_file.add(home, truth, bill_file.PROVIDERS if providers is None else providers)
     cloud_bill.deliver(home, date.min, until.date())
-    files = write_logs(truth, home)
+    console_bill.deliver(home, date.min, until.date())
+    files = witness.tell(truth, home)
+    subscription.take_out(home, (until - timedelta(days=days)).date(), until)
     customer.pay(home, truth, until)
     Mark(seed, calls, days, until.isoformat()).write(home)
     return len(files)
@@ -92,8 +96,7 @@ def go_on(home: Home, now: datetime) -> int:
     comes twice. Makes the sandbox anew where it has no mark or no bills, or stood still for more than LONGEST_GAP; one
     that is being served goes on with its last day instead.
     """
-    from pipelines.sandbox import bill_file, cloud_bill, customer
-    from pipelines.sandbox.gateway import write_logs
+    from pipelines.sandbox import bill_file, cloud_bill, console_bill, customer, witness
     from pipelines.sandbox.ground_truth import GroundTruth
 
     mark = Mark.read(home)
@@ -102,16 +105,17 @@ def go_on(home: Home, now: datetime) -> int:
     since, until = datetime.fromisoformat(mark.written_until), now.replace(microsecond=0)
     if until - since > LONGEST_GAP:
         if not service.is_running(home):
-            return make(home, now, mark.seed, mark.calls, mark.days)
+            return make(home, now, mark.seed, mark.calls, mark.days, consoles=bill_file.exported(home))
         since = until - timedelta(days=1)
     if until <= since:
         return 0
-    truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1))
+    truth = GroundTruth.next_calls(mark.seed, since, until, max(mark.calls // mark.days, 1), witness.SOURCES)
     Mark(mark.seed, mark.calls, mark.days, until.isoformat()).write(home)
     bill_file.add(home, truth, bill_file.there(home))
     customer.pay(home, truth, until)
     cloud_bill.deliver(home, since.date(), until.date())
-    return len(write_logs(truth, home))
+    console_bill.deliver(home, since.date(), until.date())
+    return len(witness.tell(truth, home))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from polars.testing import assert_frame_equal
 
 from pipelines.bills.biller import billers
 from pipelines.bills.landing import Pulled
@@ -17,9 +18,10 @@ from pipelines.bills.pull import pull, pull_all
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from pipelines.passage import run_pass
-from pipelines.sandbox import bill_file, customer, misbehaviour, providers, sandbox_home
+from pipelines.sandbox import bill_file, customer, misbehaviour, providers, sandbox_home, witness
 from pipelines.sandbox.bill import Bill
 from pipelines.sandbox.ground_truth import GroundTruth
+from retention import hunter, policy
 from tests.pipelines.test_service import graphql, run_status, wait_until
 from warehouse import database
 from warehouse.control import credit, prepaid
@@ -30,6 +32,13 @@ VARIABLES = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "APILEDGER_OPENAI_API", 
 ALWAYS = date(2000, 1, 1), date(2100, 1, 1)
 # A pull of each takes its time; what all of them do is shown by one test.
 TWO = ("openai", "anthropic")
+
+# What the company runs past its gateway: spans and sessions, each call of the truth once.
+OWN = """
+    SELECT day, project, provider, model, sum(requests)::BIGINT AS requests,
+        sum(error_requests)::BIGINT AS error_requests, sum(input_tokens)::BIGINT AS input_tokens,
+        sum(output_tokens)::BIGINT AS output_tokens, sum(cache_read_tokens)::BIGINT AS cached_tokens
+    FROM mart.spend_daily WHERE account = 'own' AND basis = 'log' GROUP BY ALL ORDER BY ALL"""
 
 
 @pytest.fixture
@@ -58,12 +67,12 @@ def raw_dollars(home: Home) -> Decimal:
 
 def test_pieces_of_a_bill_are_the_bill_of_the_whole(sandbox: Home) -> None:
     """A month and what went on after it, in pieces of any length, bill what one truth of all of it bills."""
-    truths = [GroundTruth.make(5, NOW, days=5, calls=900)]
+    truths = [GroundTruth.make(5, NOW, days=5, calls=900, sources=witness.SOURCES)]
     since = NOW
     for minutes in (5, 300, 47, 1500):
         until = since + timedelta(minutes=minutes)
         sandbox_home.go_on(sandbox, until)
-        truths.append(GroundTruth.next_calls(5, since, until, 900 // 5))
+        truths.append(GroundTruth.next_calls(5, since, until, 900 // 5, witness.SOURCES))
         since = until
     whole = GroundTruth(pl.concat(truth.calls for truth in truths))
     for provider in TWO:
@@ -97,9 +106,11 @@ def test_every_source_of_the_company_shows_its_bill_from_the_one_truth(tmp_path:
         sandbox_home.go_on(home, later)
         run_pass(home, later, lambda *_: None)
     assert [path.name for path in (home.inbox / "focus").iterdir()] == []
+    # A clause holds whatever is made up, too.
+    assert hunter.offences(home, policy.load()) == []
     with database.published(home) as connection:
         for provider in ("openai", "anthropic", "openrouter", "vercel", "google"):
-            query = "SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = ? AND day < ?"
+            query = "SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = ? AND day < ? AND basis <> 'plan'"
             ((spend,),) = connection.execute(query, [provider, later.date()]).fetchall()
             assert spend == bill_file.read(home, provider).amount(ALWAYS[0], later.date()), provider
         causes = connection.execute("SELECT DISTINCT provider, cause FROM mart.difference_cause").fetchall()
@@ -108,8 +119,22 @@ def test_every_source_of_the_company_shows_its_bill_from_the_one_truth(tmp_path:
         assert not {"unexplained", "unpriced"} & {cause for _, cause in causes}
         query = "SELECT sum(amount_usd) FROM model.estimated_spend JOIN model.connection USING (connection_no)"
         ((estimated,),) = connection.execute(f"{query} WHERE provider = 'deepseek'").fetchall()
-    after_first = GroundTruth.next_calls(5, NOW, later, 1_500 // 3)
+        own = connection.execute(OWN).pl()
+        sums = "sum(covered_requests)::BIGINT, sum(fee_usd), sum(covered_list_cost_usd)"
+        paid = connection.execute(f"SELECT plan, {sums} FROM mart.plan_value GROUP BY plan").fetchall()
+        worth = {plan: told for plan, *told in paid}
+    after_first = GroundTruth.next_calls(5, NOW, later, 1_500 // 3, witness.SOURCES)
     assert estimated == Bill.of(after_first, "deepseek").amount(*ALWAYS) > 0
+    before = GroundTruth.make(5, NOW, days=3, calls=1_500, sources=witness.SOURCES)
+    truth = GroundTruth(pl.concat([before.calls, after_first.calls]))
+    of_own = truth.totals().filter(pl.col("account") == "own").select(own.columns)
+    assert_frame_equal(own, of_own)
+    assert {*of_own["project"]} == {"site-search", "newsletter", "checkout", "warehouse-app"}
+    for plan, agent in (("Claude Team", "claude_code"), ("Gemini Code Assist", "gemini_cli")):
+        requests, fee, listed = worth[plan]
+        assert requests == truth.told_by(agent).height > 0
+        assert fee > 0
+        assert listed > 0
 
 
 def test_a_home_of_real_rows_never_meets_them(sandbox: Home, tmp_path: Path) -> None:
@@ -223,7 +248,7 @@ def test_up_shows_log_and_bill_and_pulls_again(tmp_path: Path, monkeypatch: pyte
         with database.published(home) as connection:
             ((as_of,),) = connection.execute("SELECT as_of FROM mart.published").fetchall()
             for provider, bill in bills.items():
-                query = "SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = ? AND day < ?"
+                query = "SELECT sum(cost_usd) FROM mart.spend_daily WHERE provider = ? AND day < ? AND basis <> 'plan'"
                 assert connection.execute(query, [provider, as_of.date()]).fetchall() == [
                     (bill.amount(ALWAYS[0], as_of.date()),)
                 ]
