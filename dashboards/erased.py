@@ -25,6 +25,7 @@ _TOLD = {
     "sums by hour, day and month": (
         "usage_hourly", "usage_daily", "usage_tag_daily", "usage_monthly", "latency_hourly", "latency_daily",
         "repriced_daily", "change", "spend_daily", "spend_summary_daily", "spend_summary_hourly", "use_monthly",
+        "spend_local_daily", "spend_local_summary_daily",
         "failure_daily", "unclaimed_daily", "allocated_summary_daily", "reconciliation", "difference",
     ),
     "bills and what providers counted": ("charges", "bill_day", "usage_reported", "report_day", "pull", "built_pull"),

@@ -1,4 +1,4 @@
-"""model.spend_summary_daily, mart.spend_local_daily, model.latency_daily -> what AI costs, at a glance.
+"""model.spend_summary_daily, model.spend_local_summary_daily, model.latency_daily -> what AI costs, at a glance.
 
 Plain functions of (connection, viewer, what was asked); each adds up numbers in SQL, names the sums, and gives money as
 Decimal.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
-from dashboards import rhythm_figures
+from dashboards import local_spend, rhythm_figures
 from dashboards.rhythm_figures import Mover
 from dashboards.theme import OTHER
 from dashboards.viewer import Viewer
@@ -207,15 +207,11 @@ def _cells(viewer: Viewer, asked: DailySpend) -> tuple[str, list[object]]:
     """SQL of day, name and cost, with its bound values."""
     if asked.dimension not in DIMENSIONS:
         raise ValueError("spend is told apart by one of: " + ", ".join(DIMENSIONS))
-    if asked.local:
-        allowed, values = viewer.condition()
-        query = f"""SELECT day, {asked.dimension} AS name, sum(cost_usd) AS cost_usd FROM mart.spend_local_daily
-                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL"""
-        return query, [asked.start, asked.today, *values]
     allowed, values = viewer.numbers()
     named = asked.dimension in _NUMBERED
     column = f"{asked.dimension}_no" if named else asked.dimension
-    query = f"""SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM {_SPEND}
+    source = local_spend.SUMMARY if asked.local else _SPEND
+    query = f"""SELECT day, {column} AS name, sum(cost_usd) AS cost_usd FROM {source}
                 WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL"""
     if named:
         query = f"""SELECT day, label AS name, sum(cost_usd) AS cost_usd FROM ({query}) AS told

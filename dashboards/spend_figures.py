@@ -10,13 +10,18 @@ from typing import NamedTuple
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from dashboards import spend_source
 from dashboards.spend_filter import DIMENSIONS, NOT_NAMED, SpendFilter
+from dashboards.spend_source import SpendSource
 from dashboards.theme import OTHER
 from dashboards.viewer import Viewer
 
 SHOWN_ROWS = 1000
 _NAMES_OFFERED = 1000
 _SERIES = 7
+# Stored rows to a row that is shown: those that differ in what is not asked for are one.
+_STORED_A_ROW = 3
+_GATHERED_ROWS = 200_000
 _SUMS = (
     "requests",
     "error_requests",
@@ -29,7 +34,7 @@ _MEASURES = ", ".join(["sum(cost_usd) AS cost_usd", *(f"coalesce(sum({name}), 0)
 
 
 class SpendTotals(NamedTuple):
-    """Sums over all that was asked, and how many rows the table would have."""
+    """Sums over all that was asked."""
 
     cost_usd: Decimal | None
     requests: int
@@ -38,7 +43,6 @@ class SpendTotals(NamedTuple):
     output_tokens: int
     cache_read_tokens: int
     unpriced_requests: int
-    rows: int
 
 
 class SeriesRow(NamedTuple):
@@ -50,32 +54,29 @@ class SeriesRow(NamedTuple):
 
 
 class View(NamedTuple):
-    """All that the page draws of one filter; `table` has the first SHOWN_ROWS of `rows`."""
+    """All that the page draws of one filter; `table` has the first SHOWN_ROWS, `has_more` says there are others."""
 
     totals: SpendTotals
     series: list[SeriesRow]
     table: pa.Table
-
-
-class _Found(NamedTuple):
-    """What a filter finds, as SQL after FROM with its bound values; `is_summed` where a row is a row of the table."""
-
-    sql: str
-    values: list[object]
-    is_summed: bool
+    has_more: bool
 
 
 def view(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> View:
-    """Totals, chart and table of one filter: the rows of the table are added up once, and the rest is made of them."""
-    read, values, _ = _found(viewer, asked)
-    columns = ", ".join([*asked.columns(), _MEASURES])
-    grouped = "GROUP BY ALL" if asked.columns() else "HAVING count(*) > 0"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS SELECT {columns} FROM {read} {grouped}", values)
-    found = _Found("temp.found", [], is_summed=True)
+    """Totals, chart and table of one filter. How many rows there are is not counted: a download tells it."""
+    source, since = spend_source.of(viewer, asked), None
+    counted = source.counted(connection, asked.when) if "key" in asked.group_by and source.is_numbered else []
+    # Every key of many accounts on many days is more than is worth gathering: three looks at it are less.
+    if sum(count for _, count in counted) > _GATHERED_ROWS:
+        since = _since(counted)
+    else:
+        source = source.gathered(connection, asked.columns(), _MEASURES)
+    found = _rows(connection, source, asked, since, SHOWN_ROWS + 1)
     return View(
-        _totals(connection, found, asked),
-        _series(connection, found, asked),
-        _rows(connection, found, asked, SHOWN_ROWS),
+        _totals(connection, source),
+        _series(connection, source, asked),
+        found.slice(0, SHOWN_ROWS),
+        found.num_rows > SHOWN_ROWS,
     )
 
 
@@ -86,79 +87,83 @@ def rows(
 
     Or so many of them, past the first few.
     """
-    return _rows(connection, _found(viewer, asked), asked, limit, offset)
+    return _rows(connection, spend_source.of(viewer, asked), asked, None, limit, offset)
 
 
 def totals(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> SpendTotals:
-    """Sums over all that was asked, in one pass with the number of rows the table has."""
-    return _totals(connection, _found(viewer, asked), asked)
+    """Sums over all that was asked; cost_usd is None where nothing has a price."""
+    return _totals(connection, spend_source.of(viewer, asked))
 
 
 def series(connection: DuckDBPyConnection, viewer: Viewer, asked: SpendFilter) -> list[SeriesRow]:
     """The chart: spend per time and first group, dearest series first; past the first seven they are "Other"."""
-    return _series(connection, _found(viewer, asked), asked)
+    return _series(connection, spend_source.of(viewer, asked), asked)
 
 
-def _found(viewer: Viewer, asked: SpendFilter) -> _Found:
-    source, (condition, values) = asked.mart, asked.condition(viewer)
-    if asked.is_nameless and source == "mart.spend_summary_daily":
-        source, (condition, values) = "model.spend_summary_daily", asked.numbers(viewer)
-    if asked.grain == "month":
-        source = f"(SELECT *, date_trunc('month', day)::DATE AS month FROM {source})"
-    return _Found(f"{source} WHERE {condition}", values, is_summed=False)
+def _since(counted: list[tuple[date | datetime | None, int]]) -> date | datetime | None:
+    """A time from which on there should be more rows than are shown; None where all of them have to be looked at."""
+    held = 0
+    for moment, count in counted:
+        held += count
+        if held > _STORED_A_ROW * SHOWN_ROWS:
+            return moment
+    return None
 
 
 def _rows(
-    connection: DuckDBPyConnection, found: _Found, asked: SpendFilter, limit: int | None, offset: int = 0
+    connection: DuckDBPyConnection,
+    source: SpendSource,
+    asked: SpendFilter,
+    since: datetime | date | None,
+    limit: int | None,
+    offset: int = 0,
 ) -> pa.Table:
     columns = asked.columns()
-    measures, grouped = ", ".join(("cost_usd", *_SUMS)), ""
-    if not found.is_summed:
-        measures, grouped = _MEASURES, f"GROUP BY {', '.join(columns)}" if columns else "HAVING count(*) > 0"
+    only, values = ("true", []) if since is None else (f"{asked.when} >= ?", [since])
     order = [f"{asked.when} DESC"] if asked.when else []
     order += ["cost_usd DESC NULLS LAST", *(column for column in columns if column != asked.when)]
-    return connection.execute(
+    found = connection.execute(
         f"""
-        SELECT {", ".join([*columns, measures])} FROM {found.sql} {grouped}
+        FROM ({source.summed(columns, _MEASURES, only)})
         ORDER BY {", ".join(order)} {f"LIMIT {limit} OFFSET {offset}" if limit else ""}
         """,
-        found.values,
+        [*source.values, *values],
     ).to_arrow_table()
+    if since is not None and limit is not None and found.num_rows < limit:
+        return _rows(connection, source, asked, None, limit, offset)
+    return found
 
 
-def _totals(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -> SpendTotals:
-    columns = asked.columns()
-    cells = f"count(DISTINCT row({', '.join(columns)}))" if columns else "least(count(*), 1)"
-    if found.is_summed:
-        cells = "count(*)"
-    row = connection.execute(f"SELECT {_MEASURES}, {cells} FROM {found.sql}", found.values).fetchone()
-    return SpendTotals(*row) if row else SpendTotals(None, 0, 0, 0, 0, 0, 0, 0)
+def _totals(connection: DuckDBPyConnection, source: SpendSource) -> SpendTotals:
+    row = connection.execute(
+        f"SELECT {_MEASURES} FROM {source.table} WHERE {source.condition}", source.values
+    ).fetchone()
+    return SpendTotals(*row) if row else SpendTotals(None, 0, 0, 0, 0, 0, 0)
 
 
-def _series(connection: DuckDBPyConnection, found: _Found, asked: SpendFilter) -> list[SeriesRow]:
-    name = DIMENSIONS[asked.group_by[0]] if asked.group_by else "'All spend'"
-    at = asked.when or "NULL::DATE"
-    return [
-        SeriesRow(*row)
-        for row in connection.execute(
-            f"""
-            WITH cell AS (
-                SELECT {at} AS moment, {name} AS name, sum(cost_usd) AS cost_usd
-                FROM {found.sql} GROUP BY 1, 2
-            ), ranked AS (
-                SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC NULLS LAST, name) AS place
-                FROM cell GROUP BY name
-            ), named AS (
-                SELECT moment, CASE WHEN place <= {_SERIES} THEN cell.name ELSE '{OTHER}' END AS name,
-                    least(place, {_SERIES + 1}) AS place, cost_usd
-                FROM cell JOIN ranked ON cell.name IS NOT DISTINCT FROM ranked.name
-            )
-            SELECT moment, name, sum(cost_usd) FROM named GROUP BY moment, name, place
-            HAVING sum(cost_usd) IS NOT NULL ORDER BY place, moment
-            """,
-            found.values,
-        ).fetchall()
-    ]
+def _series(connection: DuckDBPyConnection, source: SpendSource, asked: SpendFilter) -> list[SeriesRow]:
+    at, values = asked.when or "NULL::DATE", source.values
+    # The dearest are found among the sums; only then every row is looked at again, for its time.
+    ranked, same = "SELECT 'All spend' AS name, 1 AS place", "true"
+    if asked.group_by:
+        name, values = DIMENSIONS[asked.group_by[0]], [*values, *values]
+        ranked = f"""
+            SELECT name, stored, dense_rank() OVER (ORDER BY cost_usd DESC NULLS LAST, name) AS place FROM (
+                SELECT name, stored, sum(cost_usd) OVER (PARTITION BY name) AS cost_usd FROM {source.named(name)}
+            ) QUALIFY place <= {_SERIES}
+        """
+        same = f"ranked.stored IS NOT DISTINCT FROM told.{source.stored(name)}"
+    found = connection.execute(
+        f"""
+        WITH ranked AS MATERIALIZED ({ranked})
+        SELECT {at} AS moment, CASE WHEN place IS NULL THEN '{OTHER}' ELSE any_value(ranked.name) END, sum(cost_usd)
+        FROM {source.table} AS told LEFT JOIN ranked ON {same}
+        WHERE {source.condition} GROUP BY moment, place
+        HAVING sum(cost_usd) IS NOT NULL ORDER BY place NULLS LAST, moment
+        """,
+        values,
+    ).fetchall()
+    return [SeriesRow(*row) for row in found]
 
 
 def names(connection: DuckDBPyConnection, viewer: Viewer, asked: tuple[date, date]) -> dict[str, list[str]]:

@@ -110,12 +110,20 @@ class SpendFilter:
     @property
     def mart(self) -> str:
         """The smallest mart that answers at this grain."""
-        asked = {*self.group_by, *(DIMENSIONS if self.search else ()), *self.chosen}
         if self.grain == "hour":
-            return "mart.spend_hourly" if asked & {"key", "provider", "model"} else "mart.spend_summary_hourly"
+            return "mart.spend_hourly" if self._told & {"key", "provider", "model"} else "mart.spend_summary_hourly"
         if self.zones:
             return "mart.spend_local_daily"
-        return "mart.spend_daily" if "key" in asked else "mart.spend_summary_daily"
+        return "mart.spend_daily" if self.tells_keys else "mart.spend_summary_daily"
+
+    @property
+    def tells_keys(self) -> bool:
+        """Whether keys are told apart, chosen or searched."""
+        return "key" in self._told
+
+    @property
+    def _told(self) -> set[str]:
+        return {*self.group_by, *(DIMENSIONS if self.search else ()), *self.chosen}
 
     @property
     def when(self) -> str | None:
@@ -128,7 +136,7 @@ class SpendFilter:
 
     def condition(self, viewer: Viewer) -> tuple[str, list[object]]:
         """SQL for WHERE over `mart` and its bound values; the viewer's own condition is always part of it."""
-        parts, bound = self._of_time(*viewer.condition())
+        parts, bound = self.of_time(*viewer.condition())
         for dimension, names in self.chosen.items():
             parts.append(f"list_contains(?::VARCHAR[], coalesce({DIMENSIONS[dimension]}, '{NOT_NAMED}'))")
             bound.append(list(names))
@@ -137,17 +145,8 @@ class SpendFilter:
             bound.append(self.search)
         return " AND ".join(parts), bound
 
-    @property
-    def is_nameless(self) -> bool:
-        """Whether no account, project, team or key is told apart, chosen or searched: numbers need no names then."""
-        return not (self.search or self.chosen or {"account", "project", "team", "key"} & {*self.group_by})
-
-    def numbers(self, viewer: Viewer) -> tuple[str, list[object]]:
-        """`condition` over a model table with numbers, for a filter that is_nameless."""
-        parts, bound = self._of_time(*viewer.numbers())
-        return " AND ".join(parts), bound
-
-    def _of_time(self, allowed: str, values: list[object]) -> tuple[list[str], list[object]]:
+    def of_time(self, allowed: str, values: list[object]) -> tuple[list[str], list[object]]:
+        """A viewer's condition and that of the days or hours, as parts of WHERE, with their bound values."""
         time = "hour >= ? AND hour < ?" if self.grain == "hour" else "day >= ? AND day < ?"
         return [allowed, time], [*values, *self._bounds()]
 

@@ -21,7 +21,9 @@ from warehouse import (
     stale_allocation,
     stale_spend,
     tables,
+    zone_tables,
 )
+from warehouse.build_tables import BUILD_TABLES
 from warehouse.errors import WarehouseError
 from warehouse.home import Home
 from warehouse.models import failure_daily
@@ -213,6 +215,14 @@ def m050_open_days(connection: duckdb.DuckDBPyConnection) -> None:
     _made(connection, (settlement_tables.WINDOW,))
 
 
+def m052_local_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of spend by the days of zones, every day of it stale where one is set, and publish the mart."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    _made(connection, spend_tables.LOCAL_TABLES)
+    if connection.execute(f"SELECT 1 FROM {zone_tables.ACCOUNT_ZONE.full_name} LIMIT 1").fetchone():
+        stale_spend.mark(connection, None)
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -237,31 +247,13 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m042_allocated,
     m047_classes,
     m050_open_days,
-)
-
-
-# Every table of the newest form, the form the steps come to as well (a test holds them against each other).
-_NEWEST = (
-    *tables.MODEL_TABLES,
-    *bill_tables.BILL_TABLES,
-    *sealing_tables.SEALING_TABLES,
-    *reconciliation_tables.RECONCILIATION_TABLES,
-    *settlement_tables.SETTLEMENT_TABLES,
-    *price_tables.PRICE_TABLES,
-    *allocation_tables.REPORTING_TABLES,
-    *fee_tables.FEE_TABLES,
-    failure_tables.FAILURE_DAILY,
-    naming_tables.NAMING,
-    audit_tables.AUDIT_ANCHOR,
-    *credit_tables.CREDIT_TABLES,
-    *spend_tables.SPEND_TABLES,
-    *allocation_tables.ALLOCATED_TABLES,
+    m052_local_days,
 )
 
 
 def make(connection: duckdb.DuckDBPyConnection) -> None:
     """Make a new, empty file in its newest form at once; its steps would take a thousand statements more."""
-    connection.execute(";".join(statement for table in _NEWEST for statement in table.ddl()))
+    connection.execute(";".join(statement for table in BUILD_TABLES for statement in table.ddl()))
 
 
 def apply(connection: duckdb.DuckDBPyConnection, home: Home) -> list[str]:

@@ -40,6 +40,9 @@ _SUMS = {
     "model.spend_daily": ("day", False),
     "model.spend_summary_daily": ("day", False),
     "model.spend_summary_hourly": ("hour", False),
+    # By the UTC day, as the rest: what is shown of one and hidden of the other would tell of a group.
+    "model.spend_local_daily": ("utc_day", False),
+    "model.spend_local_summary_daily": ("utc_day", False),
     "model.use_monthly": ("month", False),
     "model.unclaimed_daily": ("day", False),
     "model.charges": ("day", True),

@@ -77,6 +77,23 @@ SPEND_SUMMARY_HOURLY = Table(
     "Spend of logs by UTC hour without keys and models: when a week is busy.",
     (Column("hour", "TIMESTAMP", "The start of the hour, UTC."), _ACCOUNT, _PROJECT, _TEAM, *_COUNTS, *_TOKENS, *_COST),
 )
+_LOCAL_DAY = (
+    Column("utc_day", "DATE", "The UTC day that it is of."),
+    Column("day", "DATE", "The day of the zone that it is of."),
+    Column("zone", "VARCHAR", "The zone; UTC where nothing tells the hours, and the day is the UTC day."),
+)
+SPEND_LOCAL_DAILY = Table(
+    "model",
+    "spend_local_daily",
+    "Spend of accounts with a zone by the days of it; in sum that of theirs in model.spend_daily.",
+    (*_LOCAL_DAY, _ACCOUNT, _PROJECT, _TEAM, _KEY, *_MODEL, *_COUNTS, *_TOKENS, *_COST, *_BASIS),
+)
+SPEND_LOCAL_SUMMARY_DAILY = Table(
+    "model",
+    "spend_local_summary_daily",
+    "The same without keys: what most pages ask for.",
+    (*_LOCAL_DAY, _ACCOUNT, _PROJECT, _TEAM, *_MODEL, *_COUNTS, *_TOKENS, *_COST, *_BASIS),
+)
 USE_MONTHLY = Table(
     "model",
     "use_monthly",
@@ -107,4 +124,13 @@ UNCLAIMED_DAILY = Table(
 )
 STALE_DAY = Table("model", "stale_day", "Days whose spend changed since it was added up.", (_DAY,))
 
-SPEND_TABLES = (SPEND_DAILY, SPEND_SUMMARY_DAILY, SPEND_SUMMARY_HOURLY, USE_MONTHLY, UNCLAIMED_DAILY, STALE_DAY)
+LOCAL_TABLES = (SPEND_LOCAL_DAILY, SPEND_LOCAL_SUMMARY_DAILY)
+SPEND_TABLES = (
+    SPEND_DAILY,
+    SPEND_SUMMARY_DAILY,
+    SPEND_SUMMARY_HOURLY,
+    *LOCAL_TABLES,
+    USE_MONTHLY,
+    UNCLAIMED_DAILY,
+    STALE_DAY,
+)

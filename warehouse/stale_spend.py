@@ -8,7 +8,15 @@ from datetime import date, timedelta
 
 import duckdb
 
-from warehouse.models import spend_daily, spend_summary_daily, spend_summary_hourly, unclaimed_daily, use_monthly
+from warehouse.models import (
+    spend_daily,
+    spend_local_daily,
+    spend_local_summary_daily,
+    spend_summary_daily,
+    spend_summary_hourly,
+    unclaimed_daily,
+    use_monthly,
+)
 from warehouse.spend_tables import SPEND_DAILY, STALE_DAY
 from warehouse.stretch import between
 from warehouse.tables import USAGE_DAILY
@@ -16,7 +24,15 @@ from warehouse.tables import USAGE_DAILY
 # Two of DuckDB's row groups, as the days are modelled.
 _RUN_ROWS = 245_760
 _DATED = ("usage_daily", "usage_reported", "bill_day", "estimated_spend", "plan_day", SPEND_DAILY.name)
-_MADE = (spend_daily, spend_summary_daily, spend_summary_hourly, use_monthly, unclaimed_daily)
+_MADE = (
+    spend_daily,
+    spend_summary_daily,
+    spend_summary_hourly,
+    spend_local_daily,
+    spend_local_summary_daily,
+    use_monthly,
+    unclaimed_daily,
+)
 
 
 def mark(connection: duckdb.DuckDBPyConnection, days: Collection[date] | None) -> None:

@@ -32,7 +32,7 @@ def page() -> None:
     st.html(_summary(asked, found.totals, zones.label))
     if note := zones.note(today):
         st.caption(note)
-    if not found.totals.rows:
+    if not found.table.num_rows:
         st.info("Nothing matches this filter. Widen the days, or clear a filter.")
         return
     _chart(asked, found.series, zones.label)
@@ -138,7 +138,7 @@ def _chart(asked: SpendFilter, rows: list[SeriesRow], zone: str) -> None:
 
 def _table(asked: SpendFilter, found: View, today: date) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(_said(asked, found.totals))
+        st.caption(_said(asked, found))
         with st.container(horizontal=True, width="content"):
             _back(asked, today)
             for name, ending, made in download.kinds("spend"):
@@ -162,11 +162,11 @@ def _file(made: Callable[[pa.Table], bytes], asked: SpendFilter, who: Callable[[
     return made(marts.once(spend_figures.rows, asked, who))
 
 
-def _said(asked: SpendFilter, totals: SpendTotals) -> str:
+def _said(asked: SpendFilter, found: View) -> str:
     drill = " Tick a day to see its hours." if asked.grain == "day" else ""
-    if totals.rows > spend_figures.SHOWN_ROWS:
-        return f"The first {spend_figures.SHOWN_ROWS:,} of {totals.rows:,} rows; a download has them all.{drill}"
-    return f"{formats.counted(totals.rows, 'row')}.{drill}"
+    if found.has_more:
+        return f"The first {formats.counted(found.table.num_rows, 'row')}; a download has them all.{drill}"
+    return f"{formats.counted(found.table.num_rows, 'row')}.{drill}"
 
 
 def _back(asked: SpendFilter, today: date) -> None:

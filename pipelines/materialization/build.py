@@ -13,9 +13,20 @@ import duckdb
 import polars as pl
 
 from pipelines.gateways.provider import gateways
-from pipelines.materialization import build_allocation, build_bills, build_naming, build_zones
+from pipelines.materialization import build_allocation, build_bills, build_naming
 from retention import seal
-from warehouse import bill_tables, database, frame, mart, publication, restricting, sealing, stale_allocation, tables
+from warehouse import (
+    bill_tables,
+    database,
+    frame,
+    mart,
+    publication,
+    restricting,
+    sealing,
+    stale_allocation,
+    tables,
+    zone_days,
+)
 from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
@@ -115,7 +126,7 @@ def build(
     pulls = _pulls(connection)
     with database.control(home) as control:
         rows, moved = build_bills.build(connection, control, book, FxRates.load(home))
-        build_zones.build(connection, control)
+        zone_days.build(connection, control)
         build_naming.build(connection, control)
     built.rows |= rows
     pulled = {row[2] for row in pulls ^ _pulls(connection)}

@@ -27,7 +27,7 @@ _TOLD: dict[str, Any] = {
     "pull_no": pl.Int64,
     "rows": pl.Int64,
     "read_on": pl.String,
-    "held_back": pl.Int64,
+    "lacks": pl.Int64,
 }
 
 
@@ -36,7 +36,7 @@ def read(connection: duckdb.DuckDBPyConnection, control: sqlite3.Connection) -> 
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE told_day
            (connection_no BIGINT, report VARCHAR, day DATE, pull_no BIGINT, rows BIGINT, read_on DATE,
-            held_back BIGINT)"""
+            lacks BIGINT)"""
     )
     for batch in receipts.every_day(control):
         told = pl.DataFrame(batch, schema=_TOLD, orient="row")

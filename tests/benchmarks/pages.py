@@ -4,7 +4,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +39,7 @@ from dashboards.viewer import Viewer
 from pipelines import passage
 from tests.benchmarks import contract_rows
 from warehouse import database
+from warehouse.control import zone as zones
 from warehouse.control.budget import Budget, Scope
 from warehouse.home import Home
 
@@ -46,6 +47,7 @@ AIM_MS = 150
 DAYS = 60
 ACCOUNTS = 500
 TIMES = 20
+ZONE = "Europe/Berlin"
 _OPENING = "opening the version"
 _NOW = datetime(2026, 11, 20, 23, 59)  # noqa: DTZ001 (UTC, naive as everywhere below the pipelines)
 _TODAY = _NOW.date()
@@ -67,20 +69,23 @@ class Question:
 def report(console: Console, folder: Path, rows: int) -> None:
     """Ask every question of every page TIMES times in random order, as the operator and as one account's member.
 
-    Prints p50 and p95 of each page and of its questions by the clock, and the median of the processors.
+    Then the same of a home whose usual zone is ZONE. Prints p50 and p95 of each page and of its questions by the clock,
+    and the median of the processors.
     """
     home = home_of(folder, rows, console)
-    with database.published(home) as connection:
-        busiest = connection.execute(
-            "SELECT account FROM mart.spend_daily GROUP BY account ORDER BY sum(requests) DESC, account LIMIT 1"
-        ).fetchall()
-    _warm(home)
-    for who, looks in (("the operator", Viewer()), ("a member of the busiest account", Viewer(*busiest))):
-        _asked_by(console, home, looks, f"{rows:,} calls of {ACCOUNTS} accounts over {DAYS} days, as {who}")
+    for zone, asked in ((None, home), (ZONE, _in_zone(home, console))):
+        with database.published(asked) as connection:
+            busiest = connection.execute(
+                "SELECT account FROM mart.spend_daily GROUP BY account ORDER BY sum(requests) DESC, account LIMIT 1"
+            ).fetchall()
+        _warm(asked, zone)
+        for who, looks in (("the operator", Viewer()), ("a member of the busiest account", Viewer(*busiest))):
+            title = f"{rows:,} calls of {ACCOUNTS} accounts over {DAYS} days, as {who}"
+            _asked_by(console, asked, looks, title if zone is None else f"{title}, by the days of {zone}", zone)
 
 
-def _asked_by(console: Console, home: Home, looks: Viewer, title: str) -> None:
-    pages = list(_pages().items())
+def _asked_by(console: Console, home: Home, looks: Viewer, title: str, zone: str | None) -> None:
+    pages = list(_pages(zone).items())
     took: dict[tuple[str, str], list[tuple[float, float]]] = {
         (page, name): [] for page, questions in pages for name in (_OPENING, *(question.name for question in questions))
     }
@@ -91,7 +96,7 @@ def _asked_by(console: Console, home: Home, looks: Viewer, title: str) -> None:
             for name, figures in _round(home, looks, questions):
                 took[page, name].append(figures)
     shown = Table("page", "question", "p50 ms", "p95 ms", "aim at most", "CPU ms", title=title)
-    for page, questions in _pages().items():
+    for page, questions in _pages(zone).items():
         names = (_OPENING, *(question.name for question in questions))
         rounds = [
             (sum(clock for clock, _ in parts), sum(cpu for _, cpu in parts))
@@ -103,20 +108,21 @@ def _asked_by(console: Console, home: Home, looks: Viewer, title: str) -> None:
     console.print(shown)
 
 
-def _warm(home: Home) -> None:
+def _warm(home: Home, zone: str | None) -> None:
     """What a server has done since it started: modules of binding are in, and the version is in the system's cache."""
-    for questions in _pages().values():
+    for questions in _pages(zone).values():
         for _ in _round(home, Viewer(), questions):
             pass
 
 
-def _pages() -> dict[str, list[Question]]:
-    """Each page's questions in the order it asks, as it opens and in its widest views."""
-    thirty, ninety = DailySpend(_TODAY, 30, "provider"), DailySpend(_TODAY, 90, "model")
-    spend, period = SpendFilter.default(_TODAY), Period.from_query({}, _TODAY)
-    whole = SpendFilter(_TODAY - timedelta(days=DAYS - 1), _TODAY, "day", ("key", "model"))
-    hours = SpendFilter(_TODAY - timedelta(days=30), _TODAY, "hour", ("project",))
-    searched = SpendFilter(spend.start, _TODAY, "day", ("key",), {"provider": ("openai",)}, "project-1")
+def _pages(zone: str | None) -> dict[str, list[Question]]:
+    """Each page's questions in the order it asks, as it opens and in its widest views; by the days of a zone if any."""
+    named, is_local = (() if zone is None else (zone,)), zone is not None
+    thirty, ninety = DailySpend(_TODAY, 30, "provider", is_local), DailySpend(_TODAY, 90, "model", is_local)
+    spend, period = replace(SpendFilter.default(_TODAY), zones=named), Period.from_query({}, _TODAY)
+    whole = SpendFilter(_TODAY - timedelta(days=DAYS - 1), _TODAY, "day", ("key", "model"), zones=named)
+    hours = SpendFilter(_TODAY - timedelta(days=30), _TODAY, "hour", ("project",), zones=named)
+    searched = SpendFilter(spend.start, _TODAY, "day", ("key",), {"provider": ("openai",)}, "project-1", named)
     billed = reconciliation_figures.Asked.from_query({}, _TODAY)
     moved = change_figures.Asked.from_query({}, _TODAY)
     return {
@@ -210,7 +216,7 @@ def _figures(took: list[tuple[float, float]], aim: str) -> tuple[str, str, str, 
 
 
 def home_of(folder: Path, rows: int, console: Console) -> Home:
-    """A home with `rows` calls over DAYS days, made once by a whole pass and kept; half-made ones are made anew."""
+    """A home with `rows` calls over DAYS days, made once and passed by this tree; a half-made one is made anew."""
     home = Home(folder / f"pages-{rows}-{ACCOUNTS}")
     if database.current_version(home) is None:
         shutil.rmtree(home.root, ignore_errors=True)
@@ -219,5 +225,25 @@ def home_of(folder: Path, rows: int, console: Console) -> Home:
         with console.status(f"making {rows:,} calls"):
             inbox = home.inbox / "gateway_jsonl" / "calls.jsonl"
             contract_rows.write(inbox, rows, first_day=first_day, days=DAYS, accounts=ACCOUNTS)
-            passage.run_pass(home, _NOW, lambda *_: None)
+    # A home that an older tree made has that tree's marts until a pass.
+    passage.run_pass(home, _NOW, lambda *_: None)
     return home
+
+
+def _in_zone(home: Home, console: Console) -> Home:
+    """The same home with ZONE as its usual zone, made of what it keeps, once."""
+    zoned = Home(home.root.with_name(f"{home.root.name}-{ZONE.replace('/', '-')}"))
+    if database.current_version(zoned) is None:
+        shutil.rmtree(zoned.root, ignore_errors=True)
+        with console.status(f"giving {ZONE} to the same calls"):
+            # The link that people open is called as the build is.
+            left_out = shutil.ignore_patterns(
+                "published", "warehouse.before-*", "control.before-*", home.people_file.name
+            )
+            shutil.copytree(home.root, zoned.root, symlinks=True, ignore=left_out)
+            shutil.copy2(home.build_file, zoned.build_file)
+            zoned.make(("gateway_jsonl",))
+            with database.control(zoned) as control:
+                zones.put(control, None, ZONE, _NOW)
+    passage.run_pass(zoned, _NOW, lambda *_: None)
+    return zoned

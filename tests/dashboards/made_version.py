@@ -296,6 +296,14 @@ LEFT JOIN model.project AS project ON project.label = told.project AND project.a
 LEFT JOIN model.team AS team ON team.label = told.team AND team.account_no = account.account_no
 LEFT JOIN model.key AS key ON key.label = told.key_label AND key.account_no = account.account_no;
 CREATE VIEW model.spend_summary_daily AS FROM model.spend_daily;
+CREATE VIEW model.spend_local_daily AS
+SELECT told.*, account.account_no, project.project_no, team.team_no, key.key_no
+FROM mart.spend_local_daily AS told
+LEFT JOIN model.account AS account ON account.label = told.account
+LEFT JOIN model.project AS project ON project.label = told.project AND project.account_no = account.account_no
+LEFT JOIN model.team AS team ON team.label = told.team AND team.account_no = account.account_no
+LEFT JOIN model.key AS key ON key.label = told.key_label AND key.account_no = account.account_no;
+CREATE VIEW model.spend_local_summary_daily AS FROM model.spend_local_daily;
 CREATE VIEW model.usage_daily AS
 SELECT *, NULL::VARCHAR AS service_tier, NULL::VARCHAR AS price_version FROM model.spend_daily;
 CREATE TABLE model.allocated_summary_daily AS SELECT told.*, account.account_no, project.project_no, team.team_no

@@ -32,11 +32,13 @@ from dashboards import (
     reconciliation_figures,
     rhythm_figures,
     spend_figures,
+    spend_source,
 )
 from dashboards.overview_figures import DIMENSIONS, DailySpend
 from dashboards.period import Period
 from dashboards.reconciliation_figures import STEPS, Asked
 from dashboards.spend_filter import SpendFilter
+from dashboards.spend_source import SpendSource
 from dashboards.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
@@ -236,20 +238,20 @@ def test_the_page_of_spend_holds_no_canary(canaries: Home) -> None:
 @pytest.mark.attack("T09", weakened=True)
 def test_a_search_is_sql_where_it_is_put_into_the_text(canaries: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """T09: what is searched for is bound; pasted into the question, one word of it shows every account's rows."""
-    hostile = "x'))) OR (true AND (lower('y') = lower('y"
+    hostile = "x')) OR contains(lower('y'), lower('y"
     asked = replace(ALL, grain="total", group_by=("account", "project"), search=hostile)
-    bound = SpendFilter.condition
+    bound = spend_source.of
 
-    def pasted(asked: SpendFilter, viewer: Viewer) -> tuple[str, list[object]]:
-        sql, values = bound(replace(asked, search=""), viewer)
-        return f"{sql} AND (contains(lower(project), lower('{asked.search}')))", values
+    def pasted(viewer: Viewer, asked: SpendFilter) -> SpendSource:
+        source = bound(viewer, replace(asked, search=""))
+        return replace(source, condition=f"{source.condition} AND contains(lower(provider), lower('{asked.search}'))")
 
     def found() -> str:
         with database.published(canaries) as connection:
             return str(spend_figures.rows(connection, Viewer(("Acme",)), asked).to_pylist())
 
     assert "canary-Beta" not in found()
-    monkeypatch.setattr(SpendFilter, "condition", pasted)
+    monkeypatch.setattr(spend_source, "of", pasted)
     assert "canary-Beta" in found()
 
 

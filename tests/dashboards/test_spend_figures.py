@@ -35,7 +35,6 @@ def test_every_grain_adds_up_to_the_same_cent(connection: DuckDBPyConnection, gr
     assert totals.cost_usd == expected
     assert sum(cost for cost in table["cost_usd"].to_pylist() if cost) == expected
     assert sum(row.cost_usd for row in drawn) == expected
-    assert totals.rows == table.num_rows
     assert str(table.schema.field("cost_usd").type) == "decimal128(38, 12)"
 
 
@@ -49,8 +48,9 @@ def test_a_view_is_its_parts(made: Home, grain: Grain, groups: tuple[str, ...]) 
         view = spend_figures.view(connection, looks, asked)
         assert view.totals == spend_figures.totals(connection, looks, asked)
         assert view.series == spend_figures.series(connection, looks, asked)
-        assert view.table == spend_figures.rows(connection, looks, asked).slice(0, spend_figures.SHOWN_ROWS)
-        assert view.table.num_rows == min(view.totals.rows, spend_figures.SHOWN_ROWS)
+        whole = spend_figures.rows(connection, looks, asked)
+        assert view.table == whole.slice(0, spend_figures.SHOWN_ROWS)
+        assert view.has_more == (whole.num_rows > spend_figures.SHOWN_ROWS)
 
 
 def test_groups_are_those_of_the_rows(connection: DuckDBPyConnection) -> None:

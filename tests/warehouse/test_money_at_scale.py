@@ -80,9 +80,9 @@ def assert_exact(connection: duckdb.DuckDBPyConnection, count: int) -> None:
             for table, rows in ((tables.USAGE_HOURLY, hours), (tables.USAGE_DAILY, usage_daily.roll_up(hours))):
                 frame.insert(connection, rows, table.full_name, table.column_names, cost)
         total = sum(expected.values(), Decimal(0))
+    _rules_and_zone(connection)
     stale_spend.mark(connection, None)
     stale_spend.add_up(connection)
-    _rules_and_zone(connection)
     by_day = "SELECT day, project, sum(cost_usd) FROM mart.{} GROUP BY ALL"
     numbers = {"web": 1, "api": 2, None: None}
     for name in ("spend_daily", "allocated_daily"):

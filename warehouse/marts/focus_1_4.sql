@@ -14,7 +14,9 @@ SELECT
         ELSE concat_ws(' ', provider, model, 'tokens')
     END AS ChargeDescription,
     CASE WHEN basis = 'plan' THEN 'Recurring' ELSE 'Usage-Based' END AS ChargeFrequency,
-    -- Every amount is in USD; what was billed in another currency stands in x_ columns.
+    -- What every amount of a row is in, whatever the invoice is: a day's rows are calls at prices in dollars and one row
+    -- that makes them the bill, so no call has a share of its own in euros or yuan that a provider said. The whole day
+    -- as it was billed, its currency and the rate that made it dollars stand in x_ columns of the bill's row.
     'USD' AS BillingCurrency,
     cost_usd AS BilledCost,
     -- A contract's price is in both, a plan's fee is spread over its days already.

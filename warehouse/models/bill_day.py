@@ -20,9 +20,9 @@ PROVISIONAL, SETTLED, CORRECTED = "provisional", "settled", "corrected"
 def settlement(told: str, lookback_days: int) -> str:
     """SQL for whether a day of `told` was read, whole, after the provider's window for corrections.
 
-    The window begins at the day's end; a day with lines that were held back was not read whole.
+    The window begins at the day's end; a day of which lines were, or may have been, held back was not read whole.
     """
-    is_settled = f"{told}.held_back = 0 AND {told}.read_on - {told}.day > {lookback_days}"
+    is_settled = f"{told}.lacks = 0 AND {told}.read_on - {told}.day > {lookback_days}"
     return f"CASE WHEN {is_settled} THEN '{SETTLED}' ELSE '{PROVISIONAL}' END"
 
 
@@ -42,7 +42,11 @@ def write(connection: duckdb.DuckDBPyConnection, days: Sequence[tuple[int, date,
                 -- A day may be open again after it had settled: what it was then is remembered by its moves.
                 SELECT DISTINCT connection_no, day FROM model.change
                 SEMI JOIN (FROM read WHERE settlement = '{SETTLED}') USING (connection_no, day)
+                LEFT JOIN billed USING (connection_no, day)
                 WHERE basis = 'bill' AND change.settlement IN ('{SETTLED}', '{CORRECTED}')
+                    -- A bill of nothing is none while its day is open, and one again after it: nothing moved.
+                    AND NOT (change.settlement = '{SETTLED}' AND change.after_usd IS NULL
+                        AND change.before_usd IS NOT DISTINCT FROM coalesce(billed.amount_usd, 0))
             )
             SELECT day, connection_no, coalesce(billed.lines, 0) AS lines, coalesce(billed.amount_usd, 0) AS amount_usd,
                 CASE WHEN read.settlement = '{PROVISIONAL}' THEN read.settlement
