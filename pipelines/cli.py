@@ -160,7 +160,9 @@ def _pass(home: "Home") -> None:
         for note in bill.notes:
             click.echo(f"{bill.provider:<14} {note}", err=True)
     if report.paid.read or payments.is_connected(home):
-        said = report.paid.skipped or f"{report.paid.new:,} new of {report.paid.read:,} transactions of payments"
+        held_back = f", {report.paid.held_back:,} cannot be read" if report.paid.held_back else ""
+        read = f"{report.paid.new:,} new of {report.paid.read:,} transactions of payments{held_back}"
+        said = report.paid.skipped or read
         click.echo(f"{'stripe':<14} {said}", err=report.paid.skipped is not None)
     published = "nothing new to publish" if report.version is None else f"version {report.version} is published"
     click.echo(f"{len(report.built.days)} days made, {published}, {time.monotonic() - started:.1f} s")

@@ -200,10 +200,11 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A sandbox home with one published version, made by the real line from a week of 500 calls and their bills."""
     from pipelines.passage import run_pass
     from pipelines.sandbox import bill_file, gateway, providers
+    from pipelines.sandbox.company import GATEWAY
     from pipelines.sandbox.ground_truth import GroundTruth
 
     now = datetime(2026, 6, 30, 12, tzinfo=UTC)
-    sandbox = Home(tmp_path_factory.mktemp("published") / "sandbox").make((gateway.GATEWAY,), sandbox=True)
+    sandbox = Home(tmp_path_factory.mktemp("published") / "sandbox").make((GATEWAY,), sandbox=True)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("APILEDGER_MASTER_KEY", MASTER_KEY)
         truth = GroundTruth.make(seed=1, month_ends=now, days=7, calls=500)

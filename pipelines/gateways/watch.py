@@ -1,6 +1,6 @@
 """Logs that lie elsewhere -> inbox/<gateway>/: each place the owner switched on is visited before the inboxes are read.
 
-A made-up home never looks: what lies on a person's machine is none of its business.
+A made-up home looks at what is made up in it and nowhere else: what lies on a person's machine is none of its business.
 """
 
 import os
@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pipelines import erasing
-from pipelines.errors import GaveWayError, PlaceError
+from pipelines.errors import GaveWayError, PipelineError, PlaceError
 from pipelines.gateways.provider import Gateway, Place, gateways
 from pipelines.gateways.visit import Visit
 from warehouse import database
@@ -30,14 +31,26 @@ class Collected:
     skipped: str | None = None
 
 
-def is_on(place: Place) -> bool:
-    """Whether the owner's setting switches a place on."""
-    return os.environ.get(place.setting, "").strip() not in {"", "0"}
+def setting(home: Home, place: Place) -> str:
+    """What switches a place on and says where: the owner's word, of a made-up home its own folder; empty: it is off."""
+    if home.is_sandbox:
+        folder = made_up_folder(home, place.name)
+        return str(folder) if folder.is_dir() else ""
+    told = os.environ.get(place.setting, "").strip()
+    return "" if told == "0" else told
 
 
-def switched_on() -> list[tuple[Gateway, Place]]:
+def made_up_folder(home: Home, name: str) -> Path:
+    """Where what is made up for a place lies; PipelineError for a real home, or where it is led out of the home."""
+    folder = home.root / "agents" / name
+    if not home.is_sandbox or not folder.resolve().is_relative_to(home.root.resolve()):
+        raise PipelineError(f"{folder} is no folder of a sandbox; name an empty one in APILEDGER_SANDBOX_HOME")
+    return folder
+
+
+def switched_on(home: Home) -> list[tuple[Gateway, Place]]:
     """Every place that is switched on, with its source."""
-    return [(gateway, place) for gateway in gateways().values() for place in gateway.places if is_on(place)]
+    return [(gateway, place) for gateway in gateways().values() for place in gateway.places if setting(home, place)]
 
 
 def collect(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> list[Collected]:
@@ -46,7 +59,7 @@ def collect(home: Home, gateway: Gateway, now: datetime, progress: Progress) -> 
     BusyError where another pass reads the inboxes.
     """
     found = []
-    for place in (place for place in gateway.places if is_on(place) and not home.is_sandbox):
+    for place in (place for place in gateway.places if setting(home, place)):
         collected = Collected(place.name)
         while not _visited(home, gateway, place, collected, now, progress):
             progress(erasing.GAVE_WAY, 1, 1)
@@ -77,8 +90,8 @@ def _visit(home: Home, gateway: Gateway, place: Place, now: datetime, progress: 
     with database.control(home) as control:
         with database.transaction(control):
             vault = Vault(control, now)
-        setting = os.environ[place.setting].strip()
-        yield Visit(home, control, vault, gateway.name, place.name, setting, now, progress)
+        where = setting(home, place)
+        yield Visit(home, control, vault, gateway.name, place.name, where, now, progress)
 
 
 def _has_key(home: Home) -> bool:
@@ -91,9 +104,7 @@ def _has_key(home: Home) -> bool:
 
 def has_news(home: Home, now: datetime) -> bool:
     """Whether a place that can be looked at cheaply has something new."""
-    if home.is_sandbox:
-        return False
-    for gateway, place in switched_on():
+    for gateway, place in switched_on(home):
         if place.has_news is None:
             continue
         if not _has_key(home):
@@ -112,9 +123,9 @@ def has_news(home: Home, now: datetime) -> bool:
 def troubles(home: Home, now: datetime) -> list[tuple[Place, str]]:
     """The folders that are switched on and cannot be read, and why; a remote place says it at its visit."""
     found: list[tuple[Place, str]] = []
-    if home.is_sandbox or not _has_key(home):
+    if not _has_key(home):
         return found
-    for gateway, place in switched_on():
+    for gateway, place in switched_on(home):
         if place.has_news is not None:
             with _visit(home, gateway, place, now, lambda *_: None) as visit:
                 try:
@@ -126,4 +137,4 @@ def troubles(home: Home, now: datetime) -> list[tuple[Place, str]]:
 
 def is_remote_on(home: Home) -> bool:
     """Whether a place is switched on that only a visit can tell of."""
-    return not home.is_sandbox and any(place.has_news is None for _, place in switched_on())
+    return any(place.has_news is None for _, place in switched_on(home))

@@ -110,7 +110,7 @@ def _expired(home: Home, control: sqlite3.Connection, now: datetime, night: Nigh
     # What is published was compared when it was: of a file that nobody wrote to since, the rest is not read again.
     known = not rewrite.is_due(control) and publication.is_build(home)
     months: set[date] = set()
-    with database.build(home) as connection:
+    with database.build(home, deletes=True) as connection:
         landed.hold(connection, control)
         waited = False
         for number, going in enumerate(expire.from_build(connection, control, policy, now, report_tables())):

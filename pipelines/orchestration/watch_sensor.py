@@ -17,7 +17,7 @@ def watched(home: Home, a_pass: Any, under_way: Callable[[dg.DagsterInstance, st
 
     @dg.sensor(name="watched", job=a_pass, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if not watch.switched_on():
+        if not watch.switched_on(home):
             return dg.SkipReason("nothing is watched")
         if under_way(context.instance, a_pass.name):
             return dg.SkipReason("a pass is under way")

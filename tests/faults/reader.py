@@ -1,8 +1,11 @@
 """Readers as pages and people are, and a careless writer, each in a process of its own and as any user.
 
-They are forked from a server that has their imports already: an ordinary user may not reach where this Python lies.
+Each imports what it needs before it becomes that user, who may not reach where this Python lies. What it is forked from
+has imported none of it: importing DuckDB starts a thread, and one reader in some ten thousand openings of a forked one
+jumped to address 0 in the first thread that took over its stack.
 """
 
+import importlib
 import multiprocessing
 import os
 import time
@@ -19,7 +22,7 @@ from warehouse import database
 from warehouse.home import Home
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.faults.reader", "warehouse.publication"])
+_CONTEXT.set_forkserver_preload([])
 _ASKED = """SELECT (SELECT version FROM mart.published), (SELECT count(*) FROM model.requests),
     (SELECT sum(requests)::BIGINT FROM mart.spend_daily), (SELECT sum(requests)::BIGINT FROM model.usage_monthly)"""
 
@@ -85,6 +88,7 @@ def careless(pipe: Connection, home: Home) -> None:
 
 
 def _as(user: int | None, work: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
+    importlib.import_module("warehouse.publication")
     # What DuckDB imports when it is first asked.
     duckdb.connect().execute("SELECT 1::DECIMAL(38,12), now()").fetchall()
     if user is not None:

@@ -197,7 +197,9 @@ def test_the_sandbox_is_made_goes_on_and_is_what_commands_mean_until_there_is_a_
     assert apiledger("today").stdout.startswith("Made-up data")
 
     later = datetime.fromtimestamp(datetime.fromisoformat(mark.written_until).timestamp() + 7200, UTC)
-    assert sandbox_home.go_on(Home.sandbox(), later) in {1, 2}
+    days = 1 + (later.date() - datetime.fromisoformat(mark.written_until).date()).days
+    # A file a UTC day of the log and one of the spans, and either may have had no call.
+    assert 1 <= sandbox_home.go_on(Home.sandbox(), later) <= 2 * days
     assert sandbox_home.go_on(Home.sandbox(), later) == 0
 
     inbox = tmp_path / "own" / "inbox" / "gateway_jsonl"

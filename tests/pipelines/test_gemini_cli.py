@@ -132,7 +132,7 @@ def test_the_usual_place_is_gemini_clis_own(
     assert master_key
     append(tmp_path / "me/.gemini/tmp/till/chats/session-a.jsonl", head(), answer(1))
     monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path / "me"))
-    assert switched_on() == []
+    assert switched_on(home) == []
     monkeypatch.setenv(gemini_cli.SETTING, "1")
     take_in(home)
     assert query(home, CALLS) == [call(1)]

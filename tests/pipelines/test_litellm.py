@@ -204,6 +204,7 @@ def test_the_twenty_failures_are_errors_without_tokens(
     assert_equal_to_oracle(gateway_home, [*payloads, *failures])
 
 
+@pytest.mark.soak
 def test_shuffled_split_packed_and_twice_is_the_same_table(
     payloads: list[str], spend_logs: list[str], gateway_home: Home
 ) -> None:

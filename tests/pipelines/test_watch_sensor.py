@@ -70,9 +70,9 @@ def test_a_remote_place_is_visited_every_five_minutes(home: Home, monkeypatch: p
 def test_what_is_watched_makes_the_own_home_the_one_that_is_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who switched a folder on does not get the sandbox; a made-up home is never watched from."""
+    """Somebody who switched a folder on does not get the sandbox, where that folder is none."""
     assert chosen_home(None) == Home.sandbox()
     monkeypatch.setenv(claude_code.SETTING, str(tmp_path))
     assert chosen_home(None) == Home.own()
     made_up = Home(tmp_path / "made-up").make(sandbox=True)
-    assert tick(made_up) == ("nothing new", None)
+    assert tick(made_up) == ("nothing is watched", None)
