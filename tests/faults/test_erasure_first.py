@@ -101,6 +101,7 @@ def test_a_pass_that_models_gives_way_between_days(lived_in: Home, monkeypatch: 
     _assert_gave_way(lived_in, 10)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_provider_is_not_waited_for(tmp_path: Path, master_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begun while one of its reports is asked for, an erasure ends before the next is; all are asked for again."""

@@ -103,6 +103,7 @@ def _steps(made: tuple[Home, People], tmp_path: Path) -> int:
     return int(whole.stdout)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_people_whose_erasure_is_killed_are_gone_all_the_same(
     made: tuple[Home, People], tmp_path: Path, master_key: str

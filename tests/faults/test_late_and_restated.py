@@ -118,6 +118,7 @@ def test_calls_that_come_days_late_are_counted_in_their_day(home: Home, lateness
     assert one(home, "SELECT sum(input_tokens) FROM mart.spend_daily") == tokens
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("lateness", [(5, 45), pytest.param(tuple(range(1, LATEST + 1)), marks=pytest.mark.soak)])
 def test_a_bill_that_comes_days_late_is_the_total(
     billed: World, monkeypatch: pytest.MonkeyPatch, lateness: tuple[int, ...]

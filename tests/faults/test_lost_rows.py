@@ -56,6 +56,7 @@ def _assert_refused(home: Home, truth: Truth, error: type[Exception]) -> None:
     assert_healed(home, truth)
 
 
+@pytest.mark.soak
 def test_a_build_that_was_removed_is_not_published_as_empty(home: Home, truth: Truth) -> None:
     """The receipts say what is missing."""
     home.build_file.unlink()

@@ -107,6 +107,7 @@ def test_what_passes_leaves_no_row_out(seed: int, provider: str, billed: World, 
     is_whole(billed, provider)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("fault", "provider"),
     [

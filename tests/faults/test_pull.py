@@ -106,6 +106,7 @@ def _kill_at_steps(made: World, copies: Iterator[Home], steps: list[int]) -> Non
         assert_healed(home, made)
 
 
+@pytest.mark.soak
 def test_a_pull_killed_before_a_step_is_healed_by_the_next_pass(billed: World, copies: Iterator[Home]) -> None:
     """One step at every commit, every one in `make soak`."""
     every = _steps(next(copies), billed)
@@ -126,6 +127,7 @@ def _no_larger_than(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "share", [pytest.param(0.0005, marks=pytest.mark.soak), 0.1, pytest.param(1.0, marks=pytest.mark.soak)]
 )

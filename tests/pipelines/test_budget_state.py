@@ -39,6 +39,7 @@ def mails(home: Home) -> int:
     return int(count)
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-2.2")
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(

@@ -203,6 +203,7 @@ def written(drawn: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     return calls
 
 
+@pytest.mark.soak
 # A pass takes half a second: shrinking would take minutes.
 @settings(max_examples=3, deadline=None, database=None, phases=[Phase.generate])
 @given(drawn=CALLS, short=st.booleans())

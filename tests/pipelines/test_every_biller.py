@@ -58,6 +58,7 @@ def test_asked_again_it_adds_nothing(provider: Served) -> None:
     assert provider.stored() == before
 
 
+@pytest.mark.soak
 @TWO
 @pytest.mark.parametrize(
     "faults",
@@ -162,6 +163,7 @@ def test_a_redirect_never_carries_the_key_on(provider: Served) -> None:
     assert met == []
 
 
+@pytest.mark.soak
 @TWO
 def test_one_report_that_the_key_may_not_read_leaves_the_others(
     provider: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -161,6 +161,7 @@ STANDARD_TABLE = "acme.export.gcp_billing_export_v1_01AAAA"
 DETAILED_TABLE = "acme.export.gcp_billing_export_resource_v1_01AAAA"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("first", "second"),
     [(STANDARD_TABLE, DETAILED_TABLE), pytest.param(DETAILED_TABLE, STANDARD_TABLE, marks=pytest.mark.soak)],

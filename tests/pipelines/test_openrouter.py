@@ -154,6 +154,7 @@ def test_no_day_of_the_last_thirty_is_missed(tmp_path: Path, monkeypatch: pytest
         assert again == {"2026-06-28", "2026-06-29", "2026-06-30"}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("away", "lost"), [pytest.param(29, None, marks=pytest.mark.soak), (30, None), (33, "2026-06-30 to 2026-07-02")]
 )

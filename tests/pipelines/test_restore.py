@@ -178,6 +178,7 @@ def test_who_waits_to_be_erased_is_not_set_aside(world: World) -> None:
     assert ANNE.found(world.home) == {}
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_a_home_that_was_put_back_by_hand_brings_nobody_back(world: World, tmp_path: Path) -> None:
     """Store and all, as from a snapshot of the disk: the next pass erases anew; a copy elsewhere is left alone."""

@@ -114,6 +114,7 @@ def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, Web]]:
             process.wait(30)
 
 
+@pytest.mark.soak
 def test_the_bare_ui_starts_a_run_for_any_page_and_ours_refuses(webs: tuple[Web, Web]) -> None:
     """A mutation in an address, with a foreign Origin and a foreign Host, launches on Dagster's app and not on ours."""
     bare, ours = webs

@@ -81,6 +81,7 @@ def _of(rows: Rows, account: str) -> Rows:
     return [row for row in rows if row["BillingAccountId"] == account]
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_an_erased_account_is_in_no_closed_month(closed: Home, tmp_path: Path) -> None:
     """In no file of the month, no export, no correction, no backup's copy; others' rows and bills stay, and the chain.

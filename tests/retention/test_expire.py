@@ -134,6 +134,7 @@ def test_a_late_line_adjusts_a_sealed_day_and_leaves_its_prices(short: Home) -> 
     assert query(short, "SELECT tag FROM model.request_tag ORDER BY 1") == [("one",), ("two",)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("through", ["unnoticed", "a pass"])
 def test_an_expiry_publishes_nothing_that_a_hand_changed(short: Home, through: str) -> None:
     """Nor in a month that it does not touch, however long ago that was: the version before it stands."""

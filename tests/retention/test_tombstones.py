@@ -53,6 +53,7 @@ def _offer(home: Home, back: int, now: datetime) -> dict[str, int]:
     return {one.gateway: one.late_rows for one in take_in(home, now).ingested if one.files}
 
 
+@pytest.mark.soak
 @pytest.mark.clause("AL-4.2")
 def test_an_account_is_refused_by_whichever_gateway_it_is_offered(ours: Home) -> None:
     """One gateway told of it; any other that tells of a day before lands nothing, and what comes after is new.

@@ -25,6 +25,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+@pytest.mark.soak
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(spent, max_size=12),

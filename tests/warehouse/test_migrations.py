@@ -140,6 +140,7 @@ def test_a_new_file_is_what_the_steps_come_to() -> None:
     assert len(forms[0][1]) > 50
 
 
+@pytest.mark.soak
 def test_calls_of_before_get_the_upstream_that_is_still_known(filled: Home) -> None:
     """A home whose calls had a column for who paid: same rows; what raw rows tell of is made again, else unknown."""
     put(filled, "b.jsonl", [line(request_id="b", upstream="openai/lab")])

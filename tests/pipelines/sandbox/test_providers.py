@@ -94,6 +94,7 @@ def test_a_sandbox_pulls_its_own_bill_and_goes_on(sandbox: Home) -> None:
     assert raw_dollars(sandbox) == bill_file.read(sandbox, "openai").amount(ALWAYS[0], later.date())
 
 
+@pytest.mark.soak
 def test_every_source_of_the_company_shows_its_bill_from_the_one_truth(tmp_path: Path, master_key: str) -> None:
     """Spend is each bill to the pico-dollar, the cloud's file too; what the log lacks has its cause; a purse falls."""
     assert master_key

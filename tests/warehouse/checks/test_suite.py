@@ -121,6 +121,7 @@ def test_a_rule_that_cannot_be_asked_is_an_error_without_values(
     assert raised.value.__context__ is None
 
 
+@pytest.mark.soak
 def test_what_a_row_says_reaches_no_log_no_disk_and_nobody(version_file: Path, tmp_path: Path) -> None:
     """A process of its own, all logging on: no canary in its output, no file, no connection, no name looked up."""
     with duckdb.connect(str(version_file)) as connection:
