@@ -263,9 +263,12 @@ def latency(connection: DuckDBPyConnection, viewer: Viewer, asked: DailySpend) -
         LatencyRow(*row)
         for row in connection.execute(
             f"""
-            WITH bucket AS (
+            WITH by_day AS MATERIALIZED (
                 SELECT day, bucket_ms, sum(requests) AS requests FROM model.latency_daily
-                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY GROUPING SETS ((day, bucket_ms), (bucket_ms))
+                WHERE day BETWEEN ? AND ? AND {allowed} GROUP BY ALL
+            ), bucket AS (
+                FROM by_day
+                UNION ALL SELECT NULL, bucket_ms, sum(requests) FROM by_day GROUP BY ALL
             ), running AS (
                 SELECT day, bucket_ms, sum(requests) OVER (PARTITION BY day ORDER BY bucket_ms) AS reached,
                     sum(requests) OVER (PARTITION BY day) AS whole
