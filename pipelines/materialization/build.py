@@ -6,15 +6,13 @@ RUN_ROWS rows, each written in one transaction with its roll-ups, so memory stay
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
-import polars as pl
 
-from pipelines.gateways.provider import gateways
-from pipelines.materialization import build_allocation, build_bills, build_naming
-from retention import seal
+from pipelines.materialization import build_allocation, build_bills, build_days, build_naming
+from pipelines.materialization.build_days import Load
 from warehouse import (
     bill_tables,
     database,
@@ -31,18 +29,9 @@ from warehouse.control import outside_id, receipt
 from warehouse.fx import FxRates
 from warehouse.home import Home
 from warehouse.models import (
-    change,
-    failure_daily,
-    latency_daily,
-    latency_hourly,
     reconciliation,
     repriced_daily,
-    request_tag,
-    requests,
-    usage_daily,
-    usage_hourly,
     usage_monthly,
-    usage_tag_daily,
 )
 from warehouse.prices import PriceBook
 
@@ -69,14 +58,6 @@ class Built:
         self.gave_way += more.gave_way
 
 
-@dataclass(frozen=True)
-class _Load:
-    day: date
-    gateway: str
-    load_no: int
-    rows: int
-
-
 def build(
     home: Home,
     connection: duckdb.DuckDBPyConnection,
@@ -94,7 +75,7 @@ def build(
     with database.control(home) as control:
         restricting.resume(connection, control)
         book, may_be_read = listed_now.as_known(connection, control), restricting.may_be_read(control)
-        landed = [_Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
+        landed = [Load(date.fromisoformat(d), g, no, rows) for g, d, no, rows in receipt.load_days(control)]
         names = outside_id.named(control)
         states = receipt.states(control)
     closed, since = sealing.closed_days(connection), sealing.whole_from(connection, tables.USAGE_DAILY)
@@ -112,8 +93,9 @@ def build(
         days = runs.pop(0)
         progress("modelling days", done, done + len(days) + sum(map(len, runs)))
         loads = [load for load in landed if load.day in set(days)]
-        again = _make(connection, book, days, loads, landed_at, built, may_be_read)
-        runs.extend([day] for day in again)
+        made = build_days.make(connection, book, days, loads, landed_at, may_be_read)
+        built.take_in(Built(days, made.rows))
+        runs.extend([day] for day in sorted(made.again))
         done += len(days)
     if not built.gave_way:
         progress("modelling days", done, done)
@@ -135,12 +117,12 @@ def build(
     return built
 
 
-def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[_Load]) -> set[date]:
+def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[Load]) -> set[date]:
     made = {tuple(row) for row in connection.execute(f"FROM {tables.BUILT_LOAD.full_name}").fetchall()}
     return {load.day for load in landed if (load.day, load.gateway, load.load_no) not in made}
 
 
-def _runs(dirty: set[date], landed: list[_Load]) -> Iterator[list[date]]:
+def _runs(dirty: set[date], landed: list[Load]) -> Iterator[list[date]]:
     rows: dict[date, int] = {}
     for load in landed:
         rows[load.day] = rows.get(load.day, 0) + load.rows
@@ -152,87 +134,6 @@ def _runs(dirty: set[date], landed: list[_Load]) -> Iterator[list[date]]:
         run.append(day)
     if run:
         yield run
-
-
-def _make(
-    connection: duckdb.DuckDBPyConnection,
-    book: PriceBook,
-    days: list[date],
-    loads: list[_Load],
-    landed_at: datetime | None,
-    built: Built,
-    may_be_read: str,
-) -> list[date]:
-    """Make a run of days in one transaction; the days that must be made again, since a call of theirs began here."""
-    # What was taken in from a bundle has no raw table, only calls that are known.
-    there = seal.sources(connection)
-    read = [name for name in gateways() if name in there and any(load.gateway == name for load in loads)]
-    sealed = {(day, gateway) for day, gateway, _ in sealing.sealed_loads(connection) if day in set(days)}
-    closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
-    calls = requests.one_row_a_call(requests.read_calls(connection, read, days, sealed, may_be_read))
-    calls, again = requests.told_elsewhere(connection, calls, days)
-    calls = requests.priced(calls, book)
-    hourly = usage_hourly.roll_up(calls)
-    daily = usage_daily.roll_up(hourly)
-    latency = latency_hourly.roll_up(calls)
-    before = change.logged(connection, days)
-    connection.execute("BEGIN")
-    try:
-        requests.write(connection, calls, days)
-        request_tag.write(connection, calls, days)
-        usage_tag_daily.write(connection, days, closed)
-        failure_daily.write(connection, days, closed)
-        _replace(connection, tables.USAGE_HOURLY, hourly, days, closed)
-        _replace(connection, tables.USAGE_DAILY, daily, days, closed)
-        _replace(connection, tables.LATENCY_HOURLY, latency, days, closed)
-        _replace(connection, tables.LATENCY_DAILY, latency_daily.roll_up(latency), days, closed)
-        connection.execute(
-            f"DELETE FROM {tables.BUILT_LOAD.full_name} WHERE day IN (SELECT unnest(?))", [[*days, *again]]
-        )
-        connection.executemany(
-            f"INSERT INTO {tables.BUILT_LOAD.full_name} VALUES (?, ?, ?)",
-            [(load.day, load.gateway, load.load_no) for load in loads],
-        )
-        connection.execute(
-            f"""INSERT INTO {tables.STALE_MONTH.full_name} SELECT DISTINCT date_trunc('month', day) AS month
-                FROM (SELECT unnest(?) AS day) WHERE month NOT IN (FROM {tables.STALE_MONTH.full_name})""",
-            [days],
-        )
-        if landed_at is not None:
-            change.write(connection, before, change.logged(connection, days), landed_at)
-        publication.changed(connection, days)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    built.days.extend(days)
-    for table, rows in (
-        (tables.REQUESTS, calls),
-        (tables.USAGE_HOURLY, hourly),
-        (tables.USAGE_DAILY, daily),
-        (tables.LATENCY_HOURLY, latency),
-    ):
-        built.add(table, rows.height)
-    return again
-
-
-def _replace(
-    connection: duckdb.DuckDBPyConnection,
-    table: tables.Table,
-    rows: pl.DataFrame,
-    days: list[date],
-    closed: set[tuple[date, str]],
-) -> None:
-    when = table.columns[0].name
-    query = f"DELETE FROM {table.full_name} WHERE {when} >= ? AND {when} < ? AND {when}::DATE IN (SELECT unnest(?))"
-    bound: list[object] = [min(days), max(days) + timedelta(days=1), days]
-    if closed:
-        # Nothing could make these anew.
-        query += f" AND ({when}::DATE)::VARCHAR || '/' || gateway NOT IN (SELECT unnest(?))"
-        bound.append([f"{day}/{gateway}" for day, gateway in closed])
-    connection.execute(query, bound)
-    money = {"list_cost_usd": tables.from_pico("list_cost_pico_usd")}
-    frame.insert(connection, rows, table.full_name, table.column_names, money)
 
 
 def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:

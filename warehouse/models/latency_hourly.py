@@ -4,6 +4,7 @@ Bucket bounds grow by a sixteenth of a power of two, so a percentile read off th
 same everywhere, so histograms of any hours, days or projects add.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -42,3 +43,10 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
         .select("hour", *GRAIN, pl.lit(bounds).gather("bucket").alias("bucket_ms"), "requests")
         .collect()
     )
+
+
+def together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What `roll_up` made of the parts of some calls, as it would be of all of them; `parts` is not empty."""
+    if len(parts) == 1:
+        return parts[0]
+    return pl.concat(parts).group_by("hour", *GRAIN, "bucket_ms").agg(pl.col("requests").sum())

@@ -9,12 +9,16 @@ import polars as pl
 from warehouse import frame, tables
 
 
-def write(connection: duckdb.DuckDBPyConnection, requests: pl.DataFrame, days: Sequence[date]) -> None:
-    """Replace the days' rows; `requests` has request_no, requested_at and tags, a JSON list of labels or null.
+def delete(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> None:
+    """Take the days' rows away; the caller holds the transaction."""
+    connection.execute(f"DELETE FROM {tables.REQUEST_TAG.full_name} WHERE day IN (SELECT unnest(?))", [list(days)])
+
+
+def insert(connection: duckdb.DuckDBPyConnection, requests: pl.DataFrame) -> None:
+    """Add the tags of calls: request_no, requested_at and tags, a JSON list of labels or null.
 
     The caller holds the transaction.
     """
-    connection.execute(f"DELETE FROM {tables.REQUEST_TAG.full_name} WHERE day IN (SELECT unnest(?))", [list(days)])
     tagged = requests.filter(pl.col("tags").is_not_null())
     if not tagged.height:
         return

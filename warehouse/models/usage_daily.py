@@ -2,9 +2,7 @@
 
 import polars as pl
 
-from warehouse.models.usage_hourly import GRAIN, SUMMED, summed_or_unknown
-
-COUNTED = ("requests", "error_requests", "cancelled_requests", "unpriced_requests", *SUMMED)
+from warehouse.models.usage_hourly import COUNTED, GRAIN, summed_or_unknown
 
 
 def roll_up(usage_hourly: pl.DataFrame) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """model.requests -> model.usage_hourly: calls rolled up to the UTC hour."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from warehouse import tables
@@ -12,6 +14,9 @@ GRAIN = tuple(n for n in tables.USAGE_HOURLY.column_names if n not in {c.name fo
 def summed_or_unknown(*money: str) -> list[pl.Expr]:
     """The sum of what is known of each amount, NULL where nothing is: an amount that nobody knows is never 0."""
     return [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in money]
+
+
+COUNTED = ("requests", "error_requests", "cancelled_requests", "unpriced_requests", *SUMMED)
 
 
 def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
@@ -36,4 +41,15 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
             *summed_or_unknown("logged_cost_usd", "list_cost_pico_usd"),
         )
         .collect()
+    )
+
+
+def together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What `roll_up` made of the parts of some calls, as it would be of all of them; `parts` is not empty."""
+    if len(parts) == 1:
+        return parts[0]
+    return (
+        pl.concat(parts)
+        .group_by("hour", *GRAIN)
+        .agg(pl.col(COUNTED).sum(), *summed_or_unknown("logged_cost_usd", "list_cost_pico_usd"))
     )

@@ -1,0 +1,76 @@
+"""A day of many rows is made in parts: the same rows, in less memory."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.materialization import build_days
+from tests.benchmarks import contract_rows
+from tests.pipelines.gateway_log import call, line, one, put, take_in
+from tests.pipelines.test_build import state
+from warehouse.home import PROJECT, Home
+
+# In a file: without one DuckDB takes the program for a person and draws bars.
+_PASS = """
+import resource, sys
+from datetime import datetime
+from pathlib import Path
+from pipelines.materialization import build_days
+from pipelines.passage import run_pass
+from warehouse.home import Home
+build_days.PART_ROWS = int(sys.argv[2])
+run_pass(Home(Path(sys.argv[1])), datetime(2026, 11, 20, 12), lambda *_: None)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.fixture(autouse=True)
+def key(master_key: str) -> str:
+    """Every pass here has its key."""
+    return master_key
+
+
+def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls told twice, tries that failed before they were served, and tags: parts of three rows change no row."""
+    calls = [
+        call(request_id=f"id-{n}", ts=f"2026-11-18T{n % 24:02}:{n % 60:02}:00Z", tags=[f"t{n % 3}"], latency_ms=9 * n)
+        for n in range(60)
+    ]
+    again = [call(request_id=f"id-{n}", ts="2026-11-18T23:59:59Z", output_tokens=7) for n in range(0, 60, 7)]
+    tries = [call(request_id=f"id-{n}", ts="2026-11-18T00:00:30Z", status=429) for n in range(0, 60, 5)]
+    put(home, "a.jsonl", map(json.dumps, [*calls, *again, *tries]))
+    take_in(home)
+    whole = state(home)
+    assert len(whole["requests"]) == 60
+    monkeypatch.setattr(build_days, "PART_ROWS", 3)
+    put(home, "b.jsonl", map(json.dumps, calls))
+    take_in(home)
+    assert state(home) == whole
+
+
+def test_a_part_in_which_nothing_is_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More parts than calls: some are empty, and the roll-ups are those of the calls."""
+    monkeypatch.setattr(build_days, "PART_ROWS", 1)
+    put(home, "a.jsonl", [line(request_id="x", ts="2026-11-18T10:00:00Z", input_tokens=5) for _ in range(9)])
+    take_in(home)
+    assert one(home, "SELECT sum(requests) FROM model.usage_hourly") == 1
+    assert one(home, "SELECT sum(input_tokens) FROM model.usage_daily") == 5
+
+
+@pytest.mark.soak
+def test_parts_take_less_memory_than_the_whole(tmp_path: Path) -> None:
+    """A day of 1.6 million calls in parts: at least a sixth less than in one, its pass's own needs included."""
+    peaks_mb = []
+    (program := tmp_path / "one_pass.py").write_text(_PASS)
+    for part_rows in (10_000_000, build_days.PART_ROWS):
+        home = Home(tmp_path / f"{part_rows}").make(("gateway_jsonl",))
+        log = home.inbox / "gateway_jsonl" / "day.jsonl"
+        contract_rows.write(log, 1_600_000, first_day=datetime(2026, 11, 18), days=1)  # noqa: DTZ001 (UTC)
+        command = [sys.executable, f"{program}", f"{home.root}", f"{part_rows}"]
+        done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True)
+        peaks_mb.append(int(done.stdout))
+    assert peaks_mb[1] <= peaks_mb[0] * 5 / 6, peaks_mb
