@@ -25,8 +25,7 @@ WITH named AS (
     )
 ), on_invoice AS (
     SELECT
-        named.provider, named.account_no, named.number, named.told_by, named.currency AS invoice_currency,
-        charges.* EXCLUDE (invoice)
+        named.provider, named.account_no, named.number, named.told_by, named.currency AS invoice_currency, charges.*
     FROM named
     JOIN model.charges AS charges ON charges.connection_no = named.connection_no
     LEFT JOIN model.invoice AS other
