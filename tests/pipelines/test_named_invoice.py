@@ -105,6 +105,8 @@ def test_a_day_of_two_invoices_is_on_each_by_its_lines(google: Folder) -> None:
         ("log", "5001", "invoiced", 3),
     ]
     assert google.query(WHOLE) == [before] == [(3, Decimal(2))]
+    by_source = "SELECT settlement, sum(cost_usd) FROM mart.spend_by_source WHERE source = 'bill' GROUP BY 1"
+    assert google.query(by_source) == [("invoiced", Decimal(2))]
     with database.published(google.home) as connection:
         verdict = checks.check(connection, date(2026, 10, 31))
     assert (verdict.passed, verdict.rows) == (True, 4)
