@@ -133,13 +133,13 @@ def test_keys_that_count_more_than_their_day_wait_for_an_answer_that_fits(reader
                 item["requests"] += true[days[1]]
         return answer
 
-    reader.api.routes = reader.api.routes | {"/activity": later}
+    reader.api.routes = {**reader.api.routes, "/activity": later}
     pulled = reader.pull(ENDS + timedelta(days=1))
     assert reader.query(by_day) == [(day, true[day], day != days[1]) for day in days]
     lacks = [note for note in pulled.notes if "keys of a day that count more than the day" in note]
     assert len(lacks) == 1
     assert days[1].isoformat() in lacks[0]
-    reader.api.routes = reader.api.routes | {"/activity": told}
+    reader.api.routes = {**reader.api.routes, "/activity": told}
     reader.pull(ENDS + timedelta(days=2))
     assert reader.query(by_day) == [(day, true[day], True) for day in days]
 

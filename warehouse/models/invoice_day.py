@@ -15,26 +15,22 @@ import duckdb
 from warehouse import fee_tables, mart
 
 # One text says which lines of model.charges are on which invoice.
-_LINES = mart.select("invoice_tie_out").partition("), pulled AS (")[0].partition("\n")[2]
+_PLACED = mart.select("invoice_tie_out").partition("), on_invoice AS (")[0].partition("\n")[2]
 _DAYS = f"""
-    {_LINES}), worded AS (
-        -- Which invoice a line is on its day and its own word say, so they are told apart by no more.
-        SELECT connection_no, day, coalesce(invoice, '') AS word, number, sum(abs(amount_usd)) AS weight
-        FROM on_invoice GROUP BY ALL
-    ), placed AS (
+    {_PLACED}), once AS (
         SELECT connection_no, day, word, number
-        FROM (SELECT *, sum(weight) OVER (PARTITION BY connection_no, day, number) AS of_day FROM worded)
+        FROM (SELECT *, sum(weight) OVER (PARTITION BY connection_no, day, number) AS of_day FROM placed)
         QUALIFY row_number() OVER (PARTITION BY connection_no, day, word ORDER BY of_day DESC, number) = 1
     ), part AS (
         SELECT
-            line.connection_no, line.day, placed.number, sum(line.amount_usd) AS amount_usd,
+            line.connection_no, line.day, once.number, sum(line.amount_usd) AS amount_usd,
             sum(line.billed_amount) AS billed_amount, sum(abs(line.amount_usd)) AS weight
         FROM model.charges AS line
-        SEMI JOIN placed AS known ON known.connection_no = line.connection_no AND known.day = line.day
+        SEMI JOIN once AS known ON known.connection_no = line.connection_no AND known.day = line.day
         SEMI JOIN model.bill_day AS bill ON bill.connection_no = line.connection_no AND bill.day = line.day
-        LEFT JOIN placed
-            ON placed.connection_no = line.connection_no AND placed.day = line.day
-            AND placed.word = coalesce(line.invoice, '')
+        LEFT JOIN once
+            ON once.connection_no = line.connection_no AND once.day = line.day
+            AND once.word = coalesce(line.invoice, '')
         GROUP BY ALL
     ), on_day AS (
         SELECT
@@ -50,7 +46,7 @@ _DAYS = f"""
             ON named.connection_no = bill_day.connection_no
             AND bill_day.day BETWEEN named.period_start AND named.period_end
             AND (named.told_by = 'day' OR bill_day.lines = 0)
-        ANTI JOIN placed ON placed.connection_no = bill_day.connection_no AND placed.day = bill_day.day
+        ANTI JOIN once ON once.connection_no = bill_day.connection_no AND once.day = bill_day.day
         GROUP BY bill_day.day, bill_day.connection_no
     )
     SELECT on_day.day, on_day.connection_no, NULL::BIGINT AS plan_no, on_day.number,
