@@ -101,14 +101,20 @@ _DAY = ("ChargePeriodStart", "BillingPeriodStart", "InvoiceIssuerName", "ChargeC
 
 
 def _is_rest(rest: Row, row: Row, payer: str) -> bool:
-    return rest["BillingAccountId"] == payer and all(rest[name] == row[name] for name in _DAY)
+    # A day may have a rest on each of several invoices: the detail is on one of them.
+    is_same_bill = rest["BillingAccountId"] == payer and rest["InvoiceId"] == _invoice(row, payer)
+    return is_same_bill and all(rest[name] == row[name] for name in _DAY)
+
+
+def _invoice(row: Row, payer: str) -> str:
+    invoice: str = row["InvoiceId"]
+    if not invoice.startswith("provisional-"):
+        return invoice
+    return f"provisional-{row['InvoiceIssuerName']}-{payer}-{row['BillingPeriodStart']:%Y-%m}"
 
 
 def _made(row: Row, payer: str) -> Row:
     """A rest of nothing yet, in the bill of these calls."""
-    invoice = row["InvoiceId"]
-    if invoice.startswith("provisional-"):
-        invoice = f"provisional-{row['InvoiceIssuerName']}-{payer}-{row['BillingPeriodStart']:%Y-%m}"
-    named = {"BillingAccountId": payer, "BillingAccountName": payer, "InvoiceId": invoice}
+    named = {"BillingAccountId": payer, "BillingAccountName": payer, "InvoiceId": _invoice(row, payer)}
     meaning = row["ChargeDescription"] if row["ChargeClass"] else _MEANING
     return row | _REST | named | dict.fromkeys(_COSTS, Decimal(0)) | {"ChargeDescription": meaning}

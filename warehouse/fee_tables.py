@@ -74,13 +74,18 @@ INVOICE = Table(
 INVOICE_DAY = Table(
     "model",
     "invoice_day",
-    "Which invoice a day's bill, or a day's fee, is on.",
+    "Which invoices a day's bill, or a day's fee, is on: one row each, and one for what is on none yet beside others.",
     (
         Column("day", "DATE", "The UTC day."),
         Column("connection_no", "BIGINT", "Whose bill; NULL for a plan's fee."),
         Column("plan_no", "BIGINT", "Whose fee; NULL for a bill."),
-        _NUMBER,
-        Column("settlement", "VARCHAR", "invoiced; corrected where the bill moved after the invoice was entered."),
+        Column("number", "VARCHAR", "The invoice's number, as the provider writes it; NULL: none that was entered."),
+        Column(
+            "settlement", "VARCHAR", "invoiced; corrected where the bill moved after it was entered; NULL without one."
+        ),
+        Column("is_main", "BOOLEAN", "Whether it has most of the day, and with it the detail: one row a day."),
+        Column("amount_usd", MONEY, "What its lines of the day add up to; NULL where it has all of the day."),
+        Column("billed_amount", MONEY, "The same in the currency it is billed in; NULL where that is USD, too."),
     ),
 )
 

@@ -223,6 +223,14 @@ def m052_local_days(connection: duckdb.DuckDBPyConnection) -> None:
         stale_spend.mark(connection, None)
 
 
+def m053_invoice_parts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell how much of a day is on each of its invoices, and publish it; days that have several are made anew."""
+    connection.execute(f"UPDATE {tables.REVISION.full_name} SET revision = revision + 1")
+    for table in (fee_tables.INVOICE_DAY, spend_tables.SPEND_DAILY):
+        _widened(connection, table)
+    connection.execute(f"UPDATE {fee_tables.INVOICE_DAY.full_name} SET is_main = true")
+
+
 # Never edit a migration that has been released: append the next.
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_tables,
@@ -248,6 +256,7 @@ MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m047_classes,
     m050_open_days,
     m052_local_days,
+    m053_invoice_parts,
 )
 
 

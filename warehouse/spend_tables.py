@@ -46,7 +46,7 @@ SPEND_DAILY = Table(
         *_TOKENS,
         *_COST,
         *_BASIS,
-        Column("invoice", "VARCHAR", "The number of the invoice that the day is on."),
+        Column("invoice", "VARCHAR", "The number of the invoice that it is on; NULL where none was entered."),
         Column("connection_no", "BIGINT", "Which connection paid; NULL where none did, or nobody can say which."),
         *CLASSES_TOLD,
         Column(

@@ -116,6 +116,34 @@ def test_usage_by_key_adds_up_to_the_day(reader: Reader) -> None:
     assert without == usage.filter(usage["key"] == newest)["requests"].sum()
 
 
+def test_keys_that_count_more_than_their_day_wait_for_an_answer_that_fits(reader: Reader) -> None:
+    """Counted after the day was: it stands whole and without keys, is said to lack some, and is asked for again."""
+    by_day = (
+        "SELECT day, sum(requests), bool_or(key_no IS NOT NULL) FROM model.usage_reported GROUP BY day ORDER BY day"
+    )
+    usage = reader.api.bill.usage
+    days = sorted(set(usage["day"].to_list()))
+    true = {day: usage.filter(usage["day"] == day)["requests"].sum() for day in days}
+    told = reader.api.routes["/activity"]
+
+    def later(api: AdminApi, query: dict[str, list[str]]) -> dict[str, Any]:
+        answer = told(api, query)
+        if "api_key_hash" in query and query["date"] == [days[1].isoformat()]:
+            for item in answer["data"]:
+                item["requests"] += true[days[1]]
+        return answer
+
+    reader.api.routes = {**reader.api.routes, "/activity": later}
+    pulled = reader.pull(ENDS + timedelta(days=1))
+    assert reader.query(by_day) == [(day, true[day], day != days[1]) for day in days]
+    lacks = [note for note in pulled.notes if "keys of a day that count more than the day" in note]
+    assert len(lacks) == 1
+    assert days[1].isoformat() in lacks[0]
+    reader.api.routes = {**reader.api.routes, "/activity": told}
+    reader.pull(ENDS + timedelta(days=2))
+    assert reader.query(by_day) == [(day, true[day], True) for day in days]
+
+
 def test_an_own_keys_cost_counts_until_its_providers_bill_is_connected(reader: Reader) -> None:
     """True cost is credits plus what the provider asks, unless a connection there has that in its own bill."""
     reader.pull(ENDS + timedelta(days=1))

@@ -42,3 +42,13 @@ def test_a_rest_that_holds_a_contracts_share_alone_stays() -> None:
     """Billed at list price: nothing is billed beyond it, and the contract's share is said all the same."""
     kept = [_row("bill", "payer", "0", "2", "0"), _row("bill", "payer", "0", "0", "0")]
     assert bill_rest.moved([], kept, _PAYERS) == kept[:1]
+
+
+def test_a_rest_grows_on_the_invoice_of_what_goes() -> None:
+    """Of a day that two invoices share, calls are on one: its rest takes them over, or comes to be."""
+    other = _row("bill", "payer", "3", "3", "3") | {"InvoiceId": "I-2"}
+    own = _row("bill", "payer", "-1.5", "-1.5", "-1.5")
+    for rests in ([other, own], [other]):
+        moved = bill_rest.moved([_row("log", "anne", "8", "8", "8")], [dict(row) for row in rests], _PAYERS)
+        mine = own["BilledCost"] if own in rests else 0
+        assert {row["InvoiceId"]: row["BilledCost"] for row in moved} == {"I-2": Decimal(3), "I-1": mine + 8}

@@ -15,7 +15,7 @@ SETTLEMENTS = ("provisional", "settled", "invoiced", "corrected")
 _SPEND = "mart.spend_daily"
 _NAMES = ("account", "project", "team", "key_label")
 _COUNTS = ("requests", "error_requests", "unpriced_requests", "input_tokens", "output_tokens", "cache_read_tokens")
-_GRAIN = ("day", *_NAMES, "provider", "model", "basis", "connection_no")
+_GRAIN = ("day", *_NAMES, "provider", "model", "basis", "connection_no", "invoice")
 _RELATIONS = {
     # A bill's row is a difference, and what calls cost can be more than was billed.
     "cost_is_not_negative": "CASE WHEN basis <> 'bill' THEN cost_usd >= 0 END",

@@ -73,10 +73,11 @@ WITH service AS (
         AND whole.model = spend.model
     LEFT JOIN billed ON billed.day = spend.day AND billed.provider = spend.provider
 ), saved AS (
-    SELECT day, connection_no, sum(cost_usd - agreed_usd) AS usd
+    -- The rest that is on the invoice of the calls.
+    SELECT day, connection_no, coalesce(invoice, '') AS invoice, sum(cost_usd - agreed_usd) AS usd
     FROM priced
     WHERE agreed_usd IS NOT NULL AND connection_no IS NOT NULL
-    GROUP BY day, connection_no
+    GROUP BY day, connection_no, coalesce(invoice, '')
 )
 SELECT
     priced.day,
@@ -90,6 +91,7 @@ SELECT
 FROM priced
 LEFT JOIN saved
     ON saved.day = priced.day AND saved.connection_no = CASE WHEN priced.basis = 'bill' THEN priced.connection_no END
+    AND saved.invoice = coalesce(priced.invoice, '')
 LEFT JOIN model.account AS account ON account.account_no = priced.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = priced.project_no AND project.valid_to IS NULL
 LEFT JOIN model.team AS team ON team.team_no = priced.team_no AND team.valid_to IS NULL

@@ -1,4 +1,4 @@
--- mart.contracted_daily, model.charges -> mart.focus_1_4: spend in FOCUS 1.4's columns, one row per UTC day, account, project, team, key and model
+-- mart.contracted_daily, model.charges, model.invoice_day -> mart.focus_1_4: spend in FOCUS 1.4's columns, one row per UTC day, account, project, team, key and model
 SELECT
     coalesce(account, 'unnamed') AS BillingAccountId,
     coalesce(account, 'unnamed') AS BillingAccountName,
@@ -15,8 +15,8 @@ SELECT
     END AS ChargeDescription,
     CASE WHEN basis = 'plan' THEN 'Recurring' ELSE 'Usage-Based' END AS ChargeFrequency,
     -- What every amount of a row is in, whatever the invoice is: a day's rows are calls at prices in dollars and one row
-    -- that makes them the bill, so no call has a share of its own in euros or yuan that a provider said. The whole day
-    -- as it was billed, its currency and the rate that made it dollars stand in x_ columns of the bill's row.
+    -- that makes them the bill, so no call has a share of its own in euros or yuan that a provider said. The whole day,
+    -- or what an invoice has of it, as it was billed, its currency and the rate stand in x_ columns of the bill's row.
     'USD' AS BillingCurrency,
     cost_usd AS BilledCost,
     -- A contract's price is in both, a plan's fee is spread over its days already.
@@ -63,7 +63,7 @@ SELECT
     reasoning_out_tokens AS x_ReasoningOutputTokens,
     audio_out_tokens AS x_AudioOutputTokens,
     foreign_bill.currency AS x_BillCurrency,
-    foreign_bill.amount AS x_BillAmount,
+    coalesce(part.billed_amount, foreign_bill.amount) AS x_BillAmount,
     foreign_bill.fx_usd_per_unit AS x_BillUsdPerUnit,
     contract AS x_Contract
 -- What has no known price has no cost, and FOCUS no row for it.
@@ -80,4 +80,11 @@ LEFT JOIN (
 ) AS foreign_bill
     ON foreign_bill.day = spend.day AND foreign_bill.connection_no = spend.connection_no
     AND foreign_bill.told_by = spend.basis
+LEFT JOIN (
+    SELECT day, connection_no, coalesce(number, '') AS number, billed_amount
+    FROM model.invoice_day
+    WHERE billed_amount IS NOT NULL
+) AS part
+    ON part.day = foreign_bill.day AND part.connection_no = foreign_bill.connection_no
+    AND part.number = coalesce(spend.invoice, '')
 WHERE cost_usd IS NOT NULL AND (cost_usd <> 0 OR contracted_cost_usd <> 0 OR tokens <> 0)

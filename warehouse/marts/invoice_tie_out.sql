@@ -23,22 +23,34 @@ WITH named AS (
         WHERE invoice.plan IS NULL
         GROUP BY ALL
     )
-), on_invoice AS (
+), worded AS (
+    -- Which invoice a line is on its day and its own word say: lines of one day and word are looked at once.
+    SELECT connection_no, day, coalesce(invoice, '') AS word, sum(abs(amount_usd)) AS weight
+    FROM model.charges
+    GROUP BY ALL
+), placed AS (
     SELECT
-        named.provider, named.account_no, named.number, named.told_by, named.currency AS invoice_currency,
-        charges.* EXCLUDE (invoice)
+        named.provider, named.account_no, named.number, named.told_by, named.currency AS invoice_currency, worded.*
     FROM named
-    JOIN model.charges AS charges ON charges.connection_no = named.connection_no
+    JOIN worded ON worded.connection_no = named.connection_no
     LEFT JOIN model.invoice AS other
         ON other.provider = named.provider AND other.account_no = named.account_no AND other.number <> named.number
-        AND other.number = charges.invoice
+        AND other.number = worded.word
     WHERE CASE
-        WHEN named.told_by = 'number' THEN charges.invoice = named.number
+        WHEN named.told_by = 'number' THEN worded.word = named.number
         WHEN other.number IS NOT NULL THEN false
-        WHEN named.told_by = 'month' AND regexp_full_match(charges.invoice, '20\d\d(0[1-9]|1[0-2])')
-            THEN charges.invoice BETWEEN strftime(named.period_start, '%Y%m') AND strftime(named.period_end, '%Y%m')
-        ELSE charges.day BETWEEN named.period_start AND named.period_end
+        WHEN named.told_by = 'month' AND regexp_full_match(worded.word, '20\d\d(0[1-9]|1[0-2])')
+            THEN worded.word BETWEEN strftime(named.period_start, '%Y%m') AND strftime(named.period_end, '%Y%m')
+        ELSE worded.day BETWEEN named.period_start AND named.period_end
     END
+), on_invoice AS (
+    SELECT
+        placed.provider, placed.account_no, placed.number, placed.told_by, placed.invoice_currency,
+        charges.* EXCLUDE (invoice)
+    FROM placed
+    JOIN model.charges AS charges
+        ON charges.connection_no = placed.connection_no AND charges.day = placed.day
+        AND coalesce(charges.invoice, '') = placed.word
 ), pulled AS (
     -- A day without a line is pulled as well; one that may still change leaves its invoice open.
     SELECT

@@ -68,7 +68,7 @@ SELECT
 FROM told
 LEFT JOIN model.bill_day AS bill_day ON bill_day.day = told.day AND bill_day.connection_no = told.connection_no
 LEFT JOIN model.invoice_day AS invoiced
-    ON invoiced.day = told.day
+    ON invoiced.day = told.day AND invoiced.is_main
     AND (invoiced.connection_no = told.connection_no OR invoiced.plan_no = told.plan_no)
 LEFT JOIN model.account AS account ON account.account_no = told.account_no AND account.valid_to IS NULL
 LEFT JOIN model.project AS project ON project.project_no = told.project_no AND project.valid_to IS NULL

@@ -1,9 +1,11 @@
-"""model.invoice|bill_day|change|plan|plan_day -> model.invoice_day: which invoice a day is on.
+"""model.invoice|charges|bill_day|change|plan|plan_day -> model.invoice_day: whose a day is, and how much of it.
 
 An invoice covers the bills of its account's connections at its provider, or the fee of its plan: the lines that name
-it or its month, else the days of its period, as mart.invoice_tie_out has them. A UTC day of which two invoices have a
-part, as at the edge of a Pacific month, is on the one that has more of it. A bill that moved after its invoice was
-entered is corrected.
+it or its month, else the days of its period, as mart.invoice_tie_out has them. Of a UTC day of which several invoices
+have a part, as at the edge of a Pacific month, each has a row with its amount; the main one, which has most, has the
+day's detail. Lines of a month or a number that nobody entered are a part of no number, which may be the main one. A
+line that the periods of several invoices cover is on the one that has most of its day. A bill that moved after its
+invoice was entered is corrected, in each of its invoices: a move says how much, not which line.
 """
 
 from datetime import date
@@ -13,34 +15,57 @@ import duckdb
 from warehouse import fee_tables, mart
 
 # One text says which lines of model.charges are on which invoice.
-_LINES = mart.select("invoice_tie_out").partition("), pulled AS (")[0].partition("\n")[2]
+_PLACED = mart.select("invoice_tie_out").partition("), on_invoice AS (")[0].partition("\n")[2]
 _DAYS = f"""
-    {_LINES}), part AS (
-        SELECT provider, number, connection_no, day, sum(abs(coalesce(amount_usd, 0))) AS amount_usd
-        FROM on_invoice GROUP BY ALL
+    {_PLACED}), once AS (
+        SELECT connection_no, day, word, number
+        FROM (SELECT *, sum(weight) OVER (PARTITION BY connection_no, day, number) AS of_day FROM placed)
+        QUALIFY row_number() OVER (PARTITION BY connection_no, day, word ORDER BY of_day DESC, number) = 1
+    ), part AS (
+        SELECT
+            line.connection_no, line.day, once.number, sum(line.amount_usd) AS amount_usd,
+            sum(line.billed_amount) AS billed_amount, sum(abs(line.amount_usd)) AS weight
+        FROM model.charges AS line
+        SEMI JOIN once AS known ON known.connection_no = line.connection_no AND known.day = line.day
+        SEMI JOIN model.bill_day AS bill ON bill.connection_no = line.connection_no AND bill.day = line.day
+        LEFT JOIN once
+            ON once.connection_no = line.connection_no AND once.day = line.day
+            AND once.word = coalesce(line.invoice, '')
+        GROUP BY ALL
     ), on_day AS (
-        SELECT bill_day.day, bill_day.connection_no, named.number, named.added_at
-        FROM named
-        JOIN model.bill_day AS bill_day ON bill_day.connection_no = named.connection_no
-        LEFT JOIN part
-            ON part.provider = named.provider AND part.number = named.number
-            AND part.connection_no = named.connection_no AND part.day = bill_day.day
-        WHERE part.day IS NOT NULL
-            OR (bill_day.day BETWEEN named.period_start AND named.period_end
-                AND (named.told_by = 'day' OR bill_day.lines = 0))
-        QUALIFY row_number() OVER (
-            PARTITION BY bill_day.day, bill_day.connection_no
-            ORDER BY coalesce(part.amount_usd, 0) DESC, named.number) = 1
+        SELECT
+            day, connection_no, number, amount_usd, billed_amount,
+            row_number() OVER (PARTITION BY day, connection_no ORDER BY weight DESC, number NULLS LAST) = 1 AS is_main,
+            count(*) OVER (PARTITION BY day, connection_no) > 1 AS is_shared
+        FROM part
+        UNION ALL
+        -- A day without a line is on an invoice as well.
+        SELECT bill_day.day, bill_day.connection_no, min(named.number), NULL, NULL, true, false
+        FROM model.bill_day AS bill_day
+        JOIN named
+            ON named.connection_no = bill_day.connection_no
+            AND bill_day.day BETWEEN named.period_start AND named.period_end
+            AND (named.told_by = 'day' OR bill_day.lines = 0)
+        ANTI JOIN once ON once.connection_no = bill_day.connection_no AND once.day = bill_day.day
+        GROUP BY bill_day.day, bill_day.connection_no
     )
     SELECT on_day.day, on_day.connection_no, NULL::BIGINT AS plan_no, on_day.number,
-        CASE WHEN bool_or(change.day IS NOT NULL) THEN 'corrected' ELSE 'invoiced' END AS settlement
+        CASE
+            WHEN on_day.number IS NULL THEN NULL
+            WHEN moved.changed_at > named.added_at THEN 'corrected'
+            ELSE 'invoiced'
+        END AS settlement,
+        on_day.is_main,
+        CASE WHEN on_day.is_shared THEN on_day.amount_usd END::DECIMAL(38,12) AS amount_usd,
+        CASE WHEN on_day.is_shared THEN on_day.billed_amount END::DECIMAL(38,12) AS billed_amount
     FROM on_day
-    LEFT JOIN model.change AS change
-        ON change.connection_no = on_day.connection_no AND change.day = on_day.day AND change.basis = 'bill'
-        AND change.reason <> 'first' AND change.changed_at > on_day.added_at
-    GROUP BY on_day.day, on_day.connection_no, on_day.number
+    LEFT JOIN named ON named.connection_no = on_day.connection_no AND named.number = on_day.number
+    LEFT JOIN (
+        SELECT connection_no, day, max(changed_at) AS changed_at
+        FROM model.change WHERE basis = 'bill' AND reason <> 'first' GROUP BY connection_no, day
+    ) AS moved ON moved.connection_no = on_day.connection_no AND moved.day = on_day.day
     UNION ALL
-    SELECT plan_day.day, NULL, plan_day.plan_no, min(invoice.number), 'invoiced'
+    SELECT plan_day.day, NULL, plan_day.plan_no, min(invoice.number), 'invoiced', true, NULL, NULL
     FROM model.invoice AS invoice
     JOIN model.plan AS plan
         ON plan.plan = invoice.plan AND plan.provider = invoice.provider AND plan.account_no = invoice.account_no

@@ -28,12 +28,21 @@ WITH used AS (
         AND usage.day BETWEEN cover.starts_on AND cover.ends_on
 ), {holder}, bill AS (
     SELECT bill_day.day, bill_day.connection_no, bill_day.amount_usd, invoiced.number AS invoice,
-        coalesce(invoiced.settlement, bill_day.settlement) AS settlement, connection.provider, connection.account_no
+        coalesce(invoiced.settlement, bill_day.settlement) AS settlement, bill_day.settlement AS bill_settlement,
+        connection.provider, connection.account_no
     FROM model.bill_day AS bill_day
     JOIN model.connection AS connection ON connection.connection_no = bill_day.connection_no
     LEFT JOIN model.invoice_day AS invoiced
-        ON invoiced.day = bill_day.day AND invoiced.connection_no = bill_day.connection_no
+        ON invoiced.day = bill_day.day AND invoiced.connection_no = bill_day.connection_no AND invoiced.is_main
     WHERE bill_day.{days}
+), part AS (
+    -- What of a bill is on other invoices than its detail, or on none yet.
+    SELECT
+        bill.day, bill.connection_no, bill.account_no, bill.provider, invoiced.amount_usd, invoiced.number AS invoice,
+        coalesce(invoiced.settlement, bill.bill_settlement) AS settlement
+    FROM bill
+    JOIN model.invoice_day AS invoiced ON invoiced.day = bill.day AND invoiced.connection_no = bill.connection_no
+    WHERE NOT invoiced.is_main AND invoiced.amount_usd <> 0
 ), payer_day AS (
     SELECT day, provider, account_no FROM bill GROUP BY ALL
 ), claimed AS (
@@ -126,11 +135,11 @@ WITH used AS (
         'estimate', 'provisional', NULL, connection_no, {none}, NULL
     FROM estimated
     UNION ALL
-    -- One signed row a bill: what it is more, or less, than its detail adds up to.
+    -- One signed row a bill: what it is more, or less, than its detail adds up to and other invoices have.
     SELECT
         bill.day, bill.account_no, NULL, NULL, NULL, bill.provider, NULL, 0, 0, 0, 0, 0,
-        (bill.amount_usd - coalesce(detail.cost_usd, 0))::DECIMAL(38,12), 0, 'bill', bill.settlement, bill.invoice,
-        bill.connection_no, {none}, NULL
+        (bill.amount_usd - coalesce(detail.cost_usd, 0) - coalesce(other.amount_usd, 0))::DECIMAL(38,12), 0, 'bill',
+        bill.settlement, bill.invoice, bill.connection_no, {none}, NULL
     FROM bill
     LEFT JOIN (
         SELECT day, connection_no, sum(cost_usd) AS cost_usd
@@ -141,7 +150,14 @@ WITH used AS (
         )
         GROUP BY ALL
     ) AS detail ON detail.day = bill.day AND detail.connection_no = bill.connection_no
-    WHERE bill.amount_usd <> 0 OR detail.cost_usd IS NOT NULL
+    LEFT JOIN (SELECT day, connection_no, sum(amount_usd) AS amount_usd FROM part GROUP BY ALL) AS other
+        ON other.day = bill.day AND other.connection_no = bill.connection_no
+    WHERE bill.amount_usd <> 0 OR detail.cost_usd IS NOT NULL OR other.amount_usd <> 0
+    UNION ALL
+    SELECT
+        day, account_no, NULL, NULL, NULL, provider, NULL, 0, 0, 0, 0, 0, amount_usd, 0, 'bill', settlement, invoice,
+        connection_no, {none}, NULL
+    FROM part
     UNION ALL
     SELECT
         plan_day.day, plan_day.account_no, NULL, NULL, NULL, plan_day.provider, NULL, 0, 0, 0, 0, 0,

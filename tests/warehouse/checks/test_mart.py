@@ -29,7 +29,7 @@ WITH_COUNT: dict[str, set[tuple[str, str]]] = {
     "output_tokens": set(),
     "cache_read_tokens": {CACHE},
 }
-UNIQUE = (UNIQUE_TOGETHER, "day, account, project, team, key_label, provider, model, basis, connection_no")
+UNIQUE = (UNIQUE_TOGETHER, "day, account, project, team, key_label, provider, model, basis, connection_no, invoice")
 ALL_AGREE = {(IN_SET, "requests_agree"), (IN_SET, "tokens_agree"), (IN_SET, "cost_agrees")}
 
 PLANTED: list[Planted] = [
