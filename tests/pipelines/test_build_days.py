@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
 
+from pipelines.gateways import litellm_file
 from pipelines.materialization import build_days
 from tests.benchmarks import contract_rows
 from tests.pipelines.gateway_log import call, line, one, put, take_in
 from tests.pipelines.test_build import state
+from tests.pipelines.test_litellm_file import record
 from warehouse.home import PROJECT, Home
 
 # In a file: without one DuckDB takes the program for a person and draws bars.
@@ -35,19 +38,26 @@ def key(master_key: str) -> str:
 
 
 def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls told twice, tries that failed before they were served, and tags: parts of three rows change no row."""
+    """Calls told twice, tries that failed before they were served, tags and like latencies: parts change no row."""
     calls = [
-        call(request_id=f"id-{n}", ts=f"2026-11-18T{n % 24:02}:{n % 60:02}:00Z", tags=[f"t{n % 3}"], latency_ms=9 * n)
+        call(request_id=f"id-{n}", ts=f"2026-11-18T10:{n:02}:00Z", tags=[f"t{n % 3}"], latency_ms=100 + n % 2)
         for n in range(60)
     ]
     again = [call(request_id=f"id-{n}", ts="2026-11-18T23:59:59Z", output_tokens=7) for n in range(0, 60, 7)]
-    tries = [call(request_id=f"id-{n}", ts="2026-11-18T00:00:30Z", status=429) for n in range(0, 60, 5)]
-    put(home, "a.jsonl", map(json.dumps, [*calls, *again, *tries]))
+    put(home, "a.jsonl", map(json.dumps, [*calls, *again]))
+    tries = [
+        record(litellm_file.payload_sql, {"litellm_call_id": f"id-{n}", "id": f"up-{status}", "status": status}, {})
+        for n in range(40)
+        for status in (("failure", "success") if n % 4 else ("success",))
+    ]
+    put(home, "a.jsonl", tries, "litellm")
     take_in(home)
     whole = state(home)
-    assert len(whole["requests"]) == 60
-    monkeypatch.setattr(build_days, "PART_ROWS", 3)
+    assert len(whole["requests"]) == 60 + 40
+    assert sum(map(itemgetter(-1), whole["latency_hourly"])) == 60 + 40
+    monkeypatch.setattr(build_days, "PART_ROWS", 9)
     put(home, "b.jsonl", map(json.dumps, calls))
+    put(home, "b.jsonl", reversed(tries), "litellm")
     take_in(home)
     assert state(home) == whole
 
