@@ -73,8 +73,9 @@ class Tab:
                 self._note(told)
                 if told.WhichOneof("type") == kind and is_last(told):
                     return heard
-        except ConnectionClosed:
-            heard.status = 1008
+        except ConnectionClosed as closed:
+            # 1008 is what a session that ended is told, 1006 that nobody said why.
+            heard.status = closed.rcvd.code if closed.rcvd else 1006
             return heard
 
     def _note(self, told: ForwardMsg) -> None:
@@ -123,5 +124,7 @@ class Visitor:
             origin=Origin(f"http://127.0.0.1:{self.port}"),
             subprotocols=names,
             max_size=None,
+            # A browser asks for no sign of life, and on a busy machine twenty seconds are soon over.
+            ping_interval=None,
         ) as socket:
             yield Tab(socket)
