@@ -1,6 +1,6 @@
 """Memory that was freed, given back to the machine: glibc keeps it for the next who asks in the same thread.
 
-DuckDB reads in its own threads and Polars works in others, so that a pass held twice what it used.
+After a day of 670,000 calls that was some 150 MB, which the next day's frame did not find.
 """
 
 import ctypes

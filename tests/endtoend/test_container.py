@@ -47,7 +47,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     folder = tmp_path_factory.mktemp("container")
     # Whoever is not root in it has to get through.
     for above in (folder, *folder.parents[:2]):
-        above.chmod(0o755)
+        above.chmod(above.stat().st_mode & 0o7777 | 0o755)
     image = container_root.build(folder / "image", (FOLDER / "Containerfile").read_text())
     settings = {"APILEDGER_DASHBOARD_ADDRESS": "0.0.0.0", "APILEDGER_PUBLISHED_ON": "127.0.0.1"}  # noqa: S104 - its own
     with container_root.running(image, **settings) as started:
