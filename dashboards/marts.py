@@ -1,7 +1,7 @@
 """published/warehouse-<n>.duckdb -> pages: the one road by which a page reads, remembered per version and viewer.
 
 An answer depends on nothing but the home, the version, the viewer and what was asked, and all four are its key in the
-cache: a new version or another viewer never meets an old answer. No connection outlives the run of a page.
+cache: a new version or another viewer never meets an old answer. No connection that a page asked outlives its run.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
-from dashboards import viewer, withheld
+from dashboards import held_version, viewer, withheld
 from dashboards.viewer import Viewer
 from warehouse import database, withholding
 from warehouse.errors import WithheldError
@@ -40,7 +40,7 @@ class _Reading:
         newest = (str(home().root), version())
         if newest not in self.open:
             self.held.close()
-            self.open = {newest: self.held.enter_context(database.published(home(), is_filtered=True))}
+            self.open = {newest: self.held.enter_context(held_version.opened(home()))}
         return self.open[newest]
 
 
@@ -63,10 +63,7 @@ def _opened(looks: Viewer) -> Iterator["DuckDBPyConnection"]:
     """The newest version, for a question of this viewer's; WithheldError where it may show them whom it must not."""
     run = _reading.get()
     with ExitStack() as held:
-        if run is not None:
-            connection = run.connection()
-        else:
-            connection = held.enter_context(database.published(home(), is_filtered=True))
+        connection = run.connection() if run is not None else held.enter_context(held_version.opened(home()))
         # Asked each time: nobody reads what is withheld, however it came to be open.
         withheld.hold(home(), connection, looks)
         asked = version()
@@ -113,6 +110,7 @@ def once(question: Question[Asked, Answer], asked: Asked, who: Callable[[], View
 
 def forget() -> None:
     """Drop every remembered answer of every home: after an erasure nothing of it may wait in memory."""
+    held_version.let_go()
     _remembered.clear()
 
 

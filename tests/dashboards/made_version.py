@@ -377,9 +377,10 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
     """
     home.make(("gateway_jsonl", "litellm"))
     target = home.published / f"warehouse-{version}.duckdb"
+    working = target.with_name(f".{target.name}.part")
     if not empty:
-        target.write_bytes(_ten_weeks(until))
-    with duckdb.connect(str(target)) as connection:
+        working.write_bytes(_ten_weeks(until))
+    with duckdb.connect(str(working)) as connection:
         if empty:
             connection.execute(_TABLES + made_credits.TABLES)
         connection.execute(
@@ -388,6 +389,7 @@ def publish(home: Home, version: int, until: datetime, *, empty: bool = False, e
         if extra:
             connection.execute(extra)
         connection.execute(_NUMBERED)
+    working.replace(target)
     link = home.published / ".current.part"
     link.symlink_to(target.name)
     link.replace(home.published / "current")
