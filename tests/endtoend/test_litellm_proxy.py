@@ -1,5 +1,6 @@
 """A real LiteLLM proxy between the official client and a provider that counts: the files, then the books."""
 
+import contextlib
 import json
 import time
 from collections import Counter, defaultdict
@@ -32,6 +33,17 @@ def lines(inbox: Path) -> dict[str, list[dict[str, Any]]]:
             record = json.loads(line, parse_float=Decimal)
             by_call[record["litellm_call_id"]].append(record)
     return by_call
+
+
+def _part_files(inbox: Path, calls: int) -> list[Path]:
+    """The files without their name as soon as `calls` lines are on the disk; AssertionError after twenty seconds."""
+    for _ in range(1000):
+        # A file may be given its name between the look at the folder and its reading.
+        with contextlib.suppress(FileNotFoundError):
+            if sum(path.read_bytes().count(b"\n") for path in inbox.glob("*.jsonl*")) >= calls:
+                return list(inbox.glob("*.part"))
+        time.sleep(0.02)
+    raise AssertionError(f"fewer than {calls} lines were written")
 
 
 def check_line(bill: Billed, record: dict[str, Any]) -> None:
@@ -97,12 +109,16 @@ def test_two_workers_killed_and_started_again_lose_no_call(tmp_path: Path) -> No
     with CountingUpstream() as upstream:
         with running(tmp_path / "proxy", inbox, upstream, workers=2) as proxy:
             bills = run_traffic(proxy, upstream, [Order(ticket, "gpt-4o", 100, 20) for ticket in range(60)])
-            time.sleep(0.3)
+            left = _part_files(inbox, len(bills))
+            # A busy machine may take three seconds to tell that the traffic is over; one more call opens a new file.
+            while not left and len(bills) < 80:
+                bills += run_traffic(proxy, upstream, [Order(len(bills), "gpt-4o", 100, 20)])
+                left = _part_files(inbox, len(bills))
             litellm_proxy.kill(proxy)
         left = list(inbox.glob("*.part"))
         assert left
         with running(tmp_path / "proxy", inbox, upstream, workers=2) as proxy:
-            bills += run_traffic(proxy, upstream, [Order(60, "gpt-4o", 100, 20)])
+            bills += run_traffic(proxy, upstream, [Order(len(bills), "gpt-4o", 100, 20)])
     assert not list(inbox.glob("*.part"))
     by_call = lines(inbox)
     assert by_call.keys() == {bill.call_id for bill in bills}
