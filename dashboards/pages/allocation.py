@@ -9,7 +9,7 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import allocation_figures, charts, download, formats, marts, spend_table, viewer
+from dashboards import allocation_figures, centre_form, charts, download, formats, marts, spend_table, viewer
 from dashboards.allocation_figures import Asked, CentreRow, View
 from dashboards.viewer import Viewer
 from warehouse.allocation_tables import UNALLOCATED
@@ -40,7 +40,8 @@ def page() -> None:
     asked = Asked.from_query({key: st.query_params.get_all(key) for key in st.query_params}, today)
     _controls(asked, marts.answer(allocation_figures.names, None))
     found = marts.answer(allocation_figures.view, asked)
-    st.html(_head(asked, found))
+    looks = viewer.current()
+    st.html(_head(asked, found, centre_form.link() if looks.is_operator and looks.projects is None else ""))
     if not found.has_rules:
         st.info("No rule is set, so all spend is unallocated. Rules rest in allocation.toml of the home:")
         st.code(_HOW_TO, language=None)
@@ -76,7 +77,7 @@ def _told() -> None:
     st.query_params.from_dict(Asked(start, end, tuple(state[_KEY + "centre"])).to_query(today))
 
 
-def _head(asked: Asked, found: View) -> str:
+def _head(asked: Asked, found: View, link: str) -> str:
     whole = sum((row.cost_usd or Decimal(0) for row in found.centres), Decimal(0))
     left = sum((row.cost_usd or Decimal(0) for row in found.centres if row.cost_centre == UNALLOCATED), Decimal(0))
     figure = (
@@ -87,7 +88,7 @@ def _head(asked: Asked, found: View) -> str:
     return (
         '<div class="al"><div class="al-head"><h1>Who pays</h1>'
         f'<span class="dim">{formats.days(asked.start, asked.end)}, {asked.end.year} · UTC days</span></div>'
-        f"<p>{figure}</p></div>"
+        f"<p>{' '.join(filter(None, (figure, link)))}</p></div>"
     )
 
 

@@ -12,7 +12,7 @@ FIGURES = (
 OPEN = ("sign-in", "sign-up", "forgot", "reset", "invitation", "address", "link", "privacy")
 OWN = (
     "account", "account/rights", "account/help", "account/delete", "connections", "budget", "name", "claims",
-    "invoice", "price",
+    "invoice", "price", "centres",
 )  # fmt: skip
 
 # The text's colour and its ground as the browser lays them over each other, and WCAG's contrast of both. Drawings on a

@@ -52,6 +52,7 @@ ACTS = {
     "claim.given": "labels of the logs were given to an account on a page: account",
     "claim.ended": "labels of the logs became the operator's again on a page: none",
     "claim.parted": "it was said on a page how labels of the logs, their keys or upstreams are told apart: none",
+    "centres.set": "a rule of cost centres was set or ended on a page: none",
     "price.set": "a price was set on a page: none",
     "credits.prepaid": "the terms of an account's credits were set: account",
     "credits.adjusted": "an account's credits were adjusted: account",
