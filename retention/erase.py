@@ -35,7 +35,7 @@ from retention import (
 from retention.erase_build import Numbers
 from retention.subjects import Subject
 from warehouse import bill_tables, database, publication, withholding
-from warehouse.control import audit, tombstone
+from warehouse.control import audit, store_file, tombstone
 from warehouse.control import erasure as erasures
 from warehouse.control.erasure import Erasure
 from warehouse.control.vault import Vault
@@ -76,7 +76,7 @@ def begin(home: Home, control: sqlite3.Connection, subject: Subject, now: dateti
     if is_shown:
         # Whoever ended another erasure meanwhile has let versions be read again.
         withholding.withhold(home)
-    rewrite.truncate_control(control)
+    store_file.empty_log(control)
     tombstone_ledger.keep(home, control)
     return erasure
 
@@ -217,7 +217,7 @@ def _prove(
     for clause_id in _SWEPT:
         for pattern in held.clause(clause_id).holds:
             stores.remove(sorted(home.root.glob(pattern.replace("/**", "/*"))))
-    rewrite.truncate_control(control)
+    store_file.renew(control)
     vault = Vault(control, now)
     needles = sorted({text for each in pending for text in erasures.needles(control, vault, each.erasure_no)})
     words = self_scan.vocabulary(home, control)
@@ -243,7 +243,7 @@ def _prove(
             erasures.end(control, each, receipt, verify_receipt.link(erasures.last_chain(control), receipt), now)
             receipts.append(receipt)
             audit.note(control, "erasure.done", now, object_no=each.erasure_no)
-    rewrite.truncate_control(control)
+    store_file.renew(control)
     tombstone_ledger.keep(home, control)
     progress("erased", len(pending), len(pending))
     return receipts

@@ -17,7 +17,7 @@ from retention.errors import RetentionError
 from retention.holding import Holding
 from retention.subjects import SHORTEST_NEEDLE
 from warehouse import closed_month, database, labels, publication, stale_allocation
-from warehouse.control import audit, month_close, notice
+from warehouse.control import audit, month_close, notice, store_file
 from warehouse.control import member as members
 from warehouse.control.outside_id import NAMED
 from warehouse.control.vault import Vault
@@ -182,5 +182,4 @@ def _swept(home: Home, control: sqlite3.Connection) -> None:
     for clause_id in _SWEPT:
         for pattern in held.clause(clause_id).holds:
             stores.remove(sorted(home.root.glob(pattern.replace("/**", "/*"))))
-    control.execute("VACUUM")
-    rewrite.truncate_control(control)
+    store_file.renew(control)

@@ -72,8 +72,3 @@ def publish(home: Home, control: sqlite3.Connection, now: datetime) -> int:
     publication.withdraw(home)
     control.execute("DELETE FROM setting WHERE name = ?", (_MARK,))
     return version
-
-
-def truncate_control(control: sqlite3.Connection) -> None:
-    """Zero is written over what SQLite deletes; its write-ahead log has the rows as they were until it is emptied."""
-    control.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -28,7 +28,7 @@ from retention.policy import Policy, load
 from retention.receipts import Expired
 from retention.superseded import ReportTable
 from warehouse import conservation, database, publication
-from warehouse.control import audit
+from warehouse.control import audit, store_file
 from warehouse.home import Home
 
 Progress = Callable[[str, int, int], None]
@@ -88,7 +88,7 @@ def expire_home(home: Home, read: Reading, progress: Progress, *, clock_is_right
                 right = True
                 _expired(home, control, read.now, night, progress)
                 _note(control, home, night, read.now)
-                rewrite.truncate_control(control)
+                store_file.renew(control)
                 clock.remember(control, read)
                 progress("expired", 1, 1)
                 return night

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from warehouse import database, labels
-from warehouse.control import audit, claim, consent, notice, stored_key
+from warehouse.control import audit, claim, consent, notice, store_file, stored_key
 from warehouse.control import connection as connections
 from warehouse.control.connection import MAIN, Connection
 from warehouse.control.outside_id import OutsideIds
@@ -103,7 +103,10 @@ def add(
             audit.note(control, "key.replaced" if takes_over else "key.added", now, object_no=number)
             kind: notice.Kind = "key_replaced" if takes_over else "key_added"
             notice.tell_owners(control, account_no, kind, now, about_no=number)
-    stored_key.truncate(control)
+    if known is None:
+        store_file.empty_log(control)
+    else:
+        stored_key.leave_no_copy(control)
     return find(control, account_no, number)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from warehouse import database
-from warehouse.control import stored_key, vault
+from warehouse.control import store_file, vault
 from warehouse.errors import KeyUnavailableError
 from warehouse.home import Home
 
@@ -60,7 +60,7 @@ def _rewrapped(home: Home, old: AESGCM, new: AESGCM) -> int:
             wrapped = vault.sealed(new, pepper, vault.PEPPER).encode()
             control.execute("UPDATE setting SET value = ? WHERE name = 'pepper'", (wrapped,))
             done = _data_keys(control, old, new)
-        stored_key.truncate(control)
+        store_file.renew(control)
     return done
 
 

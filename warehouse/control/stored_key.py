@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from warehouse import database
-from warehouse.control import audit, notice, refusal, vault
+from warehouse.control import audit, notice, refusal, store_file, vault
 from warehouse.control.vault import Vault
 
 _KEY_BYTES = 32
@@ -81,16 +81,17 @@ def unmark(control: sqlite3.Connection, connection_no: int) -> None:
 
 
 def leave_no_copy(control: sqlite3.Connection) -> None:
-    """What was destroyed is in no log of the store, and in no copy that was made of it before an upgrade."""
-    truncate(control)
+    """What was destroyed is in no log and no slack of the store, and in no copy made of it before an upgrade.
+
+    Where another goes on writing, the slack is left to the night's expiry: the row itself is zeroed.
+    """
+    try:
+        store_file.renew(control)
+    except sqlite3.OperationalError:
+        store_file.empty_log(control)
     (_, _, file) = control.execute("PRAGMA database_list").fetchone()
     for copy in Path(file).parent.glob("control.before-*.sqlite"):
         copy.unlink(missing_ok=True)
-
-
-def truncate(control: sqlite3.Connection) -> None:
-    """Empty the write-ahead log, which has deleted values as they were; what is deleted in the file is zeroed."""
-    control.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _place(connection_no: int) -> str:
