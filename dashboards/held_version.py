@@ -1,7 +1,8 @@
 """published/warehouse-<n>.duckdb -> the newest version, held open while pages ask: opening it costs as much as they do.
 
 Whoever opens a version while it is held joins what DuckDB has open of it, with the blocks that were read. It is let go
-within a second once a newer one is there or somebody is being erased, and where nobody has asked for a while.
+within a second once a newer one is there or somebody is being erased, where nobody has asked for a while, and where
+what was read of it takes much memory.
 """
 
 import threading
@@ -17,6 +18,7 @@ from warehouse import database, withholding
 from warehouse.home import Home
 
 IDLE_S = 60.0
+MOST_BYTES = 512 * 1024 * 1024
 _LOOK_EVERY_S = 0.5
 # A file by what it is, not by its name alone: a restored home may call another file so.
 _File = tuple[Path, int, int, int]
@@ -61,6 +63,8 @@ class _Held:
                     self.watcher = None
                     return
                 home = self.home
+                if self.connection is not None and _held_bytes(self.connection) > MOST_BYTES:
+                    self.only(None)
             self.follow(home)
 
     def follow(self, home: Home) -> None:
@@ -102,6 +106,13 @@ def opened(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 def let_go() -> None:
     """Hold nothing, with no block of it in memory, until a page asks again."""
     _held.only(None)
+
+
+def _held_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    ((held,),) = connection.execute(
+        "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory()"
+    ).fetchall()
+    return int(held)
 
 
 def _newest(home: Home) -> _File | None:

@@ -23,7 +23,6 @@ from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
 BUILD_MEMORY_MB = 256
-READING_MEMORY = "512MB"
 LOCK_PATIENCE_S = 120.0
 # What a control store raises that is damaged.
 ControlError = sqlite3.DatabaseError
@@ -206,8 +205,6 @@ def read_only(path: Path) -> duckdb.DuckDBPyConnection:
             "python_enable_replacements": "false",
             "enable_external_access": "false",
             "lock_configuration": "true",
-            # What is read stays in memory for as long as the file is open, up to here; what needs more spills.
-            "memory_limit": READING_MEMORY,
             # Beside the file by default, where two processes that spill read each other's rows.
             "temp_directory": str(path.with_name(f"{path.name}.{os.getpid()}.tmp")),
         },

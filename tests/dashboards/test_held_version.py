@@ -94,6 +94,32 @@ def test_a_version_is_let_go_where_nobody_asks(home: Home, monkeypatch: pytest.M
     assert _open(home) == ["warehouse-1.duckdb"]
 
 
+def _read_bytes(home: Home) -> int:
+    """What DuckDB holds of the tables that were read."""
+    with held_version.opened(home) as connection:
+        query = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'BASE_TABLE'"
+        ((count,),) = connection.execute(query).fetchall()
+    assert isinstance(count, int)
+    return count
+
+
+def test_what_was_read_is_let_go_where_it_is_much(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is opened anew, with none of its blocks."""
+    made_version.publish(home, 1, UNTIL)
+    opened = _read_bytes(home)
+    with held_version.opened(home) as connection:
+        connection.execute("SELECT max(columns(*)) FROM mart.spend_hourly").fetchall()
+    before = _read_bytes(home)
+    assert before > opened
+    monkeypatch.setattr(held_version, "MOST_BYTES", before - 1)
+    for _ in range(100):
+        if _read_bytes(home) == opened:
+            break
+        time.sleep(0.05)
+    assert _read_bytes(home) == opened
+    _comes(home, ["warehouse-1.duckdb"])
+
+
 def test_another_file_of_the_same_name_is_not_taken_for_the_one_held(home: Home, tmp_path: Path) -> None:
     """A restored home may call a file as the one before was called."""
     made_version.publish(home, 1, UNTIL)
