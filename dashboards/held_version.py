@@ -8,7 +8,7 @@ what was read of it takes much memory.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,9 @@ class _Held:
             self.asked_at = time.monotonic()
             self.only(file)
             if self.connection is None:
-                self.home, self.file, self.connection = home, file, database.read_only(file[0])
+                # A page that has it open goes on without its being held.
+                with suppress(duckdb.Error):
+                    self.home, self.file, self.connection = home, file, database.read_only(file[0])
             if self.watcher is None:
                 self.watcher = threading.Thread(target=self.watch, name="held version", daemon=True)
                 self.watcher.start()
@@ -120,7 +122,8 @@ def _newest(home: Home) -> _File | None:
     try:
         if withholding.is_withheld(home):
             return None
-        path = (home.published / "current").resolve(strict=True)
+        # Called as `database.published` calls it: DuckDB refuses the same file with another place for what it spills.
+        path = home.published / (home.published / "current").readlink()
         status = path.stat()
     except OSError:
         return None

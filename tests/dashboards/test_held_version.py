@@ -130,6 +130,16 @@ def test_another_file_of_the_same_name_is_not_taken_for_the_one_held(home: Home,
     assert 0 < _rows(home) < before
 
 
+def test_a_home_behind_a_link_is_held_too(home: Home, tmp_path: Path) -> None:
+    """Its folder, or the one of its versions, may lie on another disk."""
+    made_version.publish(home, 1, UNTIL)
+    linked = Home(tmp_path / "linked")
+    linked.root.symlink_to(home.root)
+    rows = _rows(linked)
+    assert rows == _rows(linked) > 0
+    assert _open(home) == ["warehouse-1.duckdb"]
+
+
 def test_a_version_that_cannot_be_opened_ends_no_watch(home: Home) -> None:
     """The page says what is wrong; the next good version is held again."""
     made_version.publish(home, 1, UNTIL)
