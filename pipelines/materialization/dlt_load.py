@@ -16,7 +16,6 @@ from warehouse.tables import RAW_CALLS, Table
 
 _SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
-    # Only a file that this process wrote is ever configuration.
     "RUNTIME__LOG_LEVEL": "ERROR",
     "LOAD__DELETE_COMPLETED_JOBS": "true",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
@@ -52,6 +51,7 @@ def load_tables(
     os.environ.update(_SETTINGS)
     import dlt
 
+    _without_files()
     work = folder / name
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
@@ -67,6 +67,27 @@ def load_tables(
         pipeline.run([_resource(table, parts) for table, parts in loads]).raise_on_failed_jobs()
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _without_files() -> None:
+    """Keep dlt's settings to this process: a `.dlt` folder of somebody's, in the home or where he stands, is not ours.
+
+    dlt looks for secrets beside those files in Streamlit, too, and imports all of it for that.
+    """
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.providers import EnvironProvider
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+    from dlt.common.runtime.run_context import RunContext
+
+    class Process(RunContext):
+        """dlt's own context, whose settings are the environment's alone."""
+
+        def initial_providers(self) -> list[Any]:
+            return [EnvironProvider()]
+
+    container = Container()
+    if PluggableRunContext not in container:
+        container[PluggableRunContext] = PluggableRunContext(Process(None))
 
 
 def _destination(connection: duckdb.DuckDBPyConnection) -> Any:
