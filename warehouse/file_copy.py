@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from warehouse import patched_copy
@@ -19,19 +21,37 @@ def copied(source: Path, target: Path, mode: int = 0o400, over: Path | None = No
     written. The copy has the source's time of change, so that the two tell whether one was written to since.
     WarehouseError where it cannot be written; `target` is then what it was.
     """
-    working = target.with_name(f".{target.name}.part")
+    copied_each(source, {target: over}, mode)
+
+
+def copied_each(source: Path, overs: Mapping[Path, Path | None], mode: int = 0o400) -> None:
+    """Copy `source` to several targets at once, each over the older copy it maps to; all of them, or none."""
+    workings = {target: target.with_name(f".{target.name}.part") for target in overs}
+    try:
+        with ThreadPoolExecutor(len(overs)) as pool:
+            made = [pool.submit(_made, source, target, workings[target], over) for target, over in overs.items()]
+        for each in made:
+            each.result()
+    except BaseException:
+        for working in workings.values():
+            working.unlink(missing_ok=True)
+        raise
+    status = source.stat()
+    for target, working in workings.items():
+        os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))
+        working.chmod(mode)
+        with working.open("rb") as handle:
+            os.fsync(handle.fileno())
+        working.replace(target)
+        synced(target.parent)
+
+
+def _made(source: Path, target: Path, working: Path, over: Path | None) -> None:
     working.unlink(missing_ok=True)
     # By processes of their own: POSIX takes all locks of a process on a file away when it closes any handle of it, and
     # a copy made here would open a database that DuckDB holds to other writers.
     if over is None or source.stat().st_size < _PATCHED_FROM or not _patched(source, over, working):
         _plain(source, target, working)
-    status = source.stat()
-    os.utime(working, ns=(status.st_atime_ns, status.st_mtime_ns))
-    working.chmod(mode)
-    with working.open("rb") as handle:
-        os.fsync(handle.fileno())
-    working.replace(target)
-    synced(target.parent)
 
 
 def _patched(source: Path, over: Path, working: Path) -> bool:
@@ -58,7 +78,6 @@ def _plain(source: Path, target: Path, working: Path) -> None:
         check=False,
     )
     if done.returncode:
-        working.unlink(missing_ok=True)
         reason = done.stderr.strip().rsplit(": ", 1)[-1] or "the system allows no larger file"
         raise WarehouseError(
             f"{target} cannot be written ({reason}); what was there before stands: "

@@ -49,19 +49,22 @@ def publish(
     )
     _anchor(home, connection)
     connection.execute("FORCE CHECKPOINT")
-    target = home.published / f"warehouse-{version}.duckdb"
-    over = _retiring(home.published, kept, home.published / "current")
+    target, given = home.published / f"warehouse-{version}.duckdb", _given(home, version)
+    overs = {
+        target: _retiring(home.published, kept, home.published / "current"),
+        given: _retiring(given.parent, kept, home.people_file),
+    }
     if protection.is_on(home):
         working = home.tmp / "protected.duckdb"
         try:
             protected_copy.written(connection, working)
-            file_copy.copied(working, target, over=over)
+            file_copy.copied_each(working, overs)
         finally:
             working.unlink(missing_ok=True)
     else:
-        file_copy.copied(home.build_file, target, over=over)
+        file_copy.copied_each(home.build_file, overs)
     _pointed(home.published / "current", target.name)
-    mend(home, kept=kept)
+    _give(home, given, kept)
     return version
 
 
@@ -99,21 +102,30 @@ def mend(home: Home, *, kept: int = KEPT_VERSIONS) -> bool:
     version = database.current_version(home)
     if version is None:
         return False
-    folder = _people(home)
     whole = home.published / f"warehouse-{version}.duckdb"
-    given = not _is_given(home, version, whole)
+    given = None if _is_given(home, version, whole) else _given(home, version)
     if given:
-        copy = 1 + max((copy for number, copy in _versions(folder) if number == version), default=0)
-        target = folder / f"warehouse-{version}-{copy}.duckdb"
-        file_copy.copied(whole, target, over=_retiring(folder, kept, home.people_file))
-        # While somebody is being erased, a pass that was under way may still publish; nobody opens it.
-        if not withholding.is_withheld(home):
-            _pointed(home.people_file, str(target.relative_to(home.root)))
+        file_copy.copied(whole, given, over=_retiring(given.parent, kept, home.people_file))
+    _give(home, given, kept)
+    return given is not None
+
+
+def _given(home: Home, version: int) -> Path:
+    """The name of the people's next copy of a version."""
+    folder = _people(home)
+    copy = 1 + max((copy for number, copy in _versions(folder) if number == version), default=0)
+    return folder / f"warehouse-{version}-{copy}.duckdb"
+
+
+def _give(home: Home, given: Path | None, kept: int) -> None:
+    """Point people to their copy, where there is a new one, and sweep up behind them and what is older."""
+    # While somebody is being erased, a pass that was under way may still publish; nobody opens it.
+    if given and not withholding.is_withheld(home):
+        _pointed(home.people_file, str(given.relative_to(home.root)))
     # Programs that do not follow links put it here.
     home.people_file.with_name(f"{home.people_file.name}.wal").unlink(missing_ok=True)
-    for place in (home.published, folder):
+    for place in (home.published, _people(home)):
         _retired(place, kept)
-    return given
 
 
 def _people(home: Home) -> Path:
