@@ -24,7 +24,7 @@ from pipelines.materialization import build, build_credits, build_fees, landed
 from pipelines.payments import booking
 from pipelines.payments import pull as payments
 from pipelines.prices import reprice
-from warehouse import conservation, database, mart, publication
+from warehouse import compared, conservation, database, mart, publication
 from warehouse.control import claim_rule, pass_end, upstream_claim
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
@@ -77,31 +77,40 @@ def _passed(home: Home, now: datetime, progress: Progress) -> PassReport:
     home.make((*gateways(), *inboxes()))
     report = PassReport()
     erasing.resume(home, now, progress, restored=True)
+    # Asked before anything is landed.
+    untouched = publication.is_build(home)
     report.pulled = pull.pull_all(home, now, progress)
     report.paid = payments.pull_or_say(home, _utc(now), progress)
     for gateway in gateways().values():
         report.watched += watch.collect(home, gateway, now, progress)
         report.ingested.append(ingest.ingest(home, gateway, now, progress))
     report.gave_way = sum(taken.gave_way for taken in report.ingested)
-    while not _published(home, now, progress, report):
+    while not _published(home, now, progress, report, untouched=untouched):
         report.gave_way += 1
         progress(erasing.GAVE_WAY, 1, 1)
     report.gave_way += report.built.gave_way
     return report
 
 
-def _published(home: Home, now: datetime, progress: Progress, report: PassReport) -> bool:
-    """Model, and publish where anything is new; False where an erasure came before that."""
+def _published(home: Home, now: datetime, progress: Progress, report: PassReport, *, untouched: bool) -> bool:
+    """Model, and publish where anything is new; False where an erasure came before that.
+
+    `untouched`: before this pass, the build was the newest version.
+    """
     with modelling(home, now, progress, report.built) as connection:
         if not publication.due(home, connection):
             publication.mend(home)
             return True
-        conservation.hold(connection)
+        with database.control(home) as control:
+            months = compared.months_since(control, connection) if untouched else None
+        conservation.hold(connection, months)
         if erasing.is_waited_for(home):
             return False
         build_credits.deduct(home, connection, _utc(now))
         progress("publishing", 0, 1)
         report.version = publication.publish(home, connection, now, progress=progress)
+        with database.control(home) as control:
+            compared.note(control, connection)
         progress("publishing", 1, 1)
         return True
 
