@@ -16,40 +16,17 @@ from starlette.routing import Route
 from streamlit.starlette import App
 from streamlit.web import bootstrap
 
-from dashboards import (
-    account,
-    address,
-    api,
-    budget_form,
-    bundles,
-    centre_form,
-    claim_form,
-    connections,
-    credentials,
-    deletion,
-    erased,
-    handed,
-    health,
-    invoice_form,
-    metrics,
-    naming_form,
-    price_form,
-    privacy,
-    questions,
-    rectification,
-    reset,
-    rights,
-    sign_in,
-    sign_up,
-    states,
-    theme,
-    withdrawal,
-)
-from dashboards.address import AddressError
-from dashboards.browser_policy import BrowserPolicy
+from dashboards import states, theme
+from dashboards.access import address, handed
+from dashboards.access.address import AddressError
+from dashboards.access.browser_policy import BrowserPolicy
+from dashboards.access.session import SignedOutError
+from dashboards.access.transport import Transport
+from dashboards.api import endpoints, health, metrics
+from dashboards.entry import budget_form, centre_form, claim_form, invoice_form, naming_form, price_form
 from dashboards.gate import Gate
-from dashboards.session import SignedOutError
-from dashboards.transport import Transport
+from dashboards.people import account, connections, credentials, questions, reset, sign_in, sign_up
+from dashboards.rights import bundles, deletion, erased, privacy, rectification, rights_page, withdrawal
 from warehouse.errors import WithheldError
 
 HOSTS = address.hosts()
@@ -117,7 +94,7 @@ ROUTES = [
     *account.ROUTES,
     *deletion.ROUTES,
     *erased.ROUTES,
-    *rights.ROUTES,
+    *rights_page.ROUTES,
     *bundles.ROUTES,
     *withdrawal.ROUTES,
     *rectification.ROUTES,
@@ -134,7 +111,7 @@ ROUTES = [
     *privacy.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,
-    *api.ROUTES,
+    *endpoints.ROUTES,
 ]
 app = App(
     Path(__file__).parent / "pages" / "navigation.py",

@@ -5,8 +5,10 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import formats, frame_figures, marts, session, states
-from dashboards.frame_figures import Published, SourceRow
+from dashboards import formats, states
+from dashboards.access import session
+from dashboards.figures import frame_figures, marts
+from dashboards.figures.frame_figures import Published, SourceRow
 from warehouse.errors import WithheldError
 
 _LOOK_EVERY_S = 3

@@ -12,13 +12,14 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.AuthRedirect_pb2 import AuthRedirect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg, ForwardMsgMetadata
 
-from dashboards import address, handed, privacy, session
-from dashboards.handed import Handed
+from dashboards.access import address, bounce, handed, session
+from dashboards.access.handed import Handed
+from dashboards.rights import privacy
 
 # Whoever is erased or signed out is cut off within a second.
 LOOK_EVERY_S = 0.5
@@ -49,10 +50,6 @@ _ALWAYS = ("/policy", "/account")
 _AWAY = ForwardMsg(
     metadata=ForwardMsgMetadata(cacheable=False), auth_redirect=AuthRedirect(url="/sign-in?said=out")
 ).SerializeToString()
-_BOUNCE = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>One moment</title>'
-    '<meta http-equiv="refresh" content="0"><p>One moment.</p></html>'
-)
 
 
 class Gate:
@@ -109,14 +106,9 @@ def _refusal(scope: Scope, headers: Headers) -> ASGIApp:
         return PlainTextResponse("Not signed in", 403)
     if headers.get("sec-fetch-site") == "cross-site":
         # From another site a browser keeps the Strict cookie back; asked again by our own page, it sends it.
-        return bounce()
+        return bounce.page()
     to = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
     return RedirectResponse("/sign-in" if to == "/" else f"/sign-in?to={quote(to)}", 303)
-
-
-def bounce() -> HTMLResponse:
-    """A page that asks for itself again, as one of our own."""
-    return HTMLResponse(_BOUNCE, headers={"Cache-Control": "no-store", "Referrer-Policy": "same-origin"})
 
 
 class _Sockets:

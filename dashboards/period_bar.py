@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import streamlit as st
 
 from dashboards import formats
-from dashboards.period import Period
+from dashboards.figures.period import Period
 
 
 def draw(key: str) -> Period:

@@ -9,9 +9,13 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import allocation_figures, centre_form, charts, download, formats, marts, spend_table, viewer
-from dashboards.allocation_figures import Asked, CentreRow, View
-from dashboards.viewer import Viewer
+from dashboards import formats
+from dashboards.charts import time_chart
+from dashboards.entry import centre_form
+from dashboards.figures import allocation_figures, marts, viewer
+from dashboards.figures.allocation_figures import Asked, CentreRow, View
+from dashboards.figures.viewer import Viewer
+from dashboards.views import download, spend_table
 from warehouse.allocation_tables import UNALLOCATED
 from warehouse.money import shown
 
@@ -49,9 +53,9 @@ def page() -> None:
         st.caption("Nothing was spent on these days.")
         return
     if found.series:
-        st.html(charts.legend((name for _, name, _ in found.series), "cost centre"))
+        st.html(time_chart.legend((name for _, name, _ in found.series), "cost centre"))
         st.altair_chart(
-            charts.spend(found.series, "cost centre", asked.start, asked.end, hourly=False),
+            time_chart.spend(found.series, "cost centre", asked.start, asked.end, hourly=False),
             width="stretch",
             alt="Spend per UTC day by cost centre",
         )

@@ -6,8 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import budget_figures, formats, marts, viewer
-from dashboards.budget_figures import Asked, Told, Use
+from dashboards import formats
+from dashboards.figures import budget_figures, marts, viewer
+from dashboards.figures.budget_figures import Asked, Told, Use
 from warehouse.money import shown
 
 _STATES = {

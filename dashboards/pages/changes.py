@@ -10,9 +10,12 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import change_figures, charts, download, formats, marts, spend_table, theme, viewer
-from dashboards.change_figures import Asked, Moved
-from dashboards.viewer import Viewer
+from dashboards import formats, theme
+from dashboards.charts import time_chart
+from dashboards.figures import change_figures, marts, viewer
+from dashboards.figures.change_figures import Asked, Moved
+from dashboards.figures.viewer import Viewer
+from dashboards.views import download, spend_table
 from warehouse.money import shown
 
 _KEY = "changes_"
@@ -108,7 +111,7 @@ def _chart(found: list[tuple[Any, ...]]) -> None:
     st.html(theme.legend([(f"{REASONS[r][0]}: {REASONS[r][1]}", _COLOURS[r]) for r in reasons]))
     told = [(day, REASONS[reason][0], amount) for day, reason, amount in found]
     st.altair_chart(
-        charts.moves(told, named, first, last),
+        time_chart.moves(told, named, first, last),
         width="stretch",
         alt="By how much each day moved, up or down, and why",
     )

@@ -7,8 +7,11 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import balance_chart, charts, credit_figures, data_table, formats, marts
-from dashboards.credit_figures import Asked, Standing
+from dashboards import formats
+from dashboards.charts import balance_chart, time_chart
+from dashboards.figures import credit_figures, marts
+from dashboards.figures.credit_figures import Asked, Standing
+from dashboards.views import data_table
 from warehouse.money import shown
 
 _SHEET = data_table.Sheet(
@@ -172,10 +175,10 @@ def _deductions(asked: Asked) -> None:
     if not taken or max(cost for *_, cost in taken) <= 0:
         return
     st.html('<div class="al"><h2 class="al-title">Deducted, by model</h2></div>')
-    st.html(charts.legend([name for _, name, _ in taken], "model"))
+    st.html(time_chart.legend([name for _, name, _ in taken], "model"))
     first = min(day for day, *_ in taken)
     st.altair_chart(
-        charts.spend(taken, "model", max(asked.first, first), asked.today, hourly=False),
+        time_chart.spend(taken, "model", max(asked.first, first), asked.today, hourly=False),
         width="stretch",
         alt="What was deducted on each UTC day, by model",
     )

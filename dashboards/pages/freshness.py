@@ -5,9 +5,10 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import formats, frame_figures, freshness_figures, marts, states, viewer
-from dashboards.frame_figures import SourceRow
-from dashboards.freshness_figures import HeldBack, Reach
+from dashboards import formats, states
+from dashboards.figures import frame_figures, freshness_figures, marts, viewer
+from dashboards.figures.frame_figures import SourceRow
+from dashboards.figures.freshness_figures import HeldBack, Reach
 
 _BASES = {
     "log": "Calls of a log",

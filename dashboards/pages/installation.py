@@ -7,8 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import formats, installation_figures, marts, run_chart, run_figures, theme, viewer
-from dashboards.installation_figures import AccountSum, Claim, Folder
+from dashboards import formats, theme
+from dashboards.charts import run_chart
+from dashboards.figures import installation_figures, marts, run_figures, viewer
+from dashboards.figures.installation_figures import AccountSum, Claim, Folder
 from retention.idle import Idle
 from warehouse.control.pass_run import PassRun
 from warehouse.money import shown

@@ -9,9 +9,11 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import download, formats, invoice_figures, marts, viewer
-from dashboards.invoice_figures import Invoice, PlanMonth
-from dashboards.viewer import Viewer
+from dashboards import formats
+from dashboards.figures import invoice_figures, marts, viewer
+from dashboards.figures.invoice_figures import Invoice, PlanMonth
+from dashboards.figures.viewer import Viewer
+from dashboards.views import download
 from warehouse.fx import plain
 from warehouse.money import billed, shown
 

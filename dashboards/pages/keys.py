@@ -1,6 +1,6 @@
 """mart.spend_daily, mart.last_use, mart.name_history -> which key spends, whose it is, and which can go."""
 
-from dashboards import name_table
+from dashboards.views import name_table
 
 
 def page() -> None:

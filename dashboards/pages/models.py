@@ -6,9 +6,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from dashboards import data_table, formats, histogram, marts, model_figures, period_bar, price_form, theme, viewer
-from dashboards.model_figures import Models
-from dashboards.period import Period
+from dashboards import formats, period_bar, theme
+from dashboards.charts import histogram
+from dashboards.entry import price_form
+from dashboards.figures import marts, model_figures, viewer
+from dashboards.figures.model_figures import Models
+from dashboards.figures.period import Period
+from dashboards.views import data_table
 from warehouse.money import shown
 
 _SHEET = data_table.Sheet(

@@ -9,7 +9,11 @@ from datetime import UTC, datetime
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from dashboards import frame_figures, freshness, marts, session, states, theme, viewer
+from dashboards import freshness, states, theme
+from dashboards.access import session
+from dashboards.access.session import SignedOutError
+from dashboards.figures import frame_figures, marts, viewer
+from dashboards.figures.viewer import Viewer
 from dashboards.pages import (
     allocation,
     budgets,
@@ -25,8 +29,6 @@ from dashboards.pages import (
 )
 from dashboards.pages import credits as credits_page
 from dashboards.pages import freshness as freshness_page
-from dashboards.session import SignedOutError
-from dashboards.viewer import Viewer
 from warehouse import branding
 from warehouse.control import protection
 from warehouse.errors import WithheldError

@@ -6,20 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from dashboards import (
-    charts,
-    formats,
-    heat_map,
-    marts,
-    overview_figures,
-    price_form,
-    rhythm_figures,
-    theme,
-    viewer,
-    zone_figures,
-)
-from dashboards.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
-from dashboards.rhythm_figures import Mover
+from dashboards import formats, theme
+from dashboards.charts import heat_map, time_chart
+from dashboards.entry import price_form
+from dashboards.figures import marts, overview_figures, rhythm_figures, viewer, zone_figures
+from dashboards.figures.overview_figures import DailySpend, Month, ShareRow, UnpricedRow
+from dashboards.figures.rhythm_figures import Mover
 from warehouse.money import shown
 
 _SPANS = {"30 days": 30, "60 days": 60, "90 days": 90}
@@ -38,10 +30,10 @@ def page() -> None:
     st.html(_shares(shares, month))
     _rhythm(today, moved if month.first_day is None else [])
     st.subheader("Latency per day")
-    st.html(theme.legend(charts.LATENCY_LINES))
+    st.html(theme.legend(time_chart.LATENCY_LINES))
     if latency:
         st.altair_chart(
-            charts.latency(latency, asked.start, asked.today),
+            time_chart.latency(latency, asked.start, asked.today),
             width="stretch",
             alt="Latency per UTC day: median, 95th and 99th percentile",
         )
@@ -181,9 +173,9 @@ def _spend_over_time(usual: DailySpend) -> None:
     asked = DailySpend(today, _SPANS[span or "30 days"], dimension or usual.dimension, local=bool(zones.names))
     rows = marts.answer(overview_figures.spend_by_day, asked)
     if rows:
-        st.html(charts.legend((row.name for row in rows), asked.dimension))
+        st.html(time_chart.legend((row.name for row in rows), asked.dimension))
         st.altair_chart(
-            charts.spend(rows, asked.dimension, asked.start, asked.today, hourly=False, zone=zones.label),
+            time_chart.spend(rows, asked.dimension, asked.start, asked.today, hourly=False, zone=zones.label),
             width="stretch",
             alt=f"Spend per day ({zones.label}) by {asked.dimension}, last {asked.days} days",
         )

@@ -1,6 +1,6 @@
 """mart.spend_daily, mart.last_use, mart.name_history -> what each project spends, who answers for it, what rests."""
 
-from dashboards import name_table
+from dashboards.views import name_table
 
 
 def page() -> None:

@@ -8,8 +8,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboards import drill_table, formats, marts, reconciliation_figures, session, waterfall
-from dashboards.reconciliation_figures import Asked, Summary, Unclaimed
+from dashboards import formats
+from dashboards.access import session
+from dashboards.charts import waterfall
+from dashboards.figures import marts, reconciliation_figures
+from dashboards.figures.reconciliation_figures import Asked, Summary, Unclaimed
+from dashboards.views import drill_table
 from warehouse import database
 from warehouse.causes import CAUSES
 from warehouse.control import upstream_claim

@@ -9,10 +9,13 @@ from html import escape
 import pyarrow as pa
 import streamlit as st
 
-from dashboards import charts, download, formats, marts, spend_figures, spend_table, viewer, zone_figures
-from dashboards.spend_figures import SeriesRow, SpendTotals, View
-from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
-from dashboards.viewer import Viewer
+from dashboards import formats
+from dashboards.charts import time_chart
+from dashboards.figures import marts, spend_figures, viewer, zone_figures
+from dashboards.figures.spend_figures import SeriesRow, SpendTotals, View
+from dashboards.figures.spend_filter import DIMENSIONS, GRAINS, SpendFilter
+from dashboards.figures.viewer import Viewer
+from dashboards.views import download, spend_table
 from warehouse.money import shown
 
 _GRAIN_NAMES = {"day": "By day", "hour": "By hour", "total": "In total"}
@@ -122,11 +125,11 @@ def _chart(asked: SpendFilter, rows: list[SeriesRow], zone: str) -> None:
         st.caption("No price is known for any call in this view.")
         return
     if asked.when is not None and asked.group_by:
-        st.html(charts.legend((row.name for row in rows), dimension))
+        st.html(time_chart.legend((row.name for row in rows), dimension))
     if asked.when is None:
-        drawn = charts.ranking(((row.name, row.cost_usd) for row in rows), dimension)
+        drawn = time_chart.ranking(((row.name, row.cost_usd) for row in rows), dimension)
     else:
-        drawn = charts.spend(
+        drawn = time_chart.spend(
             [(row.at, row.name, row.cost_usd) for row in rows if row.at is not None],
             dimension,
             *asked.drawn_days,

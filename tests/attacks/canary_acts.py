@@ -13,8 +13,8 @@ from starlette.routing import Route
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
 from dashboards import app
-from dashboards.resources import RESOURCES
-from dashboards.spend_filter import DIMENSIONS
+from dashboards.api.resources import RESOURCES
+from dashboards.figures.spend_filter import DIMENSIONS
 from tests.attacks.canary_accounts import Accounts, Person, moment
 from tests.attacks.canary_search import Search
 from tests.attacks.visitor import Heard, Tab, Visitor

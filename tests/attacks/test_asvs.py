@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashboards import session
+from dashboards.access import session
 from tests import asvs_marks
 from tests.dashboards import people_site
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, served, token
@@ -178,7 +178,7 @@ def test_a_password_field_hides_it_and_takes_it_from_a_manager(site: Site) -> No
         assert re.search(r"autocomplete=(current|new)-password", field), field
         assert not re.search(r"readonly|maxlength|pattern", field)
     assert not [text for text in pages if re.search(r"\son[a-z]+=|addEventListener|onpaste", text)]
-    connecting = (PROJECT / "dashboards" / "connections.py").read_text(encoding="utf-8")
+    connecting = (PROJECT / "dashboards" / "people" / "connections.py").read_text(encoding="utf-8")
     assert re.search(r'form\.field\(\s*"key",\s*"Key",\s*"password",', connecting)
 
 

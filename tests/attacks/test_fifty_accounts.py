@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 import streamlit as st
 
-from dashboards import bundles, connection_child, handed, marts, session, viewer
-from dashboards.connection_child import Provider
-from dashboards.handed import Handed
-from dashboards.viewer import Viewer
+from dashboards.access import handed, session
+from dashboards.access.handed import Handed
+from dashboards.figures import marts, viewer
+from dashboards.figures.viewer import Viewer
+from dashboards.processes import connection_child
+from dashboards.processes.connection_child import Provider
+from dashboards.rights import bundles
 from retention import own_people
 from retention.holding import Holding
 from tests.attacks import canary_acts as acts

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 
-from dashboards import connection_child, connections
-from dashboards.connection_child import Provider
+from dashboards.people import connections
+from dashboards.processes import connection_child
+from dashboards.processes.connection_child import Provider
 from pipelines.alerts import postman
 from pipelines.bills import connecting
 from pipelines.bills.biller import billers

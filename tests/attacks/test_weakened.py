@@ -21,9 +21,13 @@ from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
-from dashboards import address, download, rights_parts, sign_in, states
+from dashboards import states
+from dashboards.access import address
+from dashboards.access.handed import Handed
 from dashboards.gate import Gate
-from dashboards.handed import Handed
+from dashboards.people import sign_in
+from dashboards.rights import rights_parts
+from dashboards.views import download
 from pipelines.alerts import budget_mail, mail
 from pipelines.bills.billing_api import BillingApi
 from pipelines.errors import ProviderError

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dashboards import (
+from dashboards.figures import (
     account_figures,
     allocation_figures,
     budget_figures,
@@ -37,10 +37,10 @@ from dashboards import (
     spend_figures,
     zone_figures,
 )
-from dashboards.overview_figures import DailySpend
-from dashboards.period import Period
-from dashboards.spend_filter import SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures.overview_figures import DailySpend
+from dashboards.figures.period import Period
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.viewer import Viewer
 from pipelines import passage
 from tests.benchmarks import contract_rows
 from warehouse import database

@@ -7,8 +7,8 @@ from datetime import datetime
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import viewer
-from dashboards.viewer import Viewer
+from dashboards.figures import viewer
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version, people_site
 from tests.dashboards.people_site import Site
 from warehouse import database

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, api, health, metrics, sign_in
+from dashboards.api import endpoints, health, metrics
 from dashboards.gate import Gate
+from dashboards.people import account, sign_in
 from tests.dashboards import made_version
 from tests.dashboards.people_site import HASH, now
 from warehouse import database
@@ -76,7 +77,7 @@ class Machines:
 
 def app() -> Starlette:
     """The routes of programs and those by which a person makes a token, behind the gate."""
-    routes = [*sign_in.ROUTES, *account.ROUTES, *health.ROUTES, *metrics.ROUTES, *api.ROUTES]
+    routes = [*sign_in.ROUTES, *account.ROUTES, *health.ROUTES, *metrics.ROUTES, *endpoints.ROUTES]
     return Starlette(routes=routes, middleware=[Middleware(Gate)])
 
 

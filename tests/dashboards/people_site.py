@@ -22,8 +22,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dashboards import account, api, credentials, deletion, health, metrics, privacy, reset, sign_in, sign_up
+from dashboards.api import endpoints, health, metrics
 from dashboards.gate import Gate
+from dashboards.people import account, credentials, reset, sign_in, sign_up
+from dashboards.rights import deletion, privacy
 from warehouse import database
 from warehouse.control import member as members
 from warehouse.control import password
@@ -160,7 +162,7 @@ def app() -> Starlette:
             *privacy.ROUTES,
             *health.ROUTES,
             *metrics.ROUTES,
-            *api.ROUTES,
+            *endpoints.ROUTES,
             Route("/figures", figures),
             WebSocketRoute("/_stcore/stream", live_figures),
         ],

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import allocation_figures
-from dashboards.allocation_figures import Asked
-from dashboards.viewer import Viewer
+from dashboards.figures import allocation_figures
+from dashboards.figures.allocation_figures import Asked
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse.home import Home

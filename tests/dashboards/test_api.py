@@ -11,10 +11,11 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
-from dashboards import api_document, viewer
-from dashboards.resource import Resource
-from dashboards.resources import RESOURCES
-from dashboards.viewer import Viewer
+from dashboards.api import api_document
+from dashboards.api.resource import Resource
+from dashboards.api.resources import RESOURCES
+from dashboards.figures import viewer
+from dashboards.figures.viewer import Viewer
 from tests.conftest import MASTER_KEY
 from tests.dashboards import machine_site
 from tests.dashboards.machine_site import DAYS, Machines
@@ -310,7 +311,7 @@ def test_while_nobody_may_read_programs_wait(machines: Machines) -> None:
 
 def test_what_nobody_thought_of_is_an_incident(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of our own is answered with its number and with nothing of what it says."""
-    monkeypatch.setattr("dashboards.freshness_figures.reach", lambda *_: 1 / 0)
+    monkeypatch.setattr("dashboards.figures.freshness_figures.reach", lambda *_: 1 / 0)
     told = machines.ask("/api/freshness")
     assert (told.status, told.json["title"]) == (500, "Internal Server Error")
     assert "division" not in told.body.decode()

@@ -9,8 +9,8 @@ import pytest
 import streamlit
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
-from dashboards.browser_policy import BrowserPolicy
-from dashboards.transport import Transport
+from dashboards.access.browser_policy import BrowserPolicy
+from dashboards.access.transport import Transport
 from tests.dashboards.people_site import Site, now, token
 from warehouse import database
 from warehouse.control import member as members

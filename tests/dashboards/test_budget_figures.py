@@ -8,9 +8,9 @@ import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import budget_figures
-from dashboards.budget_figures import Asked, Listed
-from dashboards.viewer import Viewer
+from dashboards.figures import budget_figures
+from dashboards.figures.budget_figures import Asked, Listed
+from dashboards.figures.viewer import Viewer
 from tests.pipelines.spend_version import known, limited
 from warehouse import database
 from warehouse.control import outbox

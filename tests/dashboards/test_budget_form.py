@@ -8,8 +8,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import budget_form, sign_in
+from dashboards.entry import budget_form
 from dashboards.gate import Gate
+from dashboards.people import sign_in
 from tests.dashboards.people_site import EMAIL, HASH, Site, served, token
 from tests.pipelines.spend_version import known
 from warehouse import database

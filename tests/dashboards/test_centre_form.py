@@ -9,8 +9,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import centre_form, session, sign_in
+from dashboards.access import session
+from dashboards.entry import centre_form
 from dashboards.gate import Gate
+from dashboards.people import sign_in
 from tests.dashboards.people_site import EMAIL, HASH, Site, as_member, served, token
 from warehouse import database
 from warehouse.allocation import FILE, Rules, made

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import change_figures
-from dashboards.change_figures import Asked
-from dashboards.viewer import Viewer
+from dashboards.figures import change_figures
+from dashboards.figures.change_figures import Asked
+from dashboards.figures.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 
 TODAY = UNTIL.date()

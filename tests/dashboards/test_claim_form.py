@@ -8,8 +8,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import claim_form, session, sign_in
+from dashboards.access import session
+from dashboards.entry import claim_form
 from dashboards.gate import Gate
+from dashboards.people import sign_in
 from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, as_member, served, token
 from warehouse import database
 from warehouse.control import claim, claim_rule, connection, key_rule, told_apart, upstream_claim

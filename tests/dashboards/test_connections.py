@@ -8,8 +8,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, connections, sign_in
 from dashboards.gate import Gate
+from dashboards.people import account, connections, sign_in
 from pipelines.sandbox import bill_file, openai_api
 from pipelines.sandbox.admin_api import AdminApi
 from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, now, served, token

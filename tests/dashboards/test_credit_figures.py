@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import credit_figures
-from dashboards.credit_figures import Asked
-from dashboards.viewer import Viewer
+from dashboards.figures import credit_figures
+from dashboards.figures.credit_figures import Asked
+from dashboards.figures.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 
 TODAY = UNTIL.date()

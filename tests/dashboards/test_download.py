@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dashboards import download
+from dashboards.views import download
 from warehouse.home import Home
 
 COST = pa.decimal128(38, 12)

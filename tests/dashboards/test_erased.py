@@ -15,8 +15,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from dashboards import account, deletion, erased, session, sign_in
+from dashboards.access import session
 from dashboards.gate import Gate
+from dashboards.people import account, sign_in
+from dashboards.rights import deletion, erased
 from tests.conftest import MASTER_KEY
 from tests.dashboards import people_site as signing
 from tests.dashboards import test_sign_in as sockets

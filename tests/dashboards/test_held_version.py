@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards import held_version
+from dashboards.figures import held_version
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse import withholding

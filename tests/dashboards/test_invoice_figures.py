@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from duckdb import DuckDBPyConnection
 
-from dashboards import invoice_figures
-from dashboards.viewer import Viewer
+from dashboards.figures import invoice_figures
+from dashboards.figures.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 
 TODAY = UNTIL.date()

@@ -9,8 +9,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import invoice_form, sign_in
+from dashboards.entry import invoice_form
 from dashboards.gate import Gate
+from dashboards.people import sign_in
 from tests.dashboards.people_site import EMAIL, HASH, Site, as_role, served, token
 from warehouse import database
 from warehouse.control import claim, invoice, plan

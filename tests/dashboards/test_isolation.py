@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import (
+from dashboards.figures import (
     allocation_figures,
     budget_figures,
     change_figures,
@@ -25,6 +25,7 @@ from dashboards import (
     frame_figures,
     freshness_figures,
     installation_figures,
+    marts,
     model_figures,
     name_figures,
     overview_figures,
@@ -34,12 +35,12 @@ from dashboards import (
     spend_figures,
     spend_source,
 )
-from dashboards.overview_figures import DIMENSIONS, DailySpend
-from dashboards.period import Period
-from dashboards.reconciliation_figures import STEPS, Asked
-from dashboards.spend_filter import SpendFilter
-from dashboards.spend_source import SpendSource
-from dashboards.viewer import Viewer
+from dashboards.figures.overview_figures import DIMENSIONS, DailySpend
+from dashboards.figures.period import Period
+from dashboards.figures.reconciliation_figures import STEPS, Asked
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.spend_source import SpendSource
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse import database
@@ -114,35 +115,35 @@ def _questions(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 ASKED: dict[str, list[Any]] = {
-    "dashboards.frame_figures.frame": [TODAY],
-    "dashboards.overview_figures.at_a_glance": [TODAY],
-    "dashboards.overview_figures.month_to": [TODAY],
-    "dashboards.overview_figures.shares": [TODAY],
-    "dashboards.overview_figures.unpriced": [TODAY],
-    "dashboards.price_figures.unpriced": [None],
-    "dashboards.overview_figures.spend_by_day": [DailySpend(TODAY, 60, dimension) for dimension in DIMENSIONS],
-    "dashboards.overview_figures.latency": [DailySpend(TODAY, 60, "provider")],
-    "dashboards.reconciliation_figures.providers": [None],
-    "dashboards.allocation_figures.names": [None],
-    "dashboards.change_figures.windows": [None],
-    "dashboards.spend_figures.names": [(ALL.start, TODAY)],
-    "dashboards.budget_figures.uses": [budget_figures.Asked(TODAY, BUDGETS)],
-    "dashboards.freshness_figures.reach": [TODAY],
-    "dashboards.freshness_figures.untold": [None],
-    "dashboards.installation_figures.label_sums": [TODAY],
-    "dashboards.rhythm_figures.week": [TODAY],
-    "dashboards.rhythm_figures.movers": [TODAY],
-    "dashboards.credit_figures.standings": [None],
-    "dashboards.credit_figures.unclaimed": [None],
-    "dashboards.credit_figures.moved": ["Acme", "Beta GmbH", *HOSTILE],
-    "dashboards.drill_figures.rows": [
+    "dashboards.figures.frame_figures.frame": [TODAY],
+    "dashboards.figures.overview_figures.at_a_glance": [TODAY],
+    "dashboards.figures.overview_figures.month_to": [TODAY],
+    "dashboards.figures.overview_figures.shares": [TODAY],
+    "dashboards.figures.overview_figures.unpriced": [TODAY],
+    "dashboards.figures.price_figures.unpriced": [None],
+    "dashboards.figures.overview_figures.spend_by_day": [DailySpend(TODAY, 60, dimension) for dimension in DIMENSIONS],
+    "dashboards.figures.overview_figures.latency": [DailySpend(TODAY, 60, "provider")],
+    "dashboards.figures.reconciliation_figures.providers": [None],
+    "dashboards.figures.allocation_figures.names": [None],
+    "dashboards.figures.change_figures.windows": [None],
+    "dashboards.figures.spend_figures.names": [(ALL.start, TODAY)],
+    "dashboards.figures.budget_figures.uses": [budget_figures.Asked(TODAY, BUDGETS)],
+    "dashboards.figures.freshness_figures.reach": [TODAY],
+    "dashboards.figures.freshness_figures.untold": [None],
+    "dashboards.figures.installation_figures.label_sums": [TODAY],
+    "dashboards.figures.rhythm_figures.week": [TODAY],
+    "dashboards.figures.rhythm_figures.movers": [TODAY],
+    "dashboards.figures.credit_figures.standings": [None],
+    "dashboards.figures.credit_figures.unclaimed": [None],
+    "dashboards.figures.credit_figures.moved": ["Acme", "Beta GmbH", *HOSTILE],
+    "dashboards.figures.drill_figures.rows": [
         replace(RANGE, by=by, day=day, model=model, key=text)
         for by in STEPS
         for text in (None, "canary-Beta GmbH-key_label", *HOSTILE)
         for model in (None, "canary-Beta GmbH-model")
         for day in (None, TODAY - timedelta(days=2))
     ],
-    "dashboards.name_figures.history": [
+    "dashboards.figures.name_figures.history": [
         (kind, f"canary-{account}-{name}")
         for account in ("Acme", "Beta GmbH")
         for kind, name in (("key", "key_label"), ("project", "project"))
@@ -186,7 +187,7 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer, every: in
     usual["name"] = [name_figures.Asked(kind, period) for kind in ("key", "project") for period in PERIODS]
     usual["change"] = [change_figures.Asked.from_query({}, TODAY)]
     usual["credit"] = [credit_figures.Asked(account, TODAY) for account in ("Acme", "Beta GmbH", *HOSTILE)]
-    kind = name.split(".")[1].removesuffix("_figures")
+    kind = name.split(".")[-2].removesuffix("_figures")
     asked = ASKED.get(name, usual.get(kind, _FILTERS[::every]))
     found = [QUESTIONS[name](connection, looks, one) for one in asked]
     return "".join(str(one.to_pylist() if hasattr(one, "to_pylist") else one) for one in found)
@@ -198,7 +199,7 @@ def _answers(connection: DuckDBPyConnection, name: str, looks: Viewer, every: in
 @pytest.mark.clause("AL-5.4")
 # Of the hundred views of spend every fifth at each commit: no part of a view has that period.
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
-@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "dashboards.spend_figures.view"])
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "dashboards.figures.spend_figures.view"])
 def test_no_answer_holds_anothers_canary(canaries: Home, name: str, every: int) -> None:
     """T02, T09: each question of each page and download, hostile filters included; weakened, the canary is there."""
     with database.published(canaries) as connection:
@@ -315,5 +316,5 @@ def test_answers_are_remembered_in_one_place_alone() -> None:
                 cached += [(path.name, node.name, one) for one in said if "cache" in one]
     assert [(file, name) for file, name, _ in cached] == [("marts.py", "_remembered")]
     assert all("persist" not in said for _, _, said in cached)
-    arguments = inspect.signature(__import__("dashboards.marts").marts._remembered.__wrapped__).parameters
+    arguments = inspect.signature(inspect.unwrap(marts._remembered)).parameters
     assert {"root", "version", "looks"} <= set(arguments)

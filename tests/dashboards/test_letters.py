@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboards import session
+from dashboards.access import session
 from pipelines.alerts import member_notices, postman
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, token
 from tests.pipelines.mail_trap import Trap

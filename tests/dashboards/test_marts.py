@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import marts, spend_figures, viewer
-from dashboards.spend_filter import SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures import marts, spend_figures, viewer
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse.errors import WarehouseError

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dashboards import health, metrics
+from dashboards.api import health, metrics
 from tests.conftest import MASTER_KEY
 from tests.dashboards import machine_site
 from tests.dashboards.machine_site import UNTIL, Machines

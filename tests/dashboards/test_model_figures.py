@@ -5,10 +5,11 @@ from decimal import Decimal
 
 from duckdb import DuckDBPyConnection
 
-from dashboards import histogram, model_figures
-from dashboards.model_figures import SCHEMA, Bucket, _row
-from dashboards.period import Period
-from dashboards.viewer import Viewer
+from dashboards.charts import histogram
+from dashboards.figures import model_figures
+from dashboards.figures.model_figures import SCHEMA, Bucket, _row
+from dashboards.figures.period import Period
+from dashboards.figures.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 
 TODAY = UNTIL.date()

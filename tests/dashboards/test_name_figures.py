@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from duckdb import DuckDBPyConnection
 
-from dashboards import name_figures, rhythm_figures
-from dashboards.name_figures import Asked
-from dashboards.period import Period
-from dashboards.viewer import Viewer
+from dashboards.figures import name_figures, rhythm_figures
+from dashboards.figures.name_figures import Asked
+from dashboards.figures.period import Period
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 

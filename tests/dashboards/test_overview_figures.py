@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from duckdb import DuckDBPyConnection
 
-from dashboards import overview_figures
-from dashboards.overview_figures import DailySpend
-from dashboards.viewer import Viewer
+from dashboards.figures import overview_figures
+from dashboards.figures.overview_figures import DailySpend
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from warehouse import database

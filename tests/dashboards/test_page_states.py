@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import marts, viewer
-from dashboards.viewer import Viewer
+from dashboards.figures import marts, viewer
+from dashboards.figures.viewer import Viewer
 from tests.dashboards import made_version
 from warehouse import database
 from warehouse.control import pass_end

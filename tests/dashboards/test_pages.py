@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import formats, frame_figures, freshness, marts
-from dashboards.spend_filter import DIMENSIONS
+from dashboards import formats, freshness
+from dashboards.figures import frame_figures, marts
+from dashboards.figures.spend_filter import DIMENSIONS
 from tests.dashboards import made_version
 from warehouse import database
 from warehouse.control.vault import Vault

@@ -9,8 +9,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import price_form, session, sign_in
+from dashboards.access import session
+from dashboards.entry import price_form
 from dashboards.gate import Gate
+from dashboards.people import sign_in
 from tests.dashboards import made_version
 from tests.dashboards.people_site import EMAIL, HASH, Site, as_member, served, token
 from tests.templates import Templates

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
-from dashboards import session
+from dashboards.access import session
 from pipelines.commands import notice_health
 from retention import privacy, tested
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, now, token

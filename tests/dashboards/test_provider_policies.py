@@ -8,9 +8,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import connections, privacy, provider_policies, sign_in
-from dashboards.connection_child import Provider
 from dashboards.gate import Gate
+from dashboards.people import connections, sign_in
+from dashboards.processes.connection_child import Provider
+from dashboards.rights import privacy, provider_policies
 from pipelines.bills import key_check
 from tests.dashboards.people_site import EMAIL, HASH, Site, now, served
 from warehouse import database

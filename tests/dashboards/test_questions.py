@@ -8,8 +8,10 @@ from click.testing import CliRunner
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, questions, rights, session, sign_in
+from dashboards.access import session
 from dashboards.gate import Gate
+from dashboards.people import account, questions, sign_in
+from dashboards.rights import rights_page
 from pipelines.alerts import postman
 from pipelines.cli import cli
 from pipelines.commands import rights_overdue
@@ -41,7 +43,7 @@ def site(home: Home, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
         assert found
         with database.transaction(control):
             members.join(control, vault, found[0].account_no, "viewer", ("web",), VERA, HASH, now())
-    routes = [*sign_in.ROUTES, *account.ROUTES, *rights.ROUTES, *questions.ROUTES]
+    routes = [*sign_in.ROUTES, *account.ROUTES, *rights_page.ROUTES, *questions.ROUTES]
     with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, home)
 

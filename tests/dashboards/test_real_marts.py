@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 
-from dashboards import (
+from dashboards.figures import (
     budget_figures,
     frame_figures,
     freshness_figures,
@@ -15,10 +15,10 @@ from dashboards import (
     rhythm_figures,
     spend_figures,
 )
-from dashboards.overview_figures import DailySpend
-from dashboards.period import Period
-from dashboards.spend_filter import DIMENSIONS, GRAINS, SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures.overview_figures import DailySpend
+from dashboards.figures.period import Period
+from dashboards.figures.spend_filter import DIMENSIONS, GRAINS, SpendFilter
+from dashboards.figures.viewer import Viewer
 from warehouse import database
 from warehouse.home import Home
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import download, drill_figures, reconciliation_figures
-from dashboards.reconciliation_figures import Asked, Unclaimed
-from dashboards.viewer import Viewer
+from dashboards.figures import drill_figures, reconciliation_figures
+from dashboards.figures.reconciliation_figures import Asked, Unclaimed
+from dashboards.figures.viewer import Viewer
+from dashboards.views import download
 from tests.dashboards import made_version
 from tests.dashboards.conftest import UNTIL
 from tests.dashboards.made_version import FORMULA_KEY

@@ -8,8 +8,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, rectification, rights, session, sign_in
+from dashboards.access import session
 from dashboards.gate import Gate
+from dashboards.people import account, sign_in
+from dashboards.rights import rectification, rights_page
 from retention import rectifying
 from tests.conftest import MASTER_KEY
 from tests.dashboards.people_site import HASH, PASSWORD, Site, served, token
@@ -66,7 +68,7 @@ def home(made: Home, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Home:
 @pytest.fixture
 def site(home: Home) -> Iterator[Site]:
     """The routes behind the gate."""
-    routes = [*sign_in.ROUTES, *account.ROUTES, *rights.ROUTES, *rectification.ROUTES]
+    routes = [*sign_in.ROUTES, *account.ROUTES, *rights_page.ROUTES, *rectification.ROUTES]
     with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, home)
 
@@ -100,7 +102,7 @@ def test_an_owner_puts_a_name_of_theirs_right_and_nobody_elses(site: Site, home:
     assert site.post("/account/rights/rectify", {"form": "0" * 64, "old": theirs})[0] == 403
     status, headers, _ = _asked(site, OWNERS[ANNE], old=old)
     assert (status, headers["location"]) == (303, "/account/rights?said=rectifying")
-    for _ in range(300):
+    for _ in range(900):
         if (made := _newest(home)).state != "open":
             break
         time.sleep(0.1)

@@ -11,9 +11,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from dashboards import account, bundles, rights, session, sign_in, sign_up, viewer, withdrawal
+from dashboards.access import session
+from dashboards.figures import viewer
+from dashboards.figures.viewer import Viewer
 from dashboards.gate import Gate
-from dashboards.viewer import Viewer
+from dashboards.people import account, sign_in, sign_up
+from dashboards.rights import bundles, rights_page, withdrawal
 from tests.conftest import MASTER_KEY
 from tests.dashboards.people_site import HASH, PASSWORD, Site, served, token
 from tests.retention.held_world import ANNE, BELA, Held, email, held
@@ -43,7 +46,14 @@ def site(world: Held, master_key: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     """The routes behind the gate."""
     assert master_key
     monkeypatch.setenv("APILEDGER_HOME", str(world.home.root))
-    routes = [*sign_in.ROUTES, *sign_up.ROUTES, *account.ROUTES, *rights.ROUTES, *bundles.ROUTES, *withdrawal.ROUTES]
+    routes = [
+        *sign_in.ROUTES,
+        *sign_up.ROUTES,
+        *account.ROUTES,
+        *rights_page.ROUTES,
+        *bundles.ROUTES,
+        *withdrawal.ROUTES,
+    ]
     with served(Starlette(routes=routes, middleware=[Middleware(Gate)])) as port:
         yield Site(port, world.home)
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 from streamlit.web.server.server import MEDIA_ENDPOINT
 
-from dashboards import address, gate, session
+from dashboards import gate
+from dashboards.access import address, session
 from tests.dashboards.people_site import EMAIL, HASH, PASSWORD, Site, now, token
 from warehouse import database
 from warehouse.control import acceptance, claim, password, throttle, ticket

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from duckdb import DuckDBPyConnection
 
-from dashboards import spend_figures
-from dashboards.spend_filter import DIMENSIONS, Grain, SpendFilter
+from dashboards.figures import spend_figures
+from dashboards.figures.spend_filter import DIMENSIONS, Grain, SpendFilter
+from dashboards.figures.viewer import Viewer
 from dashboards.theme import OTHER
-from dashboards.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 from warehouse import database
 from warehouse.home import Home

@@ -7,9 +7,9 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards import spend_figures
-from dashboards.spend_filter import DIMENSIONS, GRAINS, HOURLY_DAYS, SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures import spend_figures
+from dashboards.figures.spend_filter import DIMENSIONS, GRAINS, HOURLY_DAYS, SpendFilter
+from dashboards.figures.viewer import Viewer
 from tests.dashboards.conftest import UNTIL
 
 TODAY = UNTIL.date()

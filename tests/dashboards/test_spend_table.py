@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from streamlit import dataframe_util
 
-from dashboards import spend_table
+from dashboards.views import spend_table
 
 _KIND = pa.decimal128(38, 12)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from dashboards import address
-from dashboards.address import AddressError
-from dashboards.transport import Transport
+from dashboards.access import address
+from dashboards.access.address import AddressError
+from dashboards.access.transport import Transport
 from pipelines.services.supervisor import answers
 from tests.dashboards import certificate, people_site
 from tests.dashboards.people_site import EMAIL, PASSWORD, Site, token

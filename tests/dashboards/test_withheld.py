@@ -4,8 +4,8 @@ import pytest
 from duckdb import DuckDBPyConnection
 from streamlit.testing.v1 import AppTest
 
-from dashboards import marts, viewer
-from dashboards.viewer import Viewer
+from dashboards.figures import marts, viewer
+from dashboards.figures.viewer import Viewer
 from pipelines import erasing
 from pipelines.materialization import build
 from tests.retention.erased_world import NOW, Canary, begin, lived

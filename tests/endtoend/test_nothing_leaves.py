@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dashboards import overview_figures, spend_figures
-from dashboards.spend_filter import SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures import overview_figures, spend_figures
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.viewer import Viewer
 from pipelines.evidence import processors, proof
 from pipelines.exports import export
 from tests.pipelines.billed_world import KEYS, LATER, world

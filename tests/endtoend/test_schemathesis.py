@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from dashboards import api_document, representation
+from dashboards.api import api_document, representation
 from tests.conftest import MASTER_KEY
 from tests.dashboards import machine_site, made_version
 from tests.dashboards.people_site import now

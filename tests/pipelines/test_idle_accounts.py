@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from dashboards import installation_figures
-from dashboards.viewer import Viewer
+from dashboards.figures import installation_figures
+from dashboards.figures.viewer import Viewer
 from pipelines.alerts import postman
 from pipelines.cli import cli
 from pipelines.commands import idle_health

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from dashboards import installation_figures, overview_figures, spend_figures
-from dashboards.overview_figures import DailySpend
-from dashboards.spend_filter import SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures import installation_figures, overview_figures, spend_figures
+from dashboards.figures.overview_figures import DailySpend
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.viewer import Viewer
 from pipelines.commands.account import account
 from tests.pipelines.gateway_log import NOW, line, one, put, query, take_in
 from tests.retention.erased_world import erased

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 from click.testing import CliRunner
 
-from dashboards import overview_figures, spend_figures, zone_figures
-from dashboards.overview_figures import DailySpend
-from dashboards.spend_filter import SpendFilter
-from dashboards.viewer import Viewer
+from dashboards.figures import overview_figures, spend_figures, zone_figures
+from dashboards.figures.overview_figures import DailySpend
+from dashboards.figures.spend_filter import SpendFilter
+from dashboards.figures.viewer import Viewer
 from pipelines.cli import cli
 from pipelines.errors import PipelineError
 from retention import expire, hunter, policy

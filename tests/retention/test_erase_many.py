@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboards import marts, viewer
-from dashboards.viewer import Viewer
+from dashboards.figures import marts, viewer
+from dashboards.figures.viewer import Viewer
 from pipelines.materialization.landed import missing_loads
 from retention import bundle, expire_control, policy, self_scan
 from tests.attacks.canary_accounts import moment

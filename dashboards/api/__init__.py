@@ -1,0 +1,1 @@
+"""What programs may ask for, how the installation is, and the answers."""

@@ -1,0 +1,1 @@
+"""Charts: what people would rather see than read."""

@@ -1,0 +1,1 @@
+"""What people enter: budgets, claims and rules, names, invoices, prices, cost centres."""

@@ -1,0 +1,1 @@
+"""The questions of pages to a published version, each bound to its viewer."""
