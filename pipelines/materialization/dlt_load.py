@@ -4,8 +4,11 @@ dlt sees only what the boundary wrote. Its working folder is emptied before and 
 can wedge a pipeline for good (`LoadPackageAlreadyCompleted`), and the inbox is the truth until a receipt is written.
 """
 
+import importlib
 import os
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +52,14 @@ def load_tables(
     `name` is the source's, and of the folder below `folder` that dlt works in.
     """
     os.environ.update(_SETTINGS)
+    _imported_alone()
     import dlt
 
     _without_files()
     work = folder / name
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700, parents=True)
+    pipeline = None
     try:
         pipeline = dlt.pipeline(
             pipeline_name=name,
@@ -66,7 +71,17 @@ def load_tables(
         pipeline.config.restore_from_destination = False
         pipeline.run([_resource(table, parts) for table, parts in loads]).raise_on_failed_jobs()
     finally:
+        if pipeline is not None:
+            # Else dlt holds it until the next one, and by an error of its settings whoever loaded with all they held.
+            pipeline.deactivate()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _imported_alone() -> None:
+    """Import dlt where nobody calls: it keeps an error of its import for good, and by that every frame above it."""
+    if "dlt" not in sys.modules:
+        with ThreadPoolExecutor(1) as nobody:
+            nobody.submit(importlib.import_module, "dlt").result()
 
 
 def _without_files() -> None:

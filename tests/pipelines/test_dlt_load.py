@@ -1,4 +1,4 @@
-"""What dlt is told: by this process alone, whatever settings lie where somebody stands."""
+"""What dlt is told: by this process alone, whatever settings lie where somebody stands; and what it holds: nothing."""
 
 import subprocess
 import sys
@@ -19,6 +19,44 @@ report = run_pass(Home(Path(sys.argv[1])), datetime(2026, 11, 21, tzinfo=UTC), l
 print(report.version, sum(one.rows for one in report.ingested), sorted({"streamlit"} & sys.modules.keys()))
 """
 
+_LOAD = """
+import gc, sys, weakref
+from pathlib import Path
+import duckdb
+import polars as pl
+from pipelines.materialization import dlt_load
+from warehouse.tables import Column, Table
+
+class Told:
+    pass
+
+def load(folder, build):
+    told = Told()
+    part = folder / "part.parquet"
+    pl.DataFrame({"n": [1, 2]}).write_parquet(part)
+    table = Table("raw_any", "calls", "Any.", (Column("n", "BIGINT", "A number."),))
+    dlt_load.load_tables(build, folder / "dlt", "any", [(table, [(part, 2)])])
+    return weakref.ref(told)
+
+with duckdb.connect() as build:
+    refs = [load(Path(sys.argv[1]), build) for _ in range(2)]
+    gc.collect()
+    print(build.execute("SELECT count(*) FROM raw_any.calls").fetchall()[0][0], [ref() is None for ref in refs])
+"""
+
+
+def _printed(script: str, folder: Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        cwd=cwd,
+        env={"PYTHONPATH": str(_ROOT), "APILEDGER_MASTER_KEY": MASTER_KEY, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
 
 def test_settings_of_somebody_are_not_read(home: Home, tmp_path: Path) -> None:
     """A `.dlt` folder that would break every load breaks none; nor is Streamlit asked for its secrets."""
@@ -27,12 +65,9 @@ def test_settings_of_somebody_are_not_read(home: Home, tmp_path: Path) -> None:
     settings.mkdir(parents=True)
     for name in ("config.toml", "secrets.toml"):
         (settings / name).write_text("this is [no TOML")
-    done = subprocess.run(
-        [sys.executable, "-c", _PASS, str(home.root)],
-        cwd=settings.parent,
-        env={"PYTHONPATH": str(_ROOT), "APILEDGER_MASTER_KEY": MASTER_KEY, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == ["1", "2", "[]"], done.stderr
+    assert _printed(_PASS, home.root, settings.parent) == "1 2 []"
+
+
+def test_whoever_loads_is_not_held_by_dlt(tmp_path: Path) -> None:
+    """Neither by the first load, which imports it, nor by the last: a pull of many connections held what they told."""
+    assert _printed(_LOAD, tmp_path, tmp_path) == "4 [True, True]"
