@@ -10,11 +10,12 @@ from warehouse.errors import WarehouseError
 _SIZE = 20 * 1024 * 1024
 
 
-def test_copies_are_made_over_old_ones_and_beside_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("longer", [5, -400_000])
+def test_copies_are_made_over_old_ones_and_beside_them(longer: int, tmp_path: Path) -> None:
     """Whole, with the source's time of change, nobody's to write; the old copy is no more, nor any part."""
     source, old = tmp_path / "source", tmp_path / "old"
-    source.write_bytes(b"new" + bytes(_SIZE))
-    old.write_bytes(b"old" + bytes(_SIZE + 5))
+    source.write_bytes(b"new" + bytes(_SIZE) + b"end")
+    old.write_bytes(b"old" + bytes(_SIZE + longer))
     file_copy.copied_each(source, {tmp_path / "over": old, tmp_path / "beside": None})
     for name in ("over", "beside"):
         copy = tmp_path / name
