@@ -18,6 +18,7 @@ _MADE = {"gateway", "context_band", "input_tokens", "output_tokens", "list_cost_
 _TAKEN = tuple(name for name in tables.REQUESTS.column_names if name not in _MADE)
 # A few words many times over: as numbers that stand for them, groups and joins take half as long.
 _WORDS = ("gateway", "provider", "model", "service_tier", "region", "outcome")
+_BATCH_ROWS = 61_440
 # What a call of a sealed day has cost stays, whatever today's prices say.
 _KEPT = {
     "kept_cost_pico_usd": ("(list_cost_usd * 1000000000000)::BIGINT", "BIGINT"),
@@ -71,7 +72,13 @@ def read_calls(
     if sealed:
         selects.append(_KNOWN)
         bound["sealed"] = [f"{day}/{gateway}" for day, gateway in sealed]
-    read = connection.execute(" UNION ALL ".join(selects), bound).pl()
+    read = connection.execute(" UNION ALL ".join(selects), bound).to_arrow_reader(_BATCH_ROWS)
+    # One after the other: Arrow's form of all of them is as large again as what is made of it.
+    pieces = [_worded(pl.DataFrame(pl.from_arrow(batch))) for batch in read]
+    return pl.concat(pieces) if pieces else _worded(pl.DataFrame(read.schema.empty_table()))
+
+
+def _worded(read: pl.DataFrame) -> pl.DataFrame:
     return read.with_columns(pl.col(_WORDS).cast(pl.Categorical))
 
 
