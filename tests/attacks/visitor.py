@@ -63,8 +63,9 @@ class Tab:
 
     def _until(self, message: BackMsg, is_last: Any, kind: str) -> Heard:
         heard = Heard(0)
-        self.socket.send(message.SerializeToString())
         try:
+            # Who signed out everywhere meanwhile is cut off before they ask.
+            self.socket.send(message.SerializeToString())
             while True:
                 data = self.socket.recv(timeout=_PATIENCE_S)
                 assert isinstance(data, bytes)
