@@ -42,12 +42,7 @@ up: install
 stop: install
 	@exec $(BIN)/apiledger stop
 
-# Thousands of small databases are made and synced: in memory, where there is room, that takes a fifth less time.
 test: lint chromium
-	@room=$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }'); \
-	if [ -w /dev/shm ] && [ "$${room:-0}" -ge 4194304 ]; then \
-	  export PYTEST_DEBUG_TEMPROOT=$${PYTEST_DEBUG_TEMPROOT:-/dev/shm}; \
-	fi; \
 	$(PYTEST) -m "not soak"
 
 lint: install
