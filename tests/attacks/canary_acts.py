@@ -19,7 +19,7 @@ from tests.attacks.canary_accounts import Accounts, Person, moment
 from tests.attacks.canary_search import Search
 from tests.attacks.visitor import Heard, Tab, Visitor
 from tests.dashboards.people_site import PASSWORD
-from warehouse import database
+from warehouse import allocation, database
 from warehouse.control import session as sessions
 from warehouse.control import token as tokens
 from warehouse.control.vault import Vault
@@ -81,6 +81,13 @@ class Scene:
     def look(self, kind: str, guest: Guest, *heard: Heard, sent: list[str] | None = None) -> None:
         """Search what a guest was given; `sent` are words that they said themselves."""
         self.search.look(kind, guest.person, heard, sent or [], guest.opened)
+
+    def ruled(self, person: Person, path: str) -> list[str]:
+        """The words of the rules of cost centres, a file that the operator writes and reads on their own page of it."""
+        if person.account is not None or not path.startswith("/centres"):
+            return []
+        rules = (self.accounts.home.root / allocation.FILE).read_text(encoding="utf-8")
+        return re.findall(r"zq\d{3}[a-z]+?xv", rules)
 
     def secret(self, person: Person) -> str:
         """A token of a person, without an end."""
@@ -149,7 +156,7 @@ def route(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None
     """Any of the plain pages, with a number of another's where its address has one."""
     path = dice.choice([each.path for each in routes("GET")])
     path = re.sub(r"\{\w+(:\w+)?\}", lambda _: _number(scene, other, dice), path)
-    scene.look("route", guest, guest.visitor.get(path))
+    scene.look("route", guest, guest.visitor.get(path), sent=scene.ruled(guest.person, path))
 
 
 def machine(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None:
@@ -179,7 +186,7 @@ def form(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None:
     fields |= {name: f"{fields[name]}@example.org" for name in ("email", "invited", "address")} | _WORDS
     fields |= {name: _number(scene, other, dice) for name in ("member", "account", "connection", "number")}
     fields["scope"] = f"{_number(scene, other, dice)}-{dice.choice((0, 1))}"
-    sent = []
+    sent = scene.ruled(guest.person, path)
     if theirs is not None and dice.random() < 0.3:
         fields["email"] = other.person.email
         sent.append(theirs.word(other.person.seat))
