@@ -31,12 +31,20 @@ def insert(
 ) -> None:
     """Append a frame to a table, column by column; `expressions` are SQL for columns the frame has in another form."""
     selected = ", ".join(f'{(expressions or {}).get(name, name)} AS "{name}"' for name in columns)
-    # One piece after the other: Arrow's copy of a whole frame would be as large as the frame.
-    pieces = (frame.slice(first, _BATCH_ROWS).to_arrow() for first in range(0, frame.height, _BATCH_ROWS))
-    batches = (batch for piece in pieces for batch in piece.to_batches())
-    connection.register("frame", pa.RecordBatchReader.from_batches(frame.clear().to_arrow().schema, batches))
+    connection.register("frame", read_once(frame))
     connection.execute(f"INSERT INTO {table} SELECT {selected} FROM frame")
     connection.unregister("frame")
+
+
+def read_once(frame: pl.DataFrame) -> pa.RecordBatchReader:
+    """A frame to `register` for one statement, a batch at a time: Arrow's copy of all of it would be as large again.
+
+    What is registered within a transaction DuckDB holds until that ends, and a column of it holds all that was read
+    together with it. Of this nothing is left once it is read.
+    """
+    pieces = (frame.slice(first, _BATCH_ROWS).to_arrow() for first in range(0, frame.height, _BATCH_ROWS))
+    batches = (batch for piece in pieces for batch in piece.to_batches())
+    return pa.RecordBatchReader.from_batches(frame.clear().to_arrow().schema, batches)
 
 
 def insert_rows(connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[tuple[object, ...]]) -> None:

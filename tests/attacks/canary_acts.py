@@ -149,7 +149,11 @@ def stolen(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> Non
         scene.look("stolen button", guest, told, *fetched)
     if other.tab.session_id:
         with guest.visitor.tab(other.tab.session_id) as taken:
-            scene.look("stolen session", guest, taken.run(dice.choice(PAGES[:6])))
+            try:
+                taken.run(dice.choice(PAGES[:6]))
+            finally:
+                # A page that is taken over may never be drawn to its end: what came of it came.
+                scene.look("stolen session", guest, taken.heard)
 
 
 def route(scene: Scene, guest: Guest, other: Guest, dice: random.Random) -> None:

@@ -36,7 +36,7 @@ class Heard:
 
 @dataclass
 class Tab:
-    """An open page: what was drawn, the session that Streamlit gave it, and its buttons that make a file."""
+    """An open page: all that came, the session that Streamlit gave it, and its buttons that make a file."""
 
     socket: ClientConnection
     heard: Heard = field(default_factory=lambda: Heard(0))
@@ -70,6 +70,7 @@ class Tab:
                 data = self.socket.recv(timeout=_PATIENCE_S)
                 assert isinstance(data, bytes)
                 heard.parts.append(("socket", data))
+                self.heard.parts.append(("socket", data))
                 told = ForwardMsg.FromString(data)
                 self._note(told)
                 if told.WhichOneof("type") == kind and is_last(told):

@@ -128,8 +128,7 @@ def told_elsewhere(
 
     A gateway that repeats a call under another time crosses midnight at most rarely, so the look is one column wide.
     """
-    numbers = calls.select("request_no", "requested_at")
-    connection.register("numbers", numbers.to_arrow())
+    connection.register("numbers", frame.read_once(calls.select("request_no", "requested_at")))
     found = connection.execute(
         f"""SELECT r.request_no, r.requested_at < n.requested_at AS earlier, r.requested_at::DATE AS day
             FROM {tables.REQUESTS.full_name} r JOIN numbers n ON r.request_no = n.request_no
