@@ -23,6 +23,8 @@ from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
 BUILD_MEMORY_MB = 256
+# What goes on beside needs memory, too, and rows that are carried through are looked at once.
+CARRIED_MEMORY_MB = 96
 LOCK_PATIENCE_S = 120.0
 # What a control store raises that is damaged.
 ControlError = sqlite3.DatabaseError
@@ -101,6 +103,23 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
         raise
     home.build_file.chmod(0o600)
     return connection
+
+
+@contextmanager
+def carrying(connection: duckdb.DuckDBPyConnection, *, one_thread: bool = False) -> Iterator[None]:
+    """While rows are only carried through the build, DuckDB keeps less of them: what they are made into is elsewhere.
+
+    `one_thread` where runs of rows are inserted: of two threads each leaves a row group half full, and whole ones are
+    written once. The build is one as `build` opens it, without `deletes`.
+    """
+    connection.execute(f"SET memory_limit = '{CARRIED_MEMORY_MB}MB'")
+    if one_thread:
+        connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute("RESET threads")
+        connection.execute(f"SET memory_limit = '{BUILD_MEMORY_MB}MB'")
 
 
 def copied_build(home: Home, target: Path) -> None:

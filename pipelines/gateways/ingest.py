@@ -170,7 +170,8 @@ def _load(
         try:
             for some in _together(parts):
                 erasing.give_way(home, control)
-                dlt_load.load(connection, home.dlt, gateway, some)
+                with database.carrying(connection):
+                    dlt_load.load(connection, home.dlt, gateway, some)
         except GaveWayError:
             # They would be written anew with the build for nothing.
             if _exists(connection, gateway.schema):

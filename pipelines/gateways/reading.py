@@ -15,13 +15,15 @@ import msgspec
 import pyarrow as pa
 
 from pipelines.gateways import logfile, record
-from pipelines.gateways.boundary import PART_ROWS, Boundary
+from pipelines.gateways.boundary import Boundary
 from pipelines.gateways.logfile import LogFile
 from pipelines.gateways.provider import Gateway, LineError
 from warehouse.control.receipt import Receipt
 
 # Below this the careful road is faster than opening DuckDB's reader.
 SHORT_ROAD_BYTES = 1024 * 1024
+# What is read of a file in columns at once; the next batch is read while one is worked on.
+BATCH_ROWS = 61_440
 # Rows of the careful road are Python objects, a kilobyte each.
 CAREFUL_ROWS = 50_000
 # A line may have megabytes in fields that are read; so many of what is kept are gathered.
@@ -126,7 +128,7 @@ class Reader:
         return taken
 
     def _all_admitted(self, query: str) -> bool:
-        batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(PART_ROWS)
+        batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(BATCH_ROWS)
         for batch in _ahead(batches):
             self._give_way()
             table = pa.Table.from_batches([batch])

@@ -84,18 +84,18 @@ def build(
     # When the newest file was landed: a figure that moves now moves because of it.
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
-    runs = list(_runs(dirty, landed))
+    waiting = list(runs(dirty, landed))
     done = 0
-    while runs:
+    while waiting:
         if gives_way():
             built.gave_way = 1
             break
-        days = runs.pop(0)
-        progress("modelling days", done, done + len(days) + sum(map(len, runs)))
+        days = waiting.pop(0)
+        progress("modelling days", done, done + len(days) + sum(map(len, waiting)))
         loads = [load for load in landed if load.day in set(days)]
         made = build_days.make(connection, book, days, loads, landed_at, may_be_read)
         built.take_in(Built(days, made.rows))
-        runs.extend([day] for day in sorted(made.again))
+        waiting.extend([day] for day in sorted(made.again))
         done += len(days)
     if not built.gave_way:
         progress("modelling days", done, done)
@@ -122,7 +122,8 @@ def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[Load]) -> set[dat
     return {load.day for load in landed if (load.day, load.gateway, load.load_no) not in made}
 
 
-def _runs(dirty: set[date], landed: list[Load]) -> Iterator[list[date]]:
+def runs(dirty: set[date], landed: list[Load]) -> Iterator[list[date]]:
+    """The days in the order they are made, as many at once as have RUN_ROWS rows or, of more, one."""
     rows: dict[date, int] = {}
     for load in landed:
         rows[load.day] = rows.get(load.day, 0) + load.rows

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.gateways.provider import gateways
 from retention import seal
-from warehouse import allocator, frame, publication, sealing, tables
+from warehouse import allocator, database, frame, publication, sealing, tables
 from warehouse.models import (
     change,
     failure_daily,
@@ -27,8 +27,8 @@ from warehouse.models import (
 )
 from warehouse.prices import PriceBook
 
-# Some hundred megabytes of a frame. A day of fewer rows is read in one piece: each part looks through the whole day.
-PART_ROWS = 400_000
+# Some fifty megabytes of a frame; each part looks through the whole day.
+PART_ROWS = 184_320
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Made:
         self.rows[table.full_name] = self.rows.get(table.full_name, 0) + rows
 
 
-class _Reading:
+class Reading:
     """The raw rows of some days, in as many parts as they are many."""
 
     def __init__(
@@ -88,8 +88,20 @@ def make(
 
     `may_be_read` is SQL: of a restricted account no new row is processed.
     """
+    with database.carrying(connection, one_thread=True):
+        return _made(connection, book, days, loads, landed_at, may_be_read)
+
+
+def _made(
+    connection: duckdb.DuckDBPyConnection,
+    book: PriceBook,
+    days: Sequence[date],
+    loads: Sequence[Load],
+    landed_at: datetime | None,
+    may_be_read: str,
+) -> Made:
     closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
-    read = _Reading(connection, days, loads, may_be_read)
+    read = Reading(connection, days, loads, may_be_read)
     before = change.logged(connection, days)
     made, hours, latencies = Made(), [], []
     connection.execute("BEGIN")

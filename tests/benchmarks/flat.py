@@ -4,7 +4,6 @@ Ours is what a pass does up to model.requests: allow-list, numbers for ids, seal
 each call once and priced. What a pass makes of them in the same transaction is in `flat_whole`, and P3 by itself.
 """
 
-from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import duckdb
 import polars as pl  # noqa: F401 (the same)
 
 from pipelines.gateways import ingest, provider
-from pipelines.materialization.build import RUN_ROWS
+from pipelines.materialization import build
+from pipelines.materialization.build_days import Load, Made, Reading
 from pipelines.providers import gateway_jsonl
 from tests.benchmarks import contract_rows
-from warehouse import database
+from warehouse import allocator, database
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.models import requests
@@ -45,30 +45,23 @@ def ours(rows: int, folder: Path, work: Path) -> list[int]:
     """From the inbox to model.requests, a run of days at a time as a pass takes them."""
     home, book = ingested(rows, folder, work), PriceBook.load()
     with database.control(home) as control:
-        landed = [(date.fromisoformat(day), rows) for _, day, _, rows in receipt.load_days(control)]
+        loads = [Load(date.fromisoformat(day), name, no, rows) for name, day, no, rows in receipt.load_days(control)]
     with database.held(home.build_lock), database.build(home) as connection:
-        for days in _runs(landed):
-            calls = requests.one_row_a_call(requests.read_calls(connection, ["gateway_jsonl"], days))
-            calls, _ = requests.told_elsewhere(connection, calls, days)
-            connection.execute("BEGIN")
-            requests.delete(connection, days)
-            requests.insert(connection, requests.priced(calls, book))
-            connection.execute("COMMIT")
-        connection.execute("CHECKPOINT")
+        with database.carrying(connection, one_thread=True):
+            for days in build.runs({load.day for load in loads}, loads):
+                _make(connection, book, days, [load for load in loads if load.day in days])
+            connection.execute("CHECKPOINT")
         return answer(connection, "model.requests", "sum(input_tokens)")
 
 
-def _runs(landed: list[tuple[date, int]]) -> Iterator[list[date]]:
-    rows: dict[date, int] = {}
-    for day, count in landed:
-        rows[day] = rows.get(day, 0) + count
-    run: list[date] = []
-    for day in sorted(rows):
-        if run and sum(rows[each] for each in run) + rows[day] > RUN_ROWS:
-            yield run
-            run = []
-        run.append(day)
-    yield run
+def _make(connection: duckdb.DuckDBPyConnection, book: PriceBook, days: list[date], loads: list[Load]) -> None:
+    reading, made = Reading(connection, days, loads, "TRUE"), Made()
+    connection.execute("BEGIN")
+    requests.delete(connection, days)
+    for part in range(reading.parts):
+        requests.insert(connection, reading.part(connection, book, part, made))
+        allocator.give_back()
+    connection.execute("COMMIT")
 
 
 def yardstick(rows: int, folder: Path, work: Path) -> list[int]:
