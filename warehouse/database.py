@@ -106,20 +106,24 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def carrying(connection: duckdb.DuckDBPyConnection, *, one_thread: bool = False) -> Iterator[None]:
+def carrying(
+    connection: duckdb.DuckDBPyConnection, *, deleted_rows: int = 0, one_thread: bool = False
+) -> Iterator[None]:
     """While rows are only carried through the build, DuckDB keeps less of them: what they are made into is elsewhere.
 
-    `one_thread` where runs of rows are inserted: of two threads each leaves a row group half full, and whole ones are
-    written once. The build is one as `build` opens it, without `deletes`.
+    `deleted_rows` go meanwhile, and that they are gone is kept until the build is closed. `one_thread` where runs of
+    rows are inserted: of two threads each leaves a row group half full, and whole ones are written once. The build is
+    one as `build` opens it, without `deletes`.
     """
-    connection.execute(f"SET memory_limit = '{CARRIED_MEMORY_MB}MB'")
+    deleted_mb = deleted_rows * deletion.DELETED_BYTES // 10**6
+    connection.execute(f"SET memory_limit = '{CARRIED_MEMORY_MB + deleted_mb}MB'")
     if one_thread:
         connection.execute("SET threads = 1")
     try:
         yield
     finally:
         connection.execute("RESET threads")
-        connection.execute(f"SET memory_limit = '{BUILD_MEMORY_MB}MB'")
+        connection.execute(f"SET memory_limit = '{BUILD_MEMORY_MB + deleted_mb}MB'")
 
 
 def copied_build(home: Home, target: Path) -> None:

@@ -31,6 +31,7 @@ from warehouse.home import Home
 from warehouse.models import (
     reconciliation,
     repriced_daily,
+    requests,
     usage_monthly,
 )
 from warehouse.prices import PriceBook
@@ -84,19 +85,24 @@ def build(
     # When the newest file was landed: a figure that moves now moves because of it.
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
-    waiting = list(runs(dirty, landed))
-    done = 0
-    while waiting:
-        if gives_way():
-            built.gave_way = 1
-            break
-        days = waiting.pop(0)
-        progress("modelling days", done, done + len(days) + sum(map(len, waiting)))
-        loads = [load for load in landed if load.day in set(days)]
-        made = build_days.make(connection, book, days, loads, landed_at, may_be_read)
-        built.take_in(Built(days, made.rows))
-        waiting.extend([day] for day in sorted(made.again))
-        done += len(days)
+    rows = sum(load.rows for load in landed if load.day in dirty)
+    with database.carrying(connection, deleted_rows=requests.count(connection, dirty), one_thread=True):
+        waiting = list(runs(dirty, landed))
+        done = 0
+        while waiting:
+            if gives_way():
+                built.gave_way = 1
+                break
+            days = waiting.pop(0)
+            progress("modelling days", done, done + len(days) + sum(map(len, waiting)))
+            loads = [load for load in landed if load.day in set(days)]
+            made = build_days.make(connection, book, days, loads, landed_at, may_be_read)
+            built.take_in(Built(days, made.rows))
+            waiting.extend([day] for day in sorted(made.again))
+            done += len(days)
+        if rows > RUN_ROWS:
+            # Where it is to rest before others need the memory.
+            connection.execute("CHECKPOINT")
     if not built.gave_way:
         progress("modelling days", done, done)
     _months(connection, built)
@@ -107,10 +113,10 @@ def build(
         _states(connection, states)
     pulls = _pulls(connection)
     with database.control(home) as control:
-        rows, moved = build_bills.build(connection, control, book, FxRates.load(home))
+        made_of_bills, moved = build_bills.build(connection, control, book, FxRates.load(home))
         zone_days.build(connection, control)
         build_naming.build(connection, control)
-    built.rows |= rows
+    built.rows |= made_of_bills
     pulled = {row[2] for row in pulls ^ _pulls(connection)}
     _reconcile(connection, book, {*built.days, *covered, *moved, *pulled}, built)
     mart.create(connection)

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.gateways.provider import gateways
 from retention import seal
-from warehouse import allocator, database, frame, publication, sealing, tables
+from warehouse import allocator, frame, publication, sealing, tables
 from warehouse.models import (
     change,
     failure_daily,
@@ -88,18 +88,6 @@ def make(
 
     `may_be_read` is SQL: of a restricted account no new row is processed.
     """
-    with database.carrying(connection, one_thread=True):
-        return _made(connection, book, days, loads, landed_at, may_be_read)
-
-
-def _made(
-    connection: duckdb.DuckDBPyConnection,
-    book: PriceBook,
-    days: Sequence[date],
-    loads: Sequence[Load],
-    landed_at: datetime | None,
-    may_be_read: str,
-) -> Made:
     closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
     read = Reading(connection, days, loads, may_be_read)
     before = change.logged(connection, days)

@@ -1,7 +1,10 @@
 """Frames into DuckDB: every row as it was, whatever pieces the frame is made of."""
 
+import time
+
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from warehouse import frame
 
@@ -32,3 +35,27 @@ def test_a_frame_of_many_pieces_is_stored_row_by_row() -> None:
 def test_a_frame_without_rows_stores_none() -> None:
     """A day of nothing but failures has no latency."""
     assert _inserted(_frame(0, 0, "none")).height == 0
+
+
+def test_what_is_read_once_is_let_go_within_the_transaction() -> None:
+    """A column of what was read holds all of it: registered as a table it is there until the transaction ends."""
+    held = {}
+    for name, handed in (("table", pl.DataFrame.to_arrow), ("read once", frame.read_once)):
+        memory = pa.proxy_memory_pool(pa.default_memory_pool())
+        with duckdb.connect() as connection:
+            connection.execute("BEGIN")
+            numbers = pa.array(range(500_000), memory_pool=memory)
+            read = pl.DataFrame(pl.from_arrow(pa.table({"n": numbers})))
+            del numbers
+            connection.register("numbers", handed(read))
+            assert connection.execute("SELECT sum(n) FROM numbers").fetchall() == [(499_999 * 250_000,)]
+            connection.unregister("numbers")
+            del read
+            # A thread of DuckDB's may be the last to let go.
+            deadline = time.monotonic() + (10 if name == "read once" else 0)
+            while (held_bytes := memory.bytes_allocated()) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            held[name] = held_bytes
+            connection.execute("COMMIT")
+    assert held["table"] >= 4_000_000
+    assert held["read once"] == 0

@@ -141,6 +141,16 @@ def told_elsewhere(
     return calls.join(earlier, on="request_no", how="anti") if earlier.height else calls, again
 
 
+def count(connection: duckdb.DuckDBPyConnection, days: Collection[date]) -> int:
+    """How many calls of these days are there."""
+    if not days:
+        return 0
+    query = f"""SELECT count(*) FROM {tables.REQUESTS.full_name} WHERE requested_at >= ? AND requested_at < ?
+        AND requested_at::DATE IN (SELECT unnest(?))"""
+    ((rows,),) = connection.execute(query, [min(days), max(days) + timedelta(days=1), list(days)]).fetchall()
+    return int(rows)
+
+
 def delete(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> None:
     """Take the days' rows away; the caller holds the transaction."""
     connection.execute(
