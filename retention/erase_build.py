@@ -11,7 +11,7 @@ from datetime import date
 
 import duckdb
 
-from warehouse import database, deletion, publication
+from warehouse import build_memory, publication
 from warehouse.control.tombstone import Tombstone
 from warehouse.tables import INPUT_CLASSES, OUTPUT_CLASSES
 
@@ -110,7 +110,7 @@ def counted(connection: duckdb.DuckDBPyConnection, numbers: Numbers) -> dict[str
 def carry_out(connection: duckdb.DuckDBPyConnection, numbers: Numbers) -> None:
     """Take the subjects out of every table, in one transaction."""
     if numbers.people():
-        deletion.make_room(connection, database.BUILD_MEMORY_MB, deletion.BLANKED_BYTES)
+        build_memory.make_room(connection, build_memory.BLANKED_BYTES)
     connection.execute("BEGIN")
     try:
         for each in changes(connection, numbers):

@@ -17,14 +17,11 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse import deletion, migrations, withholding
+from warehouse import build_memory, migrations, withholding
 from warehouse.control import schema as control_schema
 from warehouse.errors import BusyError, WarehouseError
 from warehouse.home import Home
 
-BUILD_MEMORY_MB = 256
-# What goes on beside needs memory, too, and rows that are carried through are looked at once.
-CARRIED_MEMORY_MB = 96
 LOCK_PATIENCE_S = 120.0
 # What a control store raises that is damaged.
 ControlError = sqlite3.DatabaseError
@@ -65,7 +62,7 @@ def build(home: Home, *, deletes: bool = False) -> Iterator[duckdb.DuckDBPyConne
     connection = _opened_build(home)
     try:
         if deletes:
-            deletion.make_room(connection, BUILD_MEMORY_MB)
+            build_memory.make_room(connection)
         migrations.apply(connection, home)
         yield connection
     except duckdb.Error as error:
@@ -84,7 +81,7 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(
             str(home.build_file),
             config={
-                "memory_limit": f"{BUILD_MEMORY_MB}MB",
+                "memory_limit": f"{build_memory.USUAL_MB}MB",
                 # At the default of 16 MB every run of days ends in a checkpoint; the pass ends with one of its own.
                 "checkpoint_threshold": "256MB",
                 "temp_directory": str(spill),
@@ -105,27 +102,6 @@ def _opened_build(home: Home) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-@contextmanager
-def carrying(
-    connection: duckdb.DuckDBPyConnection, *, deleted_rows: int = 0, one_thread: bool = False
-) -> Iterator[None]:
-    """While rows are only carried through the build, DuckDB keeps less of them: what they are made into is elsewhere.
-
-    `deleted_rows` go meanwhile, and that they are gone is kept until the build is closed. `one_thread` where runs of
-    rows are inserted: of two threads each leaves a row group half full, and whole ones are written once. The build is
-    one as `build` opens it, without `deletes`.
-    """
-    deleted_mb = deleted_rows * deletion.DELETED_BYTES // 10**6
-    connection.execute(f"SET memory_limit = '{CARRIED_MEMORY_MB + deleted_mb}MB'")
-    if one_thread:
-        connection.execute("SET threads = 1")
-    try:
-        yield
-    finally:
-        connection.execute("RESET threads")
-        connection.execute(f"SET memory_limit = '{BUILD_MEMORY_MB + deleted_mb}MB'")
-
-
 def copied_build(home: Home, target: Path) -> None:
     """The live rows of the build in a new file: tables, views, comments, and not a byte of what was deleted.
 
@@ -134,7 +110,7 @@ def copied_build(home: Home, target: Path) -> None:
     """
     connection = _opened_build(home)
     try:
-        deletion.make_room(connection, BUILD_MEMORY_MB)
+        build_memory.make_room(connection)
         connection.execute("CHECKPOINT")
         (name,) = connection.execute("SELECT current_database()").fetchall()[0]
         connection.execute(f"ATTACH '{str(target).replace(chr(39), chr(39) * 2)}' AS rewritten")
@@ -156,14 +132,16 @@ def _rotten(home: Home) -> WarehouseError:
 
 
 @contextmanager
-def scratch(spill: Path, memory: str = "128MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def scratch(spill: Path, memory: str = "192MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory for reading log files in columns; `spill` is a folder that no other process uses.
 
-    DuckDB numbers its spill files from 0 in every process: two that share a folder read each other's rows.
+    DuckDB numbers its spill files from 0 in every process: two that share a folder read each other's rows. It hands a
+    stream over by one thread; of more it would only have the buffers.
     """
     connection = duckdb.connect(
         config={
             "memory_limit": memory,
+            "threads": 1,
             "temp_directory": str(spill),
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",

@@ -24,7 +24,7 @@ from pipelines.gateways.logfile import LogFile, RefusedFileError
 from pipelines.gateways.provider import Gateway
 from pipelines.gateways.reading import Reader
 from pipelines.materialization import dlt_load, landed
-from warehouse import database
+from warehouse import build_memory, database
 from warehouse.control import receipt as receipts
 from warehouse.control.receipt import Receipt
 from warehouse.home import Home
@@ -170,7 +170,7 @@ def _load(
         try:
             for some in _together(parts):
                 erasing.give_way(home, control)
-                with database.carrying(connection):
+                with build_memory.carrying(connection):
                     dlt_load.load(connection, home.dlt, gateway, some)
         except GaveWayError:
             # They would be written anew with the build for nothing.

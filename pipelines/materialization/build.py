@@ -15,6 +15,7 @@ from pipelines.materialization import build_allocation, build_bills, build_days,
 from pipelines.materialization.build_days import Load
 from warehouse import (
     bill_tables,
+    build_memory,
     database,
     frame,
     mart,
@@ -86,7 +87,7 @@ def build(
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
     rows = sum(load.rows for load in landed if load.day in dirty)
-    with database.carrying(connection, deleted_rows=requests.count(connection, dirty), one_thread=True):
+    with build_memory.carrying(connection, deleted_rows=requests.count(connection, dirty), one_thread=True):
         waiting = list(runs(dirty, landed))
         done = 0
         while waiting:

@@ -16,7 +16,7 @@ from pipelines.materialization import build
 from pipelines.materialization.build_days import Load, Made, Reading
 from pipelines.providers import gateway_jsonl
 from tests.benchmarks import contract_rows
-from warehouse import allocator, database
+from warehouse import allocator, build_memory, database
 from warehouse.control import receipt
 from warehouse.home import Home
 from warehouse.models import requests
@@ -47,7 +47,7 @@ def ours(rows: int, folder: Path, work: Path) -> list[int]:
     with database.control(home) as control:
         loads = [Load(date.fromisoformat(day), name, no, rows) for name, day, no, rows in receipt.load_days(control)]
     with database.held(home.build_lock), database.build(home) as connection:
-        with database.carrying(connection, one_thread=True):
+        with build_memory.carrying(connection, one_thread=True):
             for days in build.runs({load.day for load in loads}, loads):
                 _make(connection, book, days, [load for load in loads if load.day in days])
             connection.execute("CHECKPOINT")

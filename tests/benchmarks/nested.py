@@ -7,6 +7,7 @@ import duckdb
 
 from pipelines.gateways import litellm_file
 from pipelines.providers import litellm
+from warehouse import database
 
 QUESTION = "real LiteLLM records to columns"
 _SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "litellm_gateway_logs"
@@ -23,10 +24,10 @@ def prepare(rows: int, folder: Path) -> None:
                 out.write(records[number % len(records)] + b"\n")
 
 
-def ours(rows: int, folder: Path, _work: Path) -> list[int]:
+def ours(rows: int, folder: Path, work: Path) -> list[int]:
     """The record's columns, as a file of this size is read."""
     source = litellm_file.payload_sql(str(folder / f"nested-{rows}.jsonl"))
-    with duckdb.connect() as connection:
+    with database.scratch(work / "spill") as connection:
         table = connection.execute(litellm.meaning_sql(source)).to_arrow_table()
         return [table.num_rows, int(sum(table.column("input_tokens").to_pylist()))]
 

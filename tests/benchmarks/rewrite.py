@@ -6,7 +6,7 @@ import duckdb
 
 from retention import rewrite
 from tests.benchmarks import expire
-from warehouse import database
+from warehouse import build_memory, database
 from warehouse.home import Home
 
 QUESTION = "the build written anew, against COPY FROM DATABASE"
@@ -34,7 +34,7 @@ def yardstick(_rows: int, _folder: Path, work: Path) -> list[int]:
     """The statement by itself, with the build's settings."""
     target = work / "bare.duckdb"
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{database.BUILD_MEMORY_MB}MB",
+        "memory_limit": f"{build_memory.USUAL_MB}MB",
         "preserve_insertion_order": "false",
     }
     with duckdb.connect(str(Home(work / "home").build_file), config=config) as connection:

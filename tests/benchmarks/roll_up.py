@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from tests.benchmarks import contract_rows
-from warehouse import database, frame, tables
+from warehouse import build_memory, frame, tables
 from warehouse.models import requests, usage_hourly
 from warehouse.models.usage_hourly import GRAIN, SUMMED
 from warehouse.prices import PriceBook
@@ -70,7 +70,7 @@ def _ours(rows: int, folder: Path, work: Path, users: int) -> list[object]:
     book = PriceBook.load()
     with _opened(folder, rows, users, work) as connection:
         # As the build is opened: else DuckDB keeps the whole file, and that is what the peak would measure.
-        connection.execute(f"SET memory_limit = '{database.BUILD_MEMORY_MB}MB'")
+        connection.execute(f"SET memory_limit = '{build_memory.USUAL_MB}MB'")
         columns = ", ".join(f'"{c.name}" {c.type}' for c in tables.USAGE_HOURLY.columns)
         connection.execute(f"CREATE TABLE made.model.usage_hourly ({columns})")
         for number in range(_DAYS):

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from pipelines.gateways import litellm_file
-from pipelines.gateways.reading import SHORT_ROAD_BYTES
+from pipelines.gateways.reading import BATCH_ROWS, SHORT_ROAD_BYTES
+from pipelines.gateways.record import admitted
 from pipelines.providers import litellm
 from tests.pipelines.gateway_log import FAILURES, PAYLOADS, SPEND_LOGS, facts, lines_of, put, quarantine, take_in
+from warehouse import database
 from warehouse.home import Home
 
 NAMES = litellm.GATEWAY.columns.names
@@ -55,6 +57,17 @@ def record(form: Callable[[str], str], fields: dict[str, Any], meta: dict[str, A
     else:
         said |= {"request_id": "up", "startTime": "2026-11-21T19:18:37.909115+00:00", "metadata": json.dumps(meta)}
     return json.dumps({name: value for name, value in {**said, **fields}.items() if value is not ...})
+
+
+def test_a_file_of_many_buffers_is_read_in_columns(tmp_path: Path) -> None:
+    """Records are as large as what was said: at 13 kB each, the buffers of two threads were all that DuckDB might take."""
+    said = record(litellm_file.payload_sql, {"messages": "x" * 13_000}, {"user_api_key_hash": "k" * 64})
+    (file := tmp_path / "large.jsonl").write_text(f"{said}\n" * 8_000)
+    source = litellm_file.payload_sql(str(file))
+    with database.scratch(tmp_path / "spill") as scratch:
+        query = admitted(litellm.meaning_sql(source), "1")
+        batches = scratch.execute(query, {"pepper": "p"}).to_arrow_reader(BATCH_ROWS)
+        assert sum(batch.column("problem").null_count for batch in batches) == 8_000
 
 
 @pytest.mark.parametrize(

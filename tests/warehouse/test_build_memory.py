@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from warehouse import database
+from warehouse import build_memory, database
 from warehouse.home import Home
 
 
@@ -17,9 +17,9 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> tuple[float, int]:
 
 
 def _fails(connection: duckdb.DuckDBPyConnection) -> None:
-    with database.carrying(connection, one_thread=True):
+    with build_memory.carrying(connection, one_thread=True):
         limit, threads = _settings(connection)
-        assert limit == pytest.approx(database.CARRIED_MEMORY_MB, abs=1)
+        assert limit == pytest.approx(build_memory.CARRIED_MB, abs=1)
         assert threads == 1
         connection.execute("FROM nothing")
 
@@ -28,17 +28,17 @@ def test_less_is_kept_meanwhile_and_as_much_as_before_afterwards(home: Home) -> 
     """After an error, too."""
     with database.held(home.build_lock), database.build(home) as connection:
         before = _settings(connection)
-        assert before[0] == pytest.approx(database.BUILD_MEMORY_MB, abs=1)
+        assert before[0] == pytest.approx(build_memory.USUAL_MB, abs=1)
         with pytest.raises(duckdb.CatalogException):
             _fails(connection)
         assert _settings(connection) == before
-        with database.carrying(connection):
+        with build_memory.carrying(connection):
             assert _settings(connection)[1] == before[1]
 
 
 def test_rows_that_go_have_room(home: Home) -> None:
     """Which rows of a build are gone DuckDB keeps while it is open: the room for that stays until then."""
     with database.held(home.build_lock), database.build(home) as connection:
-        with database.carrying(connection, deleted_rows=30_000_000):
-            assert _settings(connection)[0] == pytest.approx(database.CARRIED_MEMORY_MB + 300, abs=1)
-        assert _settings(connection)[0] == pytest.approx(database.BUILD_MEMORY_MB + 300, abs=1)
+        with build_memory.carrying(connection, deleted_rows=30_000_000):
+            assert _settings(connection)[0] == pytest.approx(build_memory.CARRIED_MB + 300, abs=1)
+        assert _settings(connection)[0] == pytest.approx(build_memory.USUAL_MB + 300, abs=1)
