@@ -60,7 +60,7 @@ def record(form: Callable[[str], str], fields: dict[str, Any], meta: dict[str, A
 
 
 def test_a_file_of_many_buffers_is_read_in_columns(tmp_path: Path) -> None:
-    """Records are as large as what was said: at 13 kB each, the buffers of two threads were all that DuckDB might take."""
+    """Records are as large as what was said: at 13 kB each, buffers of two threads were all that DuckDB might take."""
     said = record(litellm_file.payload_sql, {"messages": "x" * 13_000}, {"user_api_key_hash": "k" * 64})
     (file := tmp_path / "large.jsonl").write_text(f"{said}\n" * 8_000)
     source = litellm_file.payload_sql(str(file))
