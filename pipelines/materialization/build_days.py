@@ -1,7 +1,7 @@
 """raw_*.calls -> model.requests, request_tag, usage_hourly, usage_daily, latency_hourly, latency_daily: some days anew.
 
 They are made in one transaction. A day of many rows is read in parts, each with all that tells of its calls, so that
-only one of them is in memory; what DuckDB holds of a transaction, some 300 bytes a row, goes with the day all the same.
+only one of them is in memory.
 """
 
 from collections.abc import Iterable, Sequence
