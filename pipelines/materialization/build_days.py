@@ -45,8 +45,8 @@ class Load:
 class Made:
     """How many rows each model got, and the days that must be made again, since a call of theirs began in these."""
 
+    again: set[date]
     rows: dict[str, int] = field(default_factory=dict)
-    again: set[date] = field(default_factory=set)
 
     def add(self, table: tables.Table, rows: int) -> None:
         """Count rows written to a model."""
@@ -54,7 +54,7 @@ class Made:
 
 
 class Reading:
-    """The raw rows of some days, in as many parts as they are many."""
+    """The raw rows of some days, in as many parts as they are many, and what other days tell of the same calls."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, days: Sequence[date], loads: Sequence[Load], may_be_read: str
@@ -65,14 +65,17 @@ class Reading:
         self._sealed = {(day, gateway) for day, gateway, _ in sealing.sealed_loads(connection) if day in set(days)}
         self._days, self._may_be_read = days, may_be_read
         self.parts = 1 if self._sealed else max(-(-sum(load.rows for load in loads) // PART_ROWS), 1)
+        self._earlier, self.again = requests.told_elsewhere(connection, self._gateways, days, self._sealed, may_be_read)
 
-    def part(self, connection: duckdb.DuckDBPyConnection, book: PriceBook, part: int, made: Made) -> pl.DataFrame:
-        """The calls of a part, each once and priced; `made` takes the days that they concern, too."""
-        calls = requests.read_calls(
-            connection, self._gateways, self._days, self._sealed, self._may_be_read, (part, self.parts)
+    def part(self, connection: duckdb.DuckDBPyConnection, book: PriceBook, part: int) -> pl.DataFrame:
+        """The calls of a part, each once and priced, but for those that other days tell of earlier."""
+        calls = requests.one_row_a_call(
+            requests.read_calls(
+                connection, self._gateways, self._days, self._sealed, self._may_be_read, (part, self.parts)
+            )
         )
-        calls, again = requests.told_elsewhere(connection, requests.one_row_a_call(calls), self._days)
-        made.again |= set(again)
+        if self._earlier.height:
+            calls = calls.join(self._earlier, on="request_no", how="anti")
         return requests.priced(calls, book)
 
 
@@ -91,11 +94,11 @@ def make(
     closed = {(day, gateway) for day, gateway in sealing.closed_days(connection) if day in set(days)}
     read = Reading(connection, days, loads, may_be_read)
     before = change.logged(connection, days)
-    made, hours, latencies = Made(), [], []
+    made, hours, latencies = Made(again=set(read.again)), [], []
     connection.execute("BEGIN")
     try:
         for part in range(read.parts):
-            calls = read.part(connection, book, part, made)
+            calls = read.part(connection, book, part)
             if part == 0:
                 # What is known of sealed days has been read by now.
                 requests.delete(connection, days)

@@ -13,7 +13,7 @@ import polars as pl  # noqa: F401 (the same)
 
 from pipelines.gateways import ingest, provider
 from pipelines.materialization import build
-from pipelines.materialization.build_days import Load, Made, Reading
+from pipelines.materialization.build_days import Load, Reading
 from pipelines.providers import gateway_jsonl
 from tests.benchmarks import contract_rows
 from warehouse import allocator, build_memory, database
@@ -55,11 +55,11 @@ def ours(rows: int, folder: Path, work: Path) -> list[int]:
 
 
 def _make(connection: duckdb.DuckDBPyConnection, book: PriceBook, days: list[date], loads: list[Load]) -> None:
-    reading, made = Reading(connection, days, loads, "TRUE"), Made()
+    reading = Reading(connection, days, loads, "TRUE")
     connection.execute("BEGIN")
     requests.delete(connection, days)
     for part in range(reading.parts):
-        requests.insert(connection, reading.part(connection, book, part, made))
+        requests.insert(connection, reading.part(connection, book, part))
         allocator.give_back()
     connection.execute("COMMIT")
 

@@ -26,14 +26,15 @@ _KEPT = {
     "kept_context_band": ("context_band", "VARCHAR"),
 }
 # Form -1: told of again at the same moment, a call stays what it was.
-_KNOWN = f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, -1::SMALLINT AS form, tagged.tags, gateway,
+_KNOWN = """requested_at >= $first AND requested_at < $after
+    AND (requested_at::DATE)::VARCHAR || '/' || gateway IN (SELECT unnest($sealed))"""
+_KNOWN_CALLS = f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, -1::SMALLINT AS form, tagged.tags, gateway,
       {", ".join(f"{source} AS {name}" for name, (source, _) in _KEPT.items())}
     FROM model.requests LEFT JOIN (
         SELECT request_no, to_json(list(tag ORDER BY tag))::VARCHAR AS tags FROM model.request_tag
         WHERE day IN (SELECT unnest($days)) GROUP BY request_no
     ) AS tagged USING (request_no)
-    WHERE requested_at >= $first AND requested_at < $after
-      AND (requested_at::DATE)::VARCHAR || '/' || gateway IN (SELECT unnest($sealed))"""
+    WHERE {_KNOWN}"""
 
 
 def read_calls(
@@ -55,27 +56,34 @@ def read_calls(
     """
     if sealed and part != (0, 1):
         raise AssertionError("sealed days are read whole")
-    kept = ", ".join(f"NULL::{kind} AS {name}" for name, (_, kind) in _KEPT.items())
     # Of one type: what is told as a parameter would be widened, and take five times as long.
-    in_part = "" if part == (0, 1) else f"AND hash(request_id) % {part[1]}::UBIGINT = {part[0]}::UBIGINT"
-    selects = [
-        f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, form, tags, '{gateway}' AS gateway
-              {f", {kept}" if sealed else ""}
-            FROM raw_{gateway}.calls
-            WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))
-              AND {may_be_read} {in_part}"""
-        for gateway in gateways
-    ]
-    if not selects and not sealed:
-        raise AssertionError("no gateway has landed anything: there is nothing to model")
-    bound: dict[str, object] = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
+    in_part = "" if part == (0, 1) else f" AND hash(request_id) % {part[1]}::UBIGINT = {part[0]}::UBIGINT"
+    columns = ", ".join((*(f'"{name}"' for name in _TAKEN), "form", "tags"))
+    kept = "".join(f", NULL::{kind} AS {name}" for name, (_, kind) in _KEPT.items()) if sealed else ""
+    selects = [_of_raw(f"{columns}, '{name}' AS gateway{kept}", name, may_be_read) + in_part for name in gateways]
     if sealed:
-        selects.append(_KNOWN)
-        bound["sealed"] = [f"{day}/{gateway}" for day, gateway in sealed]
-    read = connection.execute(" UNION ALL ".join(selects), bound).to_arrow_reader(_BATCH_ROWS)
+        selects.append(_KNOWN_CALLS)
+    read = connection.execute(_together(selects), _bound(days, sealed)).to_arrow_reader(_BATCH_ROWS)
     # One after the other: Arrow's form of all of them is as large again as what is made of it.
     pieces = [_worded(pl.DataFrame(pl.from_arrow(batch))) for batch in read]
     return pl.concat(pieces) if pieces else _worded(pl.DataFrame(read.schema.empty_table()))
+
+
+def _of_raw(columns: str, gateway: str, may_be_read: str) -> str:
+    return f"""SELECT {columns} FROM raw_{gateway}.calls
+        WHERE requested_at >= $first AND requested_at < $after AND requested_at::DATE IN (SELECT unnest($days))
+          AND {may_be_read}"""
+
+
+def _together(selects: Sequence[str]) -> str:
+    if not selects:
+        raise AssertionError("no gateway has landed anything: there is nothing to model")
+    return " UNION ALL ".join(selects)
+
+
+def _bound(days: Collection[date], sealed: Collection[tuple[date, str]]) -> dict[str, object]:
+    bound: dict[str, object] = {"first": min(days), "after": max(days) + timedelta(days=1), "days": list(days)}
+    return bound | ({"sealed": [f"{day}/{gateway}" for day, gateway in sealed]} if sealed else {})
 
 
 def _worded(read: pl.DataFrame) -> pl.DataFrame:
@@ -122,23 +130,30 @@ def priced(calls: pl.DataFrame, book: PriceBook) -> pl.DataFrame:
 
 
 def told_elsewhere(
-    connection: duckdb.DuckDBPyConnection, calls: pl.DataFrame, days: Sequence[date]
+    connection: duckdb.DuckDBPyConnection,
+    gateways: Sequence[str],
+    days: Sequence[date],
+    sealed: Collection[tuple[date, str]] = (),
+    may_be_read: str = "TRUE",
 ) -> tuple[pl.DataFrame, list[date]]:
-    """Settle calls that other days' rows tell of, too: the calls that stay, and the days that must be made again.
+    """What rows of other days tell of, too: calls that stay there, as `request_no`, and days that must be made again.
 
+    The first moment a call is told of is when it was. Asked of all raw rows of the days that `read_calls` would read.
     A gateway that repeats a call under another time crosses midnight at most rarely, so the look is one column wide.
     """
-    connection.register("numbers", frame.read_once(calls.select("request_no", "requested_at")))
+    selects = [_of_raw("request_no, requested_at", name, may_be_read) for name in gateways]
+    if sealed:
+        selects.append(f"SELECT request_no, requested_at FROM {tables.REQUESTS.full_name} WHERE {_KNOWN}")
     found = connection.execute(
         f"""SELECT r.request_no, r.requested_at < n.requested_at AS earlier, r.requested_at::DATE AS day
-            FROM {tables.REQUESTS.full_name} r JOIN numbers n ON r.request_no = n.request_no
-            WHERE r.requested_at::DATE NOT IN (SELECT unnest(?))""",
-        [list(days)],
+            FROM {tables.REQUESTS.full_name} r JOIN (
+                SELECT request_no, min(requested_at) AS requested_at FROM ({_together(selects)}) GROUP BY 1
+            ) n ON r.request_no = n.request_no
+            WHERE r.requested_at::DATE NOT IN (SELECT unnest($days))""",
+        _bound(days, sealed),
     ).pl()
-    connection.unregister("numbers")
-    earlier = found.filter("earlier")
     again = sorted(set(found.filter(~pl.col("earlier"))["day"].to_list()))
-    return calls.join(earlier, on="request_no", how="anti") if earlier.height else calls, again
+    return found.filter("earlier").select("request_no"), again
 
 
 def count(connection: duckdb.DuckDBPyConnection, days: Collection[date]) -> int:
