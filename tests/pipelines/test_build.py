@@ -46,7 +46,6 @@ def test_a_replay_changes_no_row(home: Home) -> None:
     assert state(home) == before
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("first", ["early", "late", "together"])
 def test_of_one_call_told_on_two_days_the_first_start_wins(first: str, home: Home) -> None:
     """Whichever arrives first, the call is on the day it first began, in every roll-up, and on no other."""

@@ -38,13 +38,15 @@ def key(master_key: str) -> str:
 
 
 def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls told twice, tries that failed before they were served, tags and like latencies: parts change no row."""
+    """Calls told twice, or on the day before, tries that failed before they were served, tags: parts change no row."""
+    put(home, "a.jsonl", [line(request_id=f"id-{n}", ts="2026-11-17T23:59:59Z") for n in (3, 13, 44)])
+    take_in(home)
     calls = [
         call(request_id=f"id-{n}", ts=f"2026-11-18T10:{n:02}:00Z", tags=[f"t{n % 3}"], latency_ms=100 + n % 2)
         for n in range(60)
     ]
     again = [call(request_id=f"id-{n}", ts="2026-11-18T23:59:59Z", output_tokens=7) for n in range(0, 60, 7)]
-    put(home, "a.jsonl", map(json.dumps, [*calls, *again]))
+    put(home, "b.jsonl", map(json.dumps, [*calls, *again]))
     tries = [
         record(litellm_file.payload_sql, {"litellm_call_id": f"id-{n}", "id": f"up-{status}", "status": status}, {})
         for n in range(40)
@@ -55,8 +57,9 @@ def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest
     whole = state(home)
     assert len(whole["requests"]) == 60 + 40
     assert sum(map(itemgetter(-1), whole["latency_hourly"])) == 60 + 40
+    assert one(home, "SELECT count(*) FROM model.requests WHERE requested_at < '2026-11-18'") == 3
     monkeypatch.setattr(build_days, "PART_ROWS", 9)
-    put(home, "b.jsonl", map(json.dumps, calls))
+    put(home, "c.jsonl", map(json.dumps, calls))
     put(home, "b.jsonl", reversed(tries), "litellm")
     take_in(home)
     assert state(home) == whole
