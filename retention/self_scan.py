@@ -16,12 +16,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retention import lock_safe
 from warehouse import database
 from warehouse.home import Home
 
 _PIECE = 1 << 22
 _ROWS = 65_536
 _OVERLAP = 512
+_HEAD = 16
 
 
 @dataclass
@@ -72,7 +74,7 @@ def scan(home: Home, needles: list[str]) -> Scan:
         if path.is_symlink() or not path.is_file():
             continue
         try:
-            told, met = _raw(path, needles)
+            told, head, met = _raw(path, needles)
         except FileNotFoundError:
             continue
         done.files += 1
@@ -82,7 +84,7 @@ def scan(home: Home, needles: list[str]) -> Scan:
             met = hashed[told]
         elif not met and needles:
             try:
-                met = any(_meets(text, needles) for text in _opened(home, path))
+                met = any(_meets(text, needles) for text in _opened(home, path, head))
             except (OSError, EOFError, pa.ArrowException, duckdb.Error):
                 done.unread.append(path)
         hashed[told] = met
@@ -91,17 +93,17 @@ def scan(home: Home, needles: list[str]) -> Scan:
     return done
 
 
-def _raw(path: Path, needles: list[str]) -> tuple[str, bool]:
-    """The file's SHA-256, and whether it holds a needle as plain bytes."""
-    hashing, met, tail = hashlib.sha256(), False, b""
+def _raw(path: Path, needles: list[str]) -> tuple[str, bytes, bool]:
+    """The file's SHA-256, its first bytes, and whether it holds a needle as plain bytes."""
+    hashing, head, met, tail = hashlib.sha256(), b"", False, b""
     patterns = [needle.encode() for needle in needles]
-    with path.open("rb") as handle:
-        while piece := handle.read(_PIECE):
-            hashing.update(piece)
-            if not met:
-                met = _holds(tail + piece, patterns)
-                tail = piece[-_OVERLAP:]
-    return hashing.hexdigest(), met
+    for piece in lock_safe.pieces(path):
+        hashing.update(piece)
+        head = head or piece[:_HEAD]
+        if not met:
+            met = _holds(tail + piece, patterns)
+            tail = piece[-_OVERLAP:]
+    return hashing.hexdigest(), head, met
 
 
 def _holds(piece: bytes, patterns: list[bytes]) -> bool:
@@ -115,10 +117,8 @@ def _meets(text: pl.Series, needles: list[str]) -> bool:
     return bool(needles) and bool(text.str.contains_any(needles).fill_null(value=False).any())
 
 
-def _opened(home: Home, path: Path) -> Iterator[pl.Series]:
-    """What a packed file or a database says, as texts."""
-    with path.open("rb") as handle:
-        head = handle.read(16)
+def _opened(home: Home, path: Path, head: bytes) -> Iterator[pl.Series]:
+    """What a packed file or a database says, as texts; its first bytes tell which it is."""
     if head[:2] == b"\x1f\x8b":
         with gzip.open(path) as packed:
             yield from _pieces(packed)

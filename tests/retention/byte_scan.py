@@ -9,7 +9,6 @@ import hashlib
 import io
 import pickletools
 import re
-import shutil
 import sqlite3
 import tempfile
 import zipfile
@@ -19,6 +18,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from retention import lock_safe
 
 
 def contents(root: Path) -> Iterator[tuple[str, bytes]]:
@@ -30,7 +31,7 @@ def contents(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink() or not path.is_file():
             continue
-        name, raw = str(path.relative_to(root)), path.read_bytes()
+        name, raw = str(path.relative_to(root)), b"".join(lock_safe.pieces(path))
         told = hashlib.sha256(raw).digest()
         # A database is more than its file where a log lies beside it.
         if told in seen and not Path(f"{path}.wal").exists() and not Path(f"{path}-wal").exists():
@@ -72,7 +73,8 @@ def _duckdb_rows(path: Path) -> bytes:
         copy = Path(folder, "copy.duckdb")
         for suffix in ("", ".wal"):
             if Path(f"{path}{suffix}").exists():
-                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+                # A server of the same process may have it open.
+                Path(f"{copy}{suffix}").write_bytes(b"".join(lock_safe.pieces(Path(f"{path}{suffix}"))))
         with duckdb.connect(str(copy)) as connection:
             tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
             found = [
@@ -86,7 +88,8 @@ def _sqlite_rows(path: Path) -> bytes:
         copy = Path(folder, "copy.sqlite")
         for suffix in ("", "-wal"):
             if Path(f"{path}{suffix}").exists():
-                shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
+                # A server of the same process may have it open.
+                Path(f"{copy}{suffix}").write_bytes(b"".join(lock_safe.pieces(Path(f"{path}{suffix}"))))
         connection = sqlite3.connect(copy)
         text = "\n".join(connection.iterdump())
         connection.close()
