@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from retention.errors import RetentionError
+
 _PIECE = 1 << 22
 # A store, its log and the log's index: ours, and Dagster's.
 _STORE = re.compile(r"\.(sqlite3?|db)(-wal|-shm|-journal)?$")
@@ -19,7 +21,7 @@ _STORE = re.compile(r"\.(sqlite3?|db)(-wal|-shm|-journal)?$")
 def pieces(path: Path) -> Iterator[bytes]:
     """What is in a file, in pieces of at most 4 MiB; of a store, as another process reads it.
 
-    OSError where it cannot be read, FileNotFoundError where it is gone.
+    OSError where it cannot be read, FileNotFoundError where it is gone; RetentionError where nothing could read it.
     """
     if _STORE.search(path.name) is None:
         with path.open("rb") as handle:
@@ -27,7 +29,12 @@ def pieces(path: Path) -> Iterator[bytes]:
                 yield piece
         return
     command = ["cat", str(path.absolute())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    try:
+        reading = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except FileNotFoundError:
+        # Else it would be the file that is gone, and a search would have looked into no store.
+        raise RetentionError("there is no `cat` on PATH, which reads what SQLite has open: put it there") from None
+    with reading as process:
         out = cast("IO[bytes]", process.stdout)
         while piece := out.read(_PIECE):
             yield piece

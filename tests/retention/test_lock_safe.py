@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from retention import lock_safe, self_scan
+from retention.errors import RetentionError
 from warehouse import database
 from warehouse.home import PROJECT, Home
 
@@ -60,3 +61,11 @@ def test_every_byte_is_read(name: str, tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(FileNotFoundError):
         list(lock_safe.pieces(file))
+
+
+def test_a_search_that_can_read_no_store_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was found there because nothing was looked for: that is no result."""
+    with database.control(home):
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(RetentionError, match="cat"):
+            self_scan.scan(home, ["word"])
