@@ -59,19 +59,19 @@ def _shape(fields: Mapping[str, object]) -> str:
     return f"{{{', '.join(inner)}}}"
 
 
-def payload_sql(path: str) -> str:
-    """A relation of the source's columns over a file of StandardLoggingPayload objects."""
-    return _read(path, _struct(_METADATA), "VARCHAR[]", "metadata", "request_tags")
+def payload_sql(files: str) -> str:
+    """A relation of the source's columns over files of StandardLoggingPayload objects, told in SQL."""
+    return _read(files, _struct(_METADATA), "VARCHAR[]", "metadata", "request_tags")
 
 
-def spend_logs_sql(path: str) -> str:
-    """The same over a file of SpendLogs rows."""
+def spend_logs_sql(files: str) -> str:
+    """The same over files of SpendLogs rows."""
     paths = ", ".join(f"'{path}'" for path in _objects("$", _METADATA))
     # Where an object belongs and something else is, from_json says NULL without a word.
     odd = f"len(list_filter(json_type(metadata, [{paths}]), lambda kind: kind NOT IN ('OBJECT', 'NULL'))) > 0"
     shaped = f"from_json(metadata, '{_shape(_METADATA)}')"
     metadata = f"CASE WHEN metadata <> '' THEN CASE WHEN {odd} THEN error('no object') ELSE {shaped} END END"
-    return _read(path, "VARCHAR", "VARCHAR", metadata, "nullif(request_tags, '')::JSON::VARCHAR[]")
+    return _read(files, "VARCHAR", "VARCHAR", metadata, "nullif(request_tags, '')::JSON::VARCHAR[]")
 
 
 def _objects(path: str, fields: Mapping[str, object]) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _objects(path: str, fields: Mapping[str, object]) -> Iterator[str]:
 FORMS: tuple[Callable[[str], str], ...] = (payload_sql, spend_logs_sql)
 
 
-def _read(path: str, metadata_type: str, tags_type: str, metadata: str, tags: str) -> str:
+def _read(files: str, metadata_type: str, tags_type: str, metadata: str, tags: str) -> str:
     kinds = {
         **dict.fromkeys(_TEXTS, "VARCHAR"),
         **dict.fromkeys((*_NAMES, *_COUNTS), "JSON"),
@@ -94,8 +94,7 @@ def _read(path: str, metadata_type: str, tags_type: str, metadata: str, tags: st
         "error_information": _struct(_ERROR),
     }
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
-    quoted = path.replace("'", "''")
-    source = f"read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
+    source = f"read_json({files}, format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
     hit = "cache_hit IN ('true', '\"True\"')"
     calls = f"SELECT * REPLACE ({metadata} AS metadata, {tags} AS request_tags) FROM {source}"
     return f"(SELECT {_COLUMNS} FROM (SELECT *, {_DERIVED} FROM (SELECT *, {hit} AS hit FROM ({calls}))))"

@@ -5,8 +5,8 @@ that line, puts it into quarantine by number, length and reason, and takes the r
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from pipelines.gateways import logfile, record
+from pipelines.gateways import file_stream, logfile, record
 from pipelines.gateways.boundary import Boundary
 from pipelines.gateways.logfile import LogFile
 from pipelines.gateways.provider import Gateway, LineError
@@ -22,8 +22,6 @@ from warehouse.control.receipt import Receipt
 
 # Below this the careful road is faster than opening DuckDB's reader.
 SHORT_ROAD_BYTES = 1024 * 1024
-# What is read of a file in columns at once; the next batch is read while one is worked on.
-BATCH_ROWS = 61_440
 # Rows of the careful road are Python objects, a kilobyte each.
 CAREFUL_ROWS = 50_000
 # A line may have megabytes in fields that are read; so many of what is kept are gathered.
@@ -111,15 +109,19 @@ class Reader:
             return False
         inflated = logfile.inflate(file, self._tmp / "inflated.jsonl") if file.is_gzip else None
         try:
-            return any(self._taken(form(str(inflated or file.path)), receipt) for form in self._gateway.file_sql)
+            with file_stream.opened(self._scratch, inflated or file.path) as parts:
+                return bool(parts) and any(
+                    self._taken([form(part) for part in parts], receipt) for form in self._gateway.file_sql
+                )
         finally:
             if inflated is not None:
                 inflated.unlink(missing_ok=True)
 
-    def _taken(self, source: str, receipt: Receipt) -> bool:
+    def _taken(self, sources: Sequence[str], receipt: Receipt) -> bool:
         before = self._boundary.cut()
+        meanings = (self._gateway.meaning_sql(source) for source in sources)
         try:
-            taken = self._all_admitted(record.admitted(self._gateway.meaning_sql(source), str(receipt.load_no)))
+            taken = self._all_admitted([record.admitted(meaning, str(receipt.load_no)) for meaning in meanings])
         except duckdb.Error:
             taken = False
         if not taken:
@@ -127,14 +129,15 @@ class Reader:
             receipt.clear()
         return taken
 
-    def _all_admitted(self, query: str) -> bool:
-        batches = self._scratch.execute(query, {"pepper": self._boundary.pepper}).to_arrow_reader(BATCH_ROWS)
-        for batch in _ahead(batches):
-            self._give_way()
-            table = pa.Table.from_batches([batch])
-            if table.column("problem").null_count < table.num_rows:
-                return False
-            self._boundary.admit(table.drop_columns(["problem"]), self._receipts)
+    def _all_admitted(self, queries: Sequence[str]) -> bool:
+        pepper: dict[str, object] = {"pepper": self._boundary.pepper}
+        with closing(file_stream.batches(self._scratch, queries, pepper)) as batches:
+            for batch in batches:
+                self._give_way()
+                table = pa.Table.from_batches([batch])
+                if table.column("problem").null_count < table.num_rows:
+                    return False
+                self._boundary.admit(table.drop_columns(["problem"]), self._receipts)
         return True
 
     def _careful_road(self, file: LogFile, receipt: Receipt) -> None:
@@ -190,15 +193,6 @@ def _held_bytes(row: tuple[Any, ...]) -> int:
     """About what the texts of a row hold in memory; most of a long line is never kept."""
     texts = sum(len(value) for value in row if type(value) is str)
     return texts + sum(len(text) + 50 for value in row if type(value) is list for text in value)
-
-
-def _ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The batches of a reader, the next one read while this one is worked on: else DuckDB and Polars take turns."""
-    with ThreadPoolExecutor(1) as reading:
-        following = reading.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = reading.submit(next, batches, None)
-            yield batch
 
 
 def _reason(error: Exception) -> str:

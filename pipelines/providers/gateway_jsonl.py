@@ -67,16 +67,15 @@ def meaning_sql(source: str) -> str:
     return ", ".join(selected).join(("SELECT ", f" FROM {source}"))
 
 
-def file_sql(path: str) -> str:
-    """A whole file as DuckDB's reader takes it: the named keys alone, in parallel; the first bad line fails it all.
+def file_sql(files: str) -> str:
+    """Whole files, told in SQL, as DuckDB's reader takes them: the named keys alone; the first bad line fails it all.
 
     The reader would take `true` for 1, so counts come as texts; it takes an object for its text, so a text that could
     be one fails the file, too.
     """
     kinds = dict.fromkeys((*_TEXTS, *_NUMBERS), "VARCHAR") | {"tags": "VARCHAR[]"}
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
-    quoted = path.replace("'", "''")
-    read = f"read_json('{quoted}', format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
+    read = f"read_json({files}, format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
     numbers = ", ".join(f"{name}::DOUBLE AS {name}" for name in _NUMBERS)
     objects = " OR ".join(f"ascii({name}) IN (ascii('{{'), ascii('['))" for name in _TEXTS if name not in _CHECKED)
     request_id = f"CASE WHEN {objects} THEN error('a text is an object') ELSE request_id END AS request_id"

@@ -4,8 +4,9 @@ import gzip
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from pipelines.gateways import litellm_file
+from pipelines.gateways import file_stream, litellm_file
 from pipelines.providers import litellm
 from warehouse import database
 
@@ -26,9 +27,10 @@ def prepare(rows: int, folder: Path) -> None:
 
 def ours(rows: int, folder: Path, work: Path) -> list[int]:
     """The record's columns, as a file of this size is read."""
-    source = litellm_file.payload_sql(str(folder / f"nested-{rows}.jsonl"))
-    with database.scratch(work / "spill") as connection:
-        table = connection.execute(litellm.meaning_sql(source)).to_arrow_table()
+    path = folder / f"nested-{rows}.jsonl"
+    with database.scratch(work / "spill") as connection, file_stream.opened(connection, path) as parts:
+        queries = [litellm.meaning_sql(litellm_file.payload_sql(part)) for part in parts]
+        table = pa.Table.from_batches(file_stream.batches(connection, queries, {}))
         return [table.num_rows, int(sum(table.column("input_tokens").to_pylist()))]
 
 

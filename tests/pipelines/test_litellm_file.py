@@ -10,8 +10,8 @@ import duckdb
 import msgspec
 import pytest
 
-from pipelines.gateways import litellm_file
-from pipelines.gateways.reading import BATCH_ROWS, SHORT_ROAD_BYTES
+from pipelines.gateways import file_stream, litellm_file
+from pipelines.gateways.reading import SHORT_ROAD_BYTES
 from pipelines.gateways.record import admitted
 from pipelines.providers import litellm
 from tests.pipelines.gateway_log import FAILURES, PAYLOADS, SPEND_LOGS, facts, lines_of, put, quarantine, take_in
@@ -29,7 +29,8 @@ def whole(lines: list[str], form: Callable[[str], str], folder: Path) -> list[tu
     path.write_text("\n".join(lines) + "\n")
     with duckdb.connect() as connection:
         named = ", ".join(f'"{name}"' for name in NAMES)
-        return [comparable(row) for row in connection.execute(f"SELECT {named} FROM {form(str(path))}").fetchall()]
+        source = form("'" + str(path).replace("'", "''") + "'")
+        return [comparable(row) for row in connection.execute(f"SELECT {named} FROM {source}").fetchall()]
 
 
 def one_by_one(lines: list[str]) -> list[tuple[Any, ...]]:
@@ -63,10 +64,9 @@ def test_a_file_of_many_buffers_is_read_in_columns(tmp_path: Path) -> None:
     """Records are as large as what was said: at 13 kB each, buffers of two threads were all that DuckDB might take."""
     said = record(litellm_file.payload_sql, {"messages": "x" * 13_000}, {"user_api_key_hash": "k" * 64})
     (file := tmp_path / "large.jsonl").write_text(f"{said}\n" * 8_000)
-    source = litellm_file.payload_sql(str(file))
-    with database.scratch(tmp_path / "spill") as scratch:
-        query = admitted(litellm.meaning_sql(source), "1")
-        batches = scratch.execute(query, {"pepper": "p"}).to_arrow_reader(BATCH_ROWS)
+    with database.scratch(tmp_path / "spill") as scratch, file_stream.opened(scratch, file) as parts:
+        queries = [admitted(litellm.meaning_sql(litellm_file.payload_sql(part)), "1") for part in parts]
+        batches = file_stream.batches(scratch, queries, {"pepper": "p"})
         assert sum(batch.column("problem").null_count for batch in batches) == 8_000
 
 
