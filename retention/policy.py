@@ -83,8 +83,9 @@ def _is_held(place: str, held: str, separator: str) -> bool:
 
 
 @cache
-def _shipped() -> str:
-    return resources.files("retention").joinpath("policy.toml").read_text(encoding="utf-8")
+def _shipped() -> Policy:
+    text = resources.files("retention").joinpath("policy.toml").read_text(encoding="utf-8")
+    return parsed(text, "retention/policy.toml")
 
 
 def load(own: Path | None = None) -> Policy:
@@ -93,7 +94,7 @@ def load(own: Path | None = None) -> Policy:
     A policy of the owner's own has every clause that the program carries out, with its own days, and any others.
     PolicyError names the clause and the fix.
     """
-    policy = parsed(_shipped(), "retention/policy.toml")
+    policy = _shipped()
     if own is None or not own.exists():
         return policy
     said = toml_of(own.read_text(encoding="utf-8"), str(own))

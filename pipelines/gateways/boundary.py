@@ -32,6 +32,8 @@ _PLACE = ("account", "key", "key_name", "project", "project_name", "team", "team
 _SERVICE = ("provider", "model", "service_tier", "region", "tags")
 # Nearly every row has its own; whatever else repeats is written and read in half the time by a dictionary.
 _OWN = frozenset({"request_id", "request_no", "requested_at", "logged_cost_usd"})
+# Half a kilobyte each; clients are new every day, and a file may have millions.
+_MOST_KNOWN = 20_000
 _CLIENT = ("day", "account_no", "ip", "user_agent")
 _Row = tuple[Any, ...]
 
@@ -133,7 +135,7 @@ class Boundary:
         labelled = {f"{name}_label": pl.String for name in _SERVICE}
         records = self._mapped(records, _SERVICE, self._served, labelled)
         records = records.with_columns(pl.col("requested_at").dt.date().alias("day"))
-        records = self._mapped(records, _CLIENT, self._clients, {"client_no": pl.Int64}, keep=False)
+        records = self._mapped(records, _CLIENT, self._clients, {"client_no": pl.Int64})
         return records.drop(_SERVICE).rename({f"{name}_label": name for name in _SERVICE})
 
     def _mapped(
@@ -142,13 +144,13 @@ class Boundary:
         columns: tuple[str, ...],
         numbered: Callable[[list[_Row]], list[_Row]],
         result: Mapping[str, type[pl.DataType]],
-        *,
-        keep: bool = True,
     ) -> pl.DataFrame:
-        """Add what stands for each distinct row of some columns; only what was not seen before is looked up."""
+        """Add what stands for each distinct row of some columns; only what was not seen lately is looked up."""
         distinct = records.select(columns).unique()
         rows = distinct.rows()
-        known = self._known.setdefault(columns, {}) if keep else {}
+        known = self._known.setdefault(columns, {})
+        if len(known) > _MOST_KNOWN:
+            known.clear()
         keys = [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in rows]
         new = [(key, row) for key, row in zip(keys, rows, strict=True) if key not in known]
         known.update(zip((key for key, _ in new), numbered([row for _, row in new]), strict=True))
