@@ -9,8 +9,8 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from itertools import pairwise
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,10 @@ def batches(
 
     Each is read ahead by a batch while one is worked on: else DuckDB and whoever works on it take turns.
     """
-    with ThreadPoolExecutor(len(queries)) as reading:
-        streams = [_stream(connection.cursor(), query, bound) for query in queries]
+    with ExitStack() as opened_here:
+        cursors = [opened_here.enter_context(connection.cursor()) for _ in queries]
+        reading = opened_here.enter_context(ThreadPoolExecutor(len(queries)))
+        streams = map(_stream, cursors, queries, repeat(bound))
         following = deque((stream, reading.submit(next, stream, None)) for stream in streams)
         while following:
             stream, batch = following.popleft()
@@ -66,8 +68,7 @@ def batches(
 
 
 def _stream(cursor: duckdb.DuckDBPyConnection, query: str, bound: dict[str, object]) -> Iterator[pa.RecordBatch]:
-    with closing(cursor):
-        yield from cursor.execute(query, bound).to_arrow_reader(BATCH_ROWS)
+    yield from cursor.execute(query, bound).to_arrow_reader(BATCH_ROWS)
 
 
 class _Slices(AbstractFileSystem):  # type: ignore[misc]  # fsspec ships no types
