@@ -102,10 +102,10 @@ def test_whoever_stops_early_leaves_nothing_behind(tmp_path: Path) -> None:
     assert psutil.Process().num_fds() <= before
 
 
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("place", [0.1, 0.99])
 def test_a_wrong_line_in_any_slice_is_held_back_and_the_rest_loads(place: float, home: Home) -> None:
     """What both streams had read of the file by then is taken back."""
-    rows = 30_000
+    rows = 25_000
     wrong = int(rows * place)
     said = [line(request_id=f"call-{number}", input_tokens=-1 if number == wrong else 7) for number in range(rows)]
     put(home, "log.jsonl", said)
