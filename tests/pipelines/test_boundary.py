@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines.gateways import boundary
 from tests.pipelines.gateway_log import (
     FAILURES,
     NOW,
@@ -292,6 +293,18 @@ def test_a_client_is_another_number_every_day(home: Home) -> None:
     first, same, next_day, other = query(home, "SELECT client_no FROM model.requests ORDER BY request_id")
     assert first == same
     assert len({first, next_day, other}) == 3
+
+
+def test_a_client_that_was_forgotten_meanwhile_is_the_same_number(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of two batches, of which the second finds nothing remembered and looks into the store."""
+    monkeypatch.setattr(boundary, "_MOST_KNOWN", 0)
+    put(home, "calls.jsonl", [line(request_id=f"{n}", ip=IP, user_agent=AGENT) for n in range(25_000)])
+    take_in(home)
+    assert query(home, "SELECT count(*), count(DISTINCT client_no), count(client_no) FROM model.requests") == [
+        (25_000, 1, 25_000)
+    ]
+    with database.control(home) as control:
+        assert control.execute("SELECT count(*) FROM client").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("field", ["key_id", *(pytest.param(name, marks=pytest.mark.soak) for name in NAMED)])

@@ -68,13 +68,17 @@ def _opened(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
         yield from _opened(each, content)
 
 
+def _copy(path: Path, copy: Path, log: str) -> None:
+    """A database and its log; a server of the same process may have a SQLite store open."""
+    for suffix in ("", log):
+        if Path(f"{path}{suffix}").exists():
+            Path(f"{copy}{suffix}").write_bytes(b"".join(lock_safe.pieces(Path(f"{path}{suffix}"))))
+
+
 def _duckdb_rows(path: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.duckdb")
-        for suffix in ("", ".wal"):
-            if Path(f"{path}{suffix}").exists():
-                # A server of the same process may have it open.
-                Path(f"{copy}{suffix}").write_bytes(b"".join(lock_safe.pieces(Path(f"{path}{suffix}"))))
+        _copy(path, copy, ".wal")
         with duckdb.connect(str(copy)) as connection:
             tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
             found = [
@@ -86,10 +90,7 @@ def _duckdb_rows(path: Path) -> bytes:
 def _sqlite_rows(path: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.sqlite")
-        for suffix in ("", "-wal"):
-            if Path(f"{path}{suffix}").exists():
-                # A server of the same process may have it open.
-                Path(f"{copy}{suffix}").write_bytes(b"".join(lock_safe.pieces(Path(f"{path}{suffix}"))))
+        _copy(path, copy, "-wal")
         connection = sqlite3.connect(copy)
         text = "\n".join(connection.iterdump())
         connection.close()
