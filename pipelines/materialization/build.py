@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.materialization import build_allocation, build_bills, build_days, build_naming
-from pipelines.materialization.build_days import Load
+from pipelines.materialization import build_allocation, build_bills, build_days, build_naming, call_reader
+from pipelines.materialization.call_reader import CallReader, Load, Run
 from warehouse import (
     bill_tables,
     build_memory,
@@ -86,26 +86,12 @@ def build(
     # When the newest file was landed: a figure that moves now moves because of it.
     landed_at = max((state[2] for state in states if isinstance(state[2], datetime)), default=None)
     dirty = _dirty(connection, landed)
-    rows = sum(load.rows for load in landed if load.day in dirty)
     with build_memory.carrying(connection, deleted_rows=requests.count(connection, dirty), one_thread=True):
-        waiting = list(runs(dirty, landed))
-        done = 0
-        while waiting:
-            if gives_way():
-                built.gave_way = 1
-                break
-            days = waiting.pop(0)
-            progress("modelling days", done, done + len(days) + sum(map(len, waiting)))
-            loads = [load for load in landed if load.day in set(days)]
-            made = build_days.make(connection, book, days, loads, landed_at, may_be_read)
-            built.take_in(Built(days, made.rows))
-            waiting.extend([day] for day in sorted(made.again))
-            done += len(days)
-        if rows > RUN_ROWS:
+        with call_reader.opened(connection, book, may_be_read) as reader:
+            _days(connection, reader, dirty, landed, landed_at, progress, gives_way, built)
+        if sum(load.rows for load in landed if load.day in dirty) > RUN_ROWS:
             # Where it is to rest before others need the memory.
             connection.execute("CHECKPOINT")
-    if not built.gave_way:
-        progress("modelling days", done, done)
     _months(connection, built)
     repriced_daily.refresh(connection, listed_now, built.days)
     _names(connection, names)
@@ -129,19 +115,48 @@ def _dirty(connection: duckdb.DuckDBPyConnection, landed: list[Load]) -> set[dat
     return {load.day for load in landed if (load.day, load.gateway, load.load_no) not in made}
 
 
-def runs(dirty: set[date], landed: list[Load]) -> Iterator[list[date]]:
+def _days(
+    connection: duckdb.DuckDBPyConnection,
+    reader: CallReader,
+    dirty: set[date],
+    landed: list[Load],
+    landed_at: datetime | None,
+    progress: Callable[[str, int, int], None],
+    gives_way: Callable[[], bool],
+    built: Built,
+) -> None:
+    """Make the dirty days, and those that must be made again for them, until somebody is to go first."""
+    done, waiting = 0, [reader.reading(run) for run in runs(dirty, landed)]
+    while waiting:
+        if gives_way():
+            built.gave_way = 1
+            return
+        reading = waiting.pop(0)
+        progress("modelling days", done, done + sum(len(each.run.days) for each in (reading, *waiting)))
+        rows, again = build_days.make(connection, reading, waiting[0] if waiting else None, landed_at)
+        built.take_in(Built([*reading.run.days], rows))
+        waiting.extend(reader.reading(_run([day], landed)) for day in again)
+        done += len(reading.run.days)
+    progress("modelling days", done, done)
+
+
+def runs(dirty: set[date], landed: list[Load]) -> Iterator[Run]:
     """The days in the order they are made, as many at once as have RUN_ROWS rows or, of more, one."""
     rows: dict[date, int] = {}
     for load in landed:
         rows[load.day] = rows.get(load.day, 0) + load.rows
-    run: list[date] = []
+    days: list[date] = []
     for day in sorted(dirty):
-        if run and sum(rows[each] for each in run) + rows[day] > RUN_ROWS:
-            yield run
-            run = []
-        run.append(day)
-    if run:
-        yield run
+        if days and sum(rows[each] for each in days) + rows[day] > RUN_ROWS:
+            yield _run(days, landed)
+            days = []
+        days.append(day)
+    if days:
+        yield _run(days, landed)
+
+
+def _run(days: list[date], landed: list[Load]) -> Run:
+    return Run(days, [load for load in landed if load.day in set(days)])
 
 
 def _months(connection: duckdb.DuckDBPyConnection, built: Built) -> None:

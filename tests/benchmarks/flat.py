@@ -5,6 +5,7 @@ each call once and priced. What a pass makes of them in the same transaction is 
 """
 
 from datetime import date, datetime
+from itertools import zip_longest
 from pathlib import Path
 
 import dlt  # noqa: F401 (imported before the clock starts, as in a run)
@@ -12,8 +13,8 @@ import duckdb
 import polars as pl  # noqa: F401 (the same)
 
 from pipelines.gateways import ingest, provider
-from pipelines.materialization import build
-from pipelines.materialization.build_days import Load, Reading
+from pipelines.materialization import build, call_reader
+from pipelines.materialization.call_reader import Load, Reading
 from pipelines.providers import gateway_jsonl
 from tests.benchmarks import contract_rows
 from warehouse import allocator, build_memory, database
@@ -48,18 +49,21 @@ def ours(rows: int, folder: Path, work: Path) -> list[int]:
         loads = [Load(date.fromisoformat(day), name, no, rows) for name, day, no, rows in receipt.load_days(control)]
     with database.held(home.build_lock), database.build(home) as connection:
         with build_memory.carrying(connection, one_thread=True):
-            for days in build.runs({load.day for load in loads}, loads):
-                _make(connection, book, days, [load for load in loads if load.day in days])
+            with call_reader.opened(connection, book) as reader:
+                days = [reader.reading(run) for run in build.runs({load.day for load in loads}, loads)]
+                for reading, then in zip_longest(days, days[1:]):
+                    _make(connection, reading, then)
             connection.execute("CHECKPOINT")
         return answer(connection, "model.requests", "sum(input_tokens)")
 
 
-def _make(connection: duckdb.DuckDBPyConnection, book: PriceBook, days: list[date], loads: list[Load]) -> None:
-    reading = Reading(connection, days, loads, "TRUE")
+def _make(connection: duckdb.DuckDBPyConnection, reading: Reading, then: Reading | None) -> None:
+    reading.told_elsewhere(connection)
     connection.execute("BEGIN")
-    requests.delete(connection, days)
-    for part in range(reading.parts):
-        requests.insert(connection, reading.part(connection, book, part))
+    requests.delete(connection, reading.run.days)
+    for calls in reading.calls(then):
+        requests.insert(connection, calls)
+        del calls
         allocator.give_back()
     connection.execute("COMMIT")
 

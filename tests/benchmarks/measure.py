@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pipelines  # noqa: F401 (before Polars, as by every command)
+
 
 @dataclass(frozen=True)
 class Figure:
