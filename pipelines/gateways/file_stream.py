@@ -23,6 +23,8 @@ from pipelines.gateways.logfile import LONGEST_LINE
 # The boundary takes half as long for a batch as one stream does.
 _STREAMS = 2
 _SLICE_BYTES = 4 * 1024 * 1024
+# DuckDB copies what it is given, and asks again: memory of this size is used again, larger is asked of the machine.
+_READ_BYTES = 1024 * 1024
 # Each is named in the query: of a large file they are longer.
 _MOST_SLICES = 4096
 # What is read at once; the next batch of each stream is read while one is worked on.
@@ -124,7 +126,7 @@ class _Slice(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        wanted = self._size - self._at if size < 0 else min(size, _READ_BYTES, self._size - self._at)
         read = os.pread(self._descriptor, wanted, self._first + self._at)
         if len(read) < wanted:
             raise OSError("the file was cut off while it was read")
