@@ -62,7 +62,7 @@ class CallReader:
         loaded = {load.gateway for load in run.loads}
         names = [name for name in gateways() if name in self._there & loaded]
         sealed = {(day, gateway) for day, gateway in self._sealed if day in set(run.days)}
-        raw = RawCalls(names, run.days, sealed, self._may_be_read)
+        raw = RawCalls(names, run.days, sum(load.rows for load in run.loads), sealed, self._may_be_read)
         return Reading(run, raw, raw_calls.read_calls(self._cursor, raw), self._thread, self._book)
 
 

@@ -40,7 +40,7 @@ _KNOWN_CALLS = f"""SELECT {", ".join(f'"{name}"' for name in _TAKEN)}, -1::SMALL
 
 @dataclass(frozen=True)
 class RawCalls:
-    """Which rows are read: of days, from gateways that have a raw table.
+    """Which rows are read: of days, from gateways that have a raw table; about how many were loaded.
 
     Of a sealed (day, gateway) the calls that are known are read as well, with what they cost in `KEPT`: its raw rows
     are gone, and only what came late is there. `may_be_read` is SQL: of a restricted account no new row is processed.
@@ -48,6 +48,7 @@ class RawCalls:
 
     gateways: Sequence[str]
     days: Sequence[date]
+    rows: int
     sealed: Collection[tuple[date, str]] = ()
     may_be_read: str = "TRUE"
 
@@ -84,6 +85,7 @@ def read_calls(connection: duckdb.DuckDBPyConnection, raw: RawCalls) -> Iterator
     columns = ", ".join((*(f'"{name}"' for name in _TAKEN), "form", "tags", "'{gateway}' AS gateway"))
     if raw.sealed:
         columns += "".join(f", NULL::{kind} AS {name}" for name, (_, kind) in KEPT.items())
+    if raw.sealed or raw.rows <= FRAME_ROWS:
         yield one_row_a_call(pl.concat(_frames(connection, raw.sql(columns, _KNOWN_CALLS), raw)))
         return
     # A call is told of again, and so are its tries, under its id; of a number the look takes a fifth as long.
