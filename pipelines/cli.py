@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines import memory_pools
 from pipelines.commands.account import account
 from pipelines.commands.allocate import allocate
 from pipelines.commands.backup import backup
@@ -283,6 +284,7 @@ for command in (*_PEOPLE, backup, hold, disclose, sandbox, export, *_MONEY):
 
 def main() -> None:
     """Run the command line; what is wrong is one sentence on standard error, and the exit code is 1."""
+    memory_pools.share()
     try:
         cli()
     except (PipelineError, RetentionError, WarehouseError) as error:

@@ -1,4 +1,4 @@
-"""raw_*.calls -> priced calls of some days, some at a time; the next are read while some are being written."""
+"""Raw calls -> priced calls of some days, some at a time; the next are read while some are being written."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -14,8 +14,8 @@ import polars as pl
 from pipelines.gateways.provider import gateways
 from retention import seal
 from warehouse import sealing
-from warehouse.models import raw_calls, requests
-from warehouse.models.raw_calls import RawCalls
+from warehouse.models import requests
+from warehouse.models.requests import RawCalls
 from warehouse.prices import PriceBook
 
 
@@ -63,7 +63,7 @@ class CallReader:
         names = [name for name in gateways() if name in self._there & loaded]
         sealed = {(day, gateway) for day, gateway in self._sealed if day in set(run.days)}
         raw = RawCalls(names, run.days, sum(load.rows for load in run.loads), sealed, self._may_be_read)
-        return Reading(run, raw, raw_calls.read_calls(self._cursor, raw), self._thread, self._book)
+        return Reading(run, raw, requests.read_calls(self._cursor, raw), self._thread, self._book)
 
 
 class Reading:
@@ -90,7 +90,7 @@ class Reading:
         `connection` sees what was made of the runs before. While it looks, the first calls are read.
         """
         self.begin()
-        self._earlier, again = raw_calls.told_elsewhere(connection, self._raw)
+        self._earlier, again = requests.told_elsewhere(connection, self._raw)
         return again
 
     def calls(self, then: "Reading | None" = None) -> Iterator[pl.DataFrame]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pipelines  # noqa: F401 (before Polars, as by every command)
+from pipelines import memory_pools
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def _cpu_s() -> float:
 
 def main() -> None:
     """Run one side and say what it took, as one line of JSON."""
+    memory_pools.share()
     module, name, rows, folder = sys.argv[1:]
     bench = importlib.import_module(f"tests.benchmarks.{module}")
     with tempfile.TemporaryDirectory(dir=folder) as work:

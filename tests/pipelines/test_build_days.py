@@ -20,7 +20,7 @@ from tests.pipelines.test_build import state
 from tests.pipelines.test_litellm_file import record
 from warehouse import database
 from warehouse.home import PROJECT, Home
-from warehouse.models import raw_calls
+from warehouse.models import requests
 from warehouse.prices import PriceBook
 
 # In a file: without one DuckDB takes the program for a person and draws bars.
@@ -28,10 +28,10 @@ _PASS = """
 import resource, sys
 from datetime import datetime
 from pathlib import Path
-from warehouse.models import raw_calls
+from warehouse.models import requests
 from pipelines.passage import run_pass
 from warehouse.home import Home
-raw_calls.FRAME_ROWS = int(sys.argv[2])
+requests.FRAME_ROWS = int(sys.argv[2])
 run_pass(Home(Path(sys.argv[1])), datetime(2026, 11, 20, 12), lambda *_: None)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
@@ -64,7 +64,7 @@ def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest
     assert len(whole["requests"]) == 60 + 40
     assert sum(map(itemgetter(-1), whole["latency_hourly"])) == 60 + 40
     assert one(home, "SELECT count(*) FROM model.requests WHERE requested_at < '2026-11-18'") == 3
-    monkeypatch.setattr(raw_calls, "FRAME_ROWS", 9)
+    monkeypatch.setattr(requests, "FRAME_ROWS", 9)
     put(home, "c.jsonl", map(json.dumps, calls))
     put(home, "b.jsonl", reversed(tries), "litellm")
     take_in(home)
@@ -73,7 +73,7 @@ def test_in_parts_or_whole_the_rows_are_the_same(home: Home, monkeypatch: pytest
 
 def test_a_part_in_which_nothing_is_adds_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """More parts than calls: some are empty, and the roll-ups are those of the calls."""
-    monkeypatch.setattr(raw_calls, "FRAME_ROWS", 1)
+    monkeypatch.setattr(requests, "FRAME_ROWS", 1)
     put(home, "a.jsonl", [line(request_id="x", ts="2026-11-18T10:00:00Z", input_tokens=5) for _ in range(9)])
     take_in(home)
     assert one(home, "SELECT sum(requests) FROM model.usage_hourly") == 1
@@ -115,7 +115,7 @@ def test_parts_take_less_memory_than_the_whole(tmp_path: Path) -> None:
     """A day of 1.6 million calls in parts: at least a sixth less than in one, its pass's own needs included."""
     peaks_mb = []
     (program := tmp_path / "one_pass.py").write_text(_PASS)
-    for part_rows in (10_000_000, raw_calls.FRAME_ROWS):
+    for part_rows in (10_000_000, requests.FRAME_ROWS):
         home = Home(tmp_path / f"{part_rows}").make(("gateway_jsonl",))
         log = home.inbox / "gateway_jsonl" / "day.jsonl"
         contract_rows.write(log, 1_600_000, first_day=datetime(2026, 11, 18), days=1)  # noqa: DTZ001 (UTC)
