@@ -77,7 +77,8 @@ def file_sql(files: str) -> str:
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in kinds.items())
     read = f"read_json({files}, format='newline_delimited', columns={{{columns}}}, maximum_object_size=8388608)"
     numbers = ", ".join(f"{name}::DOUBLE AS {name}" for name in _NUMBERS)
-    objects = " OR ".join(f"ascii({name}) IN (ascii('{{'), ascii('['))" for name in _TEXTS if name not in _CHECKED)
+    # A brace is a bracket and one bit: half the comparisons.
+    objects = " OR ".join(f"ascii({name}) | 32 = ascii('{{')" for name in _TEXTS if name not in _CHECKED)
     request_id = f"CASE WHEN {objects} THEN error('a text is an object') ELSE request_id END AS request_id"
     return f"(SELECT * REPLACE ({numbers}, {request_id}) FROM {read})"
 
