@@ -46,10 +46,12 @@ def roll_up(requests: pl.DataFrame) -> pl.DataFrame:
 
 def together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """What `roll_up` made of the parts of some calls, as it would be of all of them; `parts` is not empty."""
-    if len(parts) == 1:
-        return parts[0]
-    return (
-        pl.concat(parts)
+    hours = pl.concat([part["hour"].unique() for part in parts])
+    # Calls are read in about the order of time, so most hours are in one part, and whole there.
+    in_some = pl.col("hour").is_in(hours.filter(hours.is_duplicated()).unique().implode())
+    added = (
+        pl.concat([part.filter(in_some) for part in parts])
         .group_by("hour", *GRAIN)
         .agg(pl.col(COUNTED).sum(), *summed_or_unknown("logged_cost_usd", "list_cost_pico_usd"))
     )
+    return pl.concat([*(part.filter(~in_some) for part in parts), added])
